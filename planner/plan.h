@@ -1,0 +1,249 @@
+/*
+ * A plan: what the router has to do for one statement, found from its text, the catalog and the environment, without
+ * I/O. Immutable and reference-counted within its worker; execution state lives in the router. Values (literals,
+ * parameters) are not in it: plan_route() takes them when the statement is bound.
+ *
+ * Offsets are bytes into the text that the plan was made from. On a plan-cache hit the new text has the same shape but
+ * other literals: plan_offset() maps an offset of the plan's text to one of the new text.
+ */
+#ifndef PLANNER_PLAN_H
+#define PLANNER_PLAN_H
+
+#include "base/err.h"
+#include "base/span.h"
+#include "base/strbuf.h"
+#include "shardmap/map.h"
+#include "shardmap/vhash.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum plan_kind {
+    PLAN_EMPTY,    /* nothing but blanks and comments */
+    PLAN_QUERY,    /* rows or a row count from shards: SELECT, DML, EXPLAIN, VALUES, SHOW of a server setting ... */
+    PLAN_INSERT,   /* INSERT ... VALUES of several rows that may have to be split by key: plan->insert */
+    PLAN_COPY_IN,  /* COPY table FROM STDIN: plan->copy */
+    PLAN_COPY_OUT, /* COPY ... TO STDOUT: plan->copy */
+    PLAN_DDL,      /* changes the schema: plan->ddl */
+    PLAN_SESSION,  /* transaction control, settings, prepared names: plan->session */
+    PLAN_CONTROL   /* SELECT pgbraid.function(...): plan->control */
+};
+
+/* Where a PLAN_QUERY, PLAN_INSERT, PLAN_COPY_* or PLAN_DDL runs. */
+enum plan_scope {
+    SCOPE_ANY,   /* any one shard gives the same answer: constants, reference tables */
+    SCOPE_HOME,  /* the home shard: unsharded tables, catalogs */
+    SCOPE_KEYED, /* where the keys say: plan->classes */
+    SCOPE_ALL    /* every shard */
+};
+
+/* How the answers of several shards become one. With one shard the answer is relayed as it is. */
+enum plan_combine {
+    COMBINE_NONE,   /* not proven for several shards: more than one is refused with plan->refusal */
+    COMBINE_CONCAT, /* rows one after another in any order; row counts in the command tag added up */
+    COMBINE_SAME /* every shard does the same (reference tables, DDL): the home shard's answer, the others must agree in
+                    tag */
+};
+
+enum value_source {
+    VALUE_LITERAL,       /* literal number `index` of the text (0-based, in text order) */
+    VALUE_PARAM,         /* parameter $index (1-based) */
+    VALUE_PARAM_ARRAY,   /* every element of the one-dimensional array parameter $index: k = ANY($1) */
+    VALUE_LITERAL_ARRAY, /* every element of an array written as one string literal: k = ANY('{1,2}') */
+    VALUE_NULL           /* known to be NULL: matches nothing / violates NOT NULL */
+};
+
+struct key_value {
+    enum value_source source;
+    enum key_type type; /* how the value's text or binary form is read: its own type, not the column's (rule P14) */
+    bool negate;        /* a minus sign stands before the numeric literal */
+    uint32_t index;
+};
+
+/* One column's values of a key group: `n` alternatives (IN list, VALUES rows), one for an equality. */
+struct key_column {
+    enum key_type type; /* the column's */
+    int32_t typmod;     /* the column's */
+    uint32_t nvalue;
+    const struct key_value *values;
+};
+
+/*
+ * One proven condition "the key is one of these". Composite keys have several columns; then value i of each column
+ * makes tuple i, so all have the same nvalue.
+ */
+struct key_group {
+    enum vhash_use use;
+    bool identity; /* identity vindex: the integer is the keyspace id's hash already */
+    uint32_t ncolumn;
+    const struct key_column *columns;
+};
+
+/*
+ * Sharded table occurrences proven to have equal keys. A row of the class must satisfy every group, so the shards are
+ * the intersection over groups of the union over values. No shard left: the class has no rows anywhere and asks for no
+ * shard. A class without groups (ngroup 0) asks for all shards.
+ */
+struct key_class {
+    uint32_t ngroup;
+    const struct key_group *groups;
+};
+
+/* PLAN_INSERT: the text is prefix [0,rows[0].start) + rows + suffix [rows[n-1].end, end). Value i of the one group is
+ * row i's. */
+struct plan_row {
+    uint32_t start, end; /* the row's "(...)" */
+};
+struct plan_insert {
+    uint32_t nrow;
+    const struct plan_row *rows;
+    bool ordered; /* rows are returned (RETURNING): not splittable, several shards are refused */
+};
+
+enum copy_format { COPY_FORMAT_TEXT, COPY_FORMAT_CSV, COPY_FORMAT_BINARY };
+
+struct plan_copy {
+    enum copy_format format;
+    char delimiter, quote, escape;
+    bool header;           /* first line is a header: COPY IN sends it to every shard, OUT keeps one */
+    const char *null_text; /* as in the options, defaults filled in */
+    uint32_t ncolumn;      /* columns in a row of the data */
+    uint32_t nkey;         /* key columns; 0: not sharded */
+    struct plan_copy_key {
+        uint32_t field; /* 0-based index in the data's row */
+        enum key_type type;
+        int32_t typmod;
+    } keys[4];
+    bool identity;
+    const char *table; /* "schema"."name", quoted, for messages */
+};
+
+/* Session-level statements, carried out by the router. Names as written, folded as PostgreSQL folds. */
+enum session_verb {
+    SESSION_BEGIN,       /* text is forwarded when a shard is enlisted */
+    SESSION_COMMIT,      /* chain */
+    SESSION_ROLLBACK,    /* chain */
+    SESSION_SAVEPOINT,   /* name */
+    SESSION_RELEASE,     /* name */
+    SESSION_ROLLBACK_TO, /* name */
+    SESSION_SET_TRANSACTION,
+    SESSION_SET,   /* name; local */
+    SESSION_RESET, /* name: also SET ... TO DEFAULT; local */
+    SESSION_RESET_ALL,
+    SESSION_SHOW,       /* name */
+    SESSION_SET_CONFIG, /* SELECT set_config('name', literal, literal): name; local; answers a row */
+    SESSION_DISCARD_ALL,
+    SESSION_DISCARD_OTHER, /* DISCARD PLANS | SEQUENCES | TEMP */
+    SESSION_DEALLOCATE,    /* name */
+    SESSION_DEALLOCATE_ALL,
+    SESSION_SET_CONSTRAINTS /* forwarded to every enlisted shard */
+};
+
+struct plan_session {
+    enum session_verb verb;
+    const char *name; /* setting, savepoint or statement; NULL: none */
+    bool local;       /* SET LOCAL */
+    bool chain;       /* AND CHAIN */
+};
+
+enum control_verb { CONTROL_SHARD_TABLE, CONTROL_REFERENCE_TABLE, CONTROL_UNSHARD_TABLE };
+
+struct plan_control {
+    enum control_verb verb;
+    uint32_t narg;
+    struct key_value args[4]; /* VALUE_LITERAL, VALUE_PARAM or VALUE_NULL, read as text */
+    const char *column;       /* name of the answered column */
+};
+
+/* PLAN_DDL: what the router must know besides the text. */
+struct plan_ddl {
+    bool no_transaction;  /* cannot run inside a transaction block: VACUUM, CREATE INDEX CONCURRENTLY ... */
+    bool schema_change;   /* the catalog must be reloaded afterwards (false for VACUUM, ANALYZE, TRUNCATE, LOCK ...) */
+    bool once_per_server; /* roles, tablespaces: once per server, not per shard (rule P41) */
+    /* CREATE TABLE that a sharding_key rule turns into a sharded table: its resolved name and key column. NULL
+     * otherwise. */
+    const char *shard_schema, *shard_table, *shard_column;
+    enum key_type shard_type;
+    int32_t shard_typmod;
+};
+
+struct plan {
+    uint32_t refs; /* worker-local */
+    enum plan_kind kind;
+    enum plan_scope scope;
+    enum plan_combine combine;
+    bool writes;       /* may change data or take row locks: a transaction on several shards needs care */
+    bool returns_rows; /* answers RowDescription and DataRows */
+    bool sequential;   /* shards one after another in shard order (home first), not at once */
+    bool opaque;       /* calls declared opaque code: the backend's settings are read back afterwards (rule P46) */
+    bool no_share;     /* holds 'now', 'today' ... as a string: never a shared prepared statement (rule P13) */
+    uint32_t nclass;
+    const struct key_class *classes;
+    uint32_t nparam; /* highest $n */
+    const struct plan_insert *insert;
+    const struct plan_copy *copy;
+    const struct plan_session *session;
+    const struct plan_control *control;
+    const struct plan_ddl *ddl;
+    const char *rewritten; /* NULL: the client's text goes out untouched; else the text to send (never with literals
+                              cached away) */
+    const char *reason;    /* one line for SHOW ROUTE: why this plan */
+    struct err refusal;    /* COMBINE_NONE: the error when the route has several shards */
+    /* private to planner/: arena, shape, literal spans of the text it was made from */
+};
+
+/* A literal of a statement text: where it is. Kind matters to the planner only. */
+struct literal {
+    uint32_t off, len; /* bytes, quotes included */
+};
+
+/* Literals of one text, in text order; storage belongs to the planner and lasts until its next call. */
+struct literals {
+    uint32_t n;
+    const struct literal *v;
+};
+
+/* Parameter values of a Bind message: borrowed. */
+struct bind_values {
+    uint32_t n;
+    const struct span *values; /* ptr NULL: SQL NULL */
+    const uint32_t *types;     /* oid each, 0: unspecified (then the plan's expectation holds) */
+    const uint8_t *binary;     /* 0 text, 1 binary, each */
+};
+
+/* Where one execution goes. */
+struct route {
+    struct shardset set;
+    uint32_t n;     /* members; 0 only with any */
+    uint32_t first; /* lowest member */
+    bool any;       /* one shard of free choice: the router prefers one it already holds */
+    uint32_t *
+        row_shard; /* PLAN_INSERT over several shards: shard of each row, nrow entries, in the given arena; else NULL */
+};
+
+struct arena;
+
+/*
+ * Compute the route of one execution. `sql` and `lits` are the executed text and its literals, `binds` may be NULL
+ * without parameters. `arena` is for row_shard only. False with the refusal when the plan cannot run on the shards
+ * found, or when a key value is declined and no wider plan is proven.
+ */
+MUSTCHECK bool plan_route(const struct plan *p, const struct map_db *db, struct span sql, const struct literals *lits,
+                          const struct bind_values *binds, struct arena *arena, struct route *out, struct err *e);
+
+/*
+ * The text for one shard of a split INSERT: only that shard's rows, with its parameters renumbered. param_map gets, for
+ * each parameter of the new text, the 0-based index of the client's parameter; *nparam_map how many (cap entries at
+ * hand).
+ */
+MUSTCHECK bool plan_insert_text(const struct plan *p, const struct route *r, uint32_t shard, struct span sql,
+                                const struct literals *lits, struct strbuf *out, uint16_t *param_map, uint32_t cap,
+                                uint32_t *nparam_map, struct err *e);
+
+struct plan *plan_ref(struct plan *p);
+void plan_unref(struct plan *p); /* NULL is fine */
+
+/* The plan as SHOW ROUTE and the golden tests print it, several lines. `db` and `r` may be NULL: without shards. */
+void plan_print(const struct plan *p, const struct map_db *db, const struct route *r, struct strbuf *out);
+
+#endif
