@@ -25,6 +25,7 @@ struct map_db {
     uint32_t home;            /* index into shards: the shard with the unsharded tables */
     uint32_t nshard;          /* 1 .. MAP_MAX_SHARDS */
     struct map_shard *shards; /* sorted by range.start; ranges cover the space */
+    const uint64_t *starts;   /* shards[i].range.start, packed for map_shard_of */
 };
 
 struct map {
@@ -49,7 +50,15 @@ static inline bool shardset_has(const struct shardset *s, uint32_t i)
     return (s->w[i / 64] >> (i % 64)) & 1;
 }
 
-uint32_t shardset_count(const struct shardset *s);
+static inline uint32_t shardset_count(const struct shardset *s)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < MAP_MAX_SHARDS / 64; i++)
+        n += (uint32_t)__builtin_popcountll(s->w[i]);
+    return n;
+}
+
 /* Lowest member at or after `from`, or MAP_MAX_SHARDS. */
 uint32_t shardset_next(const struct shardset *s, uint32_t from);
 void shardset_all(struct shardset *s, uint32_t nshard);
@@ -62,14 +71,29 @@ struct map_db_def {
     size_t nshard;
 };
 
-/* A new map with one reference, or NULL and PB0402 if ranges do not cover or names clash. */
+/* A new map with one reference, or NULL and PB0402 if ranges do not cover, names clash or the home does not exist. */
 MUSTCHECK struct map *map_new(uint64_t epoch, const struct map_db_def *dbs, size_t ndb, struct err *e);
 struct map *map_ref(struct map *m);
 void map_unref(struct map *m); /* NULL is fine */
 
 /* Database by name, or NULL. Borrowed from the map. */
 const struct map_db *map_find_db(const struct map *m, struct span name);
-/* Index of the shard that owns a keyspace id: binary search over at most 256. Never fails: ranges cover. */
-uint32_t map_shard_of(const struct map_db *db, uint64_t keyspace_id);
+
+/*
+ * Index of the shard that owns a keyspace id: binary search over at most 256, without a branch on the data. Never
+ * fails: ranges cover. Only for a map_db made by map_new.
+ */
+static inline uint32_t map_shard_of(const struct map_db *db, uint64_t keyspace_id)
+{
+    const uint64_t *base = db->starts;
+
+    for (uint32_t n = db->nshard; n > 1;) {
+        uint32_t half = n / 2;
+
+        base += base[half] <= keyspace_id ? half : 0;
+        n -= half;
+    }
+    return (uint32_t)(base - db->starts);
+}
 
 #endif
