@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* eaccess */
 #include "store/db.h"
 
 #include "base/log.h"
