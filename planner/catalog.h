@@ -9,6 +9,7 @@
 #include "base/bug.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "shardmap/distribution.h"
 #include "shardmap/vhash.h"
 
 #include <stdbool.h>
@@ -16,8 +17,6 @@
 
 struct catalog;
 struct catalog_builder;
-
-enum distribution { DIST_UNSHARDED, DIST_REFERENCE, DIST_SHARDED };
 
 /*
  * The one query that loads it (sql/catalog.sql, embedded): run on the home shard in the canonical environment, text
