@@ -122,7 +122,10 @@ const struct cat_schema *catalog_schema(const struct catalog *c, const char *nam
 const char *catalog_creation_schema(const struct catalog *c, const struct plan_env *env);
 /* Column by name, or NULL. System columns are none. */
 const struct cat_column *catalog_column(const struct cat_rel *r, const char *name);
-/* First user function of that name in any schema (or in `schema`), NULL: none. */
+/*
+ * A user function of that name in any schema (or in the one given), NULL: none. When there are several, one that is not
+ * harmless: which of them a call means depends on argument types that nobody here computes.
+ */
 const struct cat_func *catalog_user_function(const struct catalog *c, const char *schema_or_null, const char *name);
 /* pg_catalog's function of that name if it is not immutable and plain; NULL otherwise. */
 const struct cat_func *catalog_builtin_function(const struct catalog *c, const char *name);
