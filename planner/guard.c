@@ -1,0 +1,222 @@
+/*
+ * An upper bound of the parse tree's depth, from tokens.
+ *
+ * Every node of a tree comes from a token of its own, so a run of n tokens makes a tree of depth O(n); most trees are
+ * much flatter because lists are. What is known to be flat cuts a run into segments whose depths do not add up:
+ *
+ *   - a comma, a semicolon, AND, OR and a CASE's WHEN: the grammar makes lists of them (AND and OR are flattened by
+ *     makeAndExpr and makeOrExpr) and no operand reaches across them. The AND of BETWEEN is different:
+ *     `a BETWEEN b AND NOT c BETWEEN ...` nests to the right, so it is counted as an operator;
+ *   - brackets and CASE ... END: what is inside hangs below one operand of the outside.
+ *
+ * UNION, INTERSECT, EXCEPT and JOIN chains reach across commas and ANDs, so they are counted for the whole level.
+ *
+ *     depth(segment) = its tokens + the deepest bracket in it
+ *     depth(bracket) = BRACKET_WEIGHT + CHAIN_WEIGHT * chained + its deepest segment
+ *
+ * A keyword used as a name can only raise the bound: after AS and after a dot a word is taken for a name; elsewhere a
+ * reserved word as a name ends its expression, which a cut does no harm to; an END closes nothing but a CASE of its own
+ * level.
+ *
+ * The second bound is time: protobuf's packing visits each node once per ancestor. Each token of a segment may be an
+ * ancestor of all that the segment holds, which gives the sum below; it may grow with the text's length.
+ *
+ * DEPTH_MAX: tests/unit/planner/guard_test.c measures how much stack the worst constructs need per unit of depth.
+ */
+#include "planner/guard.h"
+
+#include "planner/lex.h"
+
+#include <string.h>
+
+#define BRACKET_WEIGHT     4u
+#define CHAIN_WEIGHT       2u
+#define DEPTH_MAX          10000u
+#define LEVELS_MAX         (DEPTH_MAX / BRACKET_WEIGHT)
+#define COST_MAX           UINT64_C(50000000)
+#define COST_MAX_PER_TOKEN 200u
+
+struct level {
+    char closer; /* ')', ']' or 'E' for END */
+    bool between;
+    uint32_t chained;
+    uint32_t depth; /* of the deepest segment so far */
+    uint64_t tokens, cost;
+    struct segment {
+        uint32_t own, inner;
+        uint64_t tokens;
+    } segment;
+};
+
+struct guard {
+    struct level *level; /* innermost */
+    struct level levels[LEVELS_MAX + 1];
+};
+
+enum word {
+    WORD_OTHER,
+    WORD_CUT, /* OR, WHEN */
+    WORD_AND, /* a cut unless it belongs to BETWEEN */
+    WORD_BETWEEN,
+    WORD_CHAIN, /* UNION, INTERSECT, EXCEPT, JOIN */
+    WORD_CASE,
+    WORD_END,
+    WORD_AS
+};
+
+static enum word word_of(const struct lex_token *t)
+{
+    static const struct {
+        struct span name;
+        enum word word;
+    } words[] = {
+        { { "or", 2 }, WORD_CUT },          { { "when", 4 }, WORD_CUT },    { { "and", 3 }, WORD_AND },
+        { { "between", 7 }, WORD_BETWEEN }, { { "union", 5 }, WORD_CHAIN }, { { "except", 6 }, WORD_CHAIN },
+        { { "intersect", 9 }, WORD_CHAIN }, { { "join", 4 }, WORD_CHAIN },  { { "case", 4 }, WORD_CASE },
+        { { "end", 3 }, WORD_END },         { { "as", 2 }, WORD_AS },
+    };
+    struct span text = span_make((const char *)t->start, (size_t)(t->end - t->start));
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (words[i].name.len == text.len && span_ieq(words[i].name, text))
+            return words[i].word;
+    }
+    return WORD_OTHER;
+}
+
+static void segment_end(struct level *l)
+{
+    uint32_t depth = l->segment.own + l->segment.inner;
+
+    l->cost += l->segment.own * l->segment.tokens;
+    l->tokens += l->segment.tokens;
+    if (depth > l->depth)
+        l->depth = depth;
+    l->segment = (struct segment){ 0 };
+}
+
+static bool level_open(struct guard *g, char closer)
+{
+    if (g->level == &g->levels[LEVELS_MAX])
+        return false;
+    *++g->level = (struct level){ .closer = closer };
+    return true;
+}
+
+static uint32_t level_depth(const struct level *l)
+{
+    return BRACKET_WEIGHT + CHAIN_WEIGHT * l->chained + l->depth;
+}
+
+static void level_close(struct guard *g)
+{
+    struct level *inner = g->level, *outer = g->level - 1;
+    uint32_t depth;
+
+    segment_end(inner);
+    depth = level_depth(inner);
+    outer->cost += inner->cost + (BRACKET_WEIGHT + CHAIN_WEIGHT * inner->chained) * inner->tokens;
+    outer->segment.tokens += inner->tokens;
+    if (depth > outer->segment.inner)
+        outer->segment.inner = depth;
+    g->level--;
+}
+
+/* Close levels up to and including the innermost one with this closer; a CASE does not hide a bracket. */
+static void bracket_close(struct guard *g, char closer)
+{
+    while (g->level > g->levels && g->level->closer == 'E')
+        level_close(g);
+    if (g->level > g->levels && g->level->closer == closer)
+        level_close(g);
+}
+
+static bool guard_punct(struct guard *g, char c)
+{
+    switch (c) {
+    case '(':
+        return level_open(g, ')');
+    case '[':
+        return level_open(g, ']');
+    case ')':
+    case ']':
+        bracket_close(g, c);
+        break;
+    case ',':
+    case ';':
+        segment_end(g->level);
+        break;
+    }
+    return true;
+}
+
+static bool guard_word(struct guard *g, enum word word)
+{
+    switch (word) {
+    case WORD_CASE:
+        return level_open(g, 'E');
+    case WORD_END:
+        if (g->level->closer == 'E')
+            level_close(g);
+        break;
+    case WORD_AND:
+        if (!g->level->between)
+            segment_end(g->level);
+        g->level->between = false;
+        break;
+    case WORD_CUT:
+        segment_end(g->level);
+        break;
+    case WORD_BETWEEN:
+        g->level->between = true;
+        break;
+    case WORD_CHAIN:
+        g->level->chained++;
+        break;
+    case WORD_AS:
+    case WORD_OTHER:
+        break;
+    }
+    return true;
+}
+
+static bool guard_depth(struct guard *g, const char *part, struct err *e)
+{
+    err_set(e, PB0203, "stack depth limit exceeded");
+    (void)g;
+    return err_hint(
+        e,
+        "The statement's %s too deep to be parsed safely. Split the statement, or turn the chain into a list "
+        "(IN (...), = ANY(...), a join with VALUES).",
+        part);
+}
+
+bool guard_check(struct span sql, struct err *e)
+{
+    struct guard g;
+    struct lex_token t;
+    enum word word, before = WORD_OTHER;
+    bool after_dot = false;
+    struct lex l;
+
+    g.level = g.levels;
+    g.levels[0] = (struct level){ 0 };
+    lex_init(&l, sql, false);
+    for (lex_next(&l, &t); t.kind != LEX_END; lex_next(&l, &t)) {
+        g.level->segment.own++;
+        g.level->segment.tokens++;
+        word = t.kind == LEX_WORD && before != WORD_AS && !after_dot ? word_of(&t) : WORD_OTHER;
+        if (!(t.kind == LEX_PUNCT ? guard_punct(&g, (char)*t.start) : guard_word(&g, word)))
+            return guard_depth(&g, "brackets nest", e);
+        before = word;
+        after_dot = t.kind == LEX_PUNCT && *t.start == '.';
+    }
+    while (g.level > g.levels)
+        level_close(&g);
+    segment_end(g.level);
+    if (level_depth(g.level) > DEPTH_MAX)
+        return guard_depth(&g, "expressions nest", e);
+    if (g.level->cost > COST_MAX + COST_MAX_PER_TOKEN * g.level->tokens)
+        return guard_depth(&g, "expressions are", e);
+    return true;
+}
