@@ -180,43 +180,46 @@ static bool guard_word(struct guard *g, enum word word)
     return true;
 }
 
-static bool guard_depth(struct guard *g, const char *part, struct err *e)
-{
-    err_set(e, PB0203, "stack depth limit exceeded");
-    (void)g;
-    return err_hint(
-        e,
-        "The statement's %s too deep to be parsed safely. Split the statement, or turn the chain into a list "
-        "(IN (...), = ANY(...), a join with VALUES).",
-        part);
-}
-
-bool guard_check(struct span sql, struct err *e)
+bool guard_measure(struct span sql, struct guard_bounds *out)
 {
     struct guard g;
     struct lex_token t;
     enum word word, before = WORD_OTHER;
-    bool after_dot = false;
+    bool after_dot = false, fits = true;
     struct lex l;
 
     g.level = g.levels;
     g.levels[0] = (struct level){ 0 };
     lex_init(&l, sql, false);
-    for (lex_next(&l, &t); t.kind != LEX_END; lex_next(&l, &t)) {
+    for (lex_next(&l, &t); fits && t.kind != LEX_END; lex_next(&l, &t)) {
         g.level->segment.own++;
         g.level->segment.tokens++;
         word = t.kind == LEX_WORD && before != WORD_AS && !after_dot ? word_of(&t) : WORD_OTHER;
-        if (!(t.kind == LEX_PUNCT ? guard_punct(&g, (char)*t.start) : guard_word(&g, word)))
-            return guard_depth(&g, "brackets nest", e);
+        fits = t.kind == LEX_PUNCT ? guard_punct(&g, (char)*t.start) : guard_word(&g, word);
         before = word;
         after_dot = t.kind == LEX_PUNCT && *t.start == '.';
     }
     while (g.level > g.levels)
         level_close(&g);
     segment_end(g.level);
-    if (level_depth(g.level) > DEPTH_MAX)
-        return guard_depth(&g, "expressions nest", e);
-    if (g.level->cost > COST_MAX + COST_MAX_PER_TOKEN * g.level->tokens)
-        return guard_depth(&g, "expressions are", e);
+    *out = (struct guard_bounds){ .depth = level_depth(g.level), .cost = g.level->cost, .tokens = g.level->tokens };
+    return fits;
+}
+
+bool guard_check(struct span sql, struct err *e)
+{
+    struct guard_bounds b;
+
+    if (!guard_measure(sql, &b) || b.depth > DEPTH_MAX) {
+        err_set(e, PB0203, "stack depth limit exceeded");
+        return err_hint(
+            e, "Expressions or sub-selects of this statement nest too deeply. Turn a long chain into a list: IN "
+               "(...), = ANY (...), a join with VALUES.");
+    }
+    if (b.cost > COST_MAX + COST_MAX_PER_TOKEN * b.tokens) {
+        err_set(e, PB0203, "statement is too complex to be parsed");
+        return err_hint(
+            e, "Long chains of operators take quadratic time. Split the statement, or turn the chains into lists.");
+    }
     return true;
 }

@@ -64,15 +64,15 @@ static inline void lex_init(struct lex *l, struct span sql, bool nonstandard_str
 enum lex_class {
     LEX_CLASS_BAD,
     LEX_CLASS_BLANK,
-    LEX_CLASS_LETTER,
-    LEX_CLASS_DIGIT,
     LEX_CLASS_PUNCT,
     LEX_CLASS_DOT,
     LEX_CLASS_DASH,
     LEX_CLASS_SLASH,
     LEX_CLASS_QUOTE,
     LEX_CLASS_DQUOTE,
-    LEX_CLASS_DOLLAR
+    LEX_CLASS_DOLLAR, /* from here on: bytes that may continue a name */
+    LEX_CLASS_DIGIT,
+    LEX_CLASS_LETTER
 };
 extern const uint8_t lex_class[256];
 
@@ -87,7 +87,7 @@ bool lex_comment(const struct lex *l, struct lex_token *t);
 
 static inline bool lex_is_name_byte(unsigned char c)
 {
-    return lex_class[c] == LEX_CLASS_LETTER || lex_class[c] == LEX_CLASS_DIGIT || c == '$';
+    return lex_class[c] >= LEX_CLASS_DOLLAR;
 }
 
 static inline void lex_word(const struct lex *l, struct lex_token *t)
@@ -100,6 +100,21 @@ static inline void lex_word(const struct lex *l, struct lex_token *t)
     t->end = p;
     if (p - t->start == 1 && p < l->end && (*p == '\'' || *p == '&'))
         lex_prefixed(l, t);
+}
+
+/* A short integer with nothing behind it that could belong to it; all other numbers are lex_number's. */
+static inline void lex_digits(const struct lex *l, struct lex_token *t)
+{
+    const unsigned char *p = t->start + 1;
+
+    while (p < l->end && lex_class[*p] == LEX_CLASS_DIGIT)
+        p++;
+    if (UNLIKELY(p - t->start > 9 || (p < l->end && (*p == '.' || lex_class[*p] == LEX_CLASS_LETTER)))) {
+        lex_number(l, t);
+        return;
+    }
+    t->kind = LEX_INT4;
+    t->end = p;
 }
 
 /* The next token, blanks and comments skipped. LEX_END stays LEX_END, with start == end == the text's end. */
@@ -126,9 +141,10 @@ static inline void lex_next(struct lex *l, struct lex_token *t)
                 t->end = p + 1;
                 break;
             }
-            /* fall through */
-        case LEX_CLASS_DIGIT:
             lex_number(l, t);
+            break;
+        case LEX_CLASS_DIGIT:
+            lex_digits(l, t);
             break;
         case LEX_CLASS_QUOTE:
             lex_string(l, t);
