@@ -63,6 +63,7 @@ MUSTCHECK struct pgresult *pgconn_query_params(struct pgconn *c, const char *sql
                                                struct err *e);
 int pgresult_rows(const struct pgresult *r);
 int pgresult_columns(const struct pgresult *r);
+const char *pgresult_column_name(const struct pgresult *r, int column); /* borrowed */
 /* NULL for SQL NULL. Borrowed. */
 const char *pgresult_value(const struct pgresult *r, int row, int column);
 size_t pgresult_length(const struct pgresult *r, int row, int column);
