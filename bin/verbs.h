@@ -1,0 +1,10 @@
+/*
+ * The verbs of the command line. A new one is a function here and a line in pgbraid.c. Each gets what follows its name
+ * and returns the exit status (enum in base/cmd.h).
+ */
+#ifndef BIN_VERBS_H
+#define BIN_VERBS_H
+
+int verb_config(int argc, char **argv);
+
+#endif
