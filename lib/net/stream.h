@@ -22,6 +22,9 @@
 #include "base/strbuf.h"
 #include "net/loop.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #define STREAM_HIGH_WATER (256u * 1024u)
 #define STREAM_LOW_WATER  (64u * 1024u)
 
@@ -58,6 +61,10 @@ struct stream {
     bool rd_active;        /* read event registered */
     bool failed;           /* a send or recv failed: writes are dropped, on_closed comes or came */
     bool above_high;       /* output passed the high water mark */
+    bool ended;              /* end of file or failure: on_closed comes or came */
+    bool told;               /* on_closed was called */
+    bool process_deferred;   /* stream_process is due at the end of the turn */
+    int error;               /* errno of the failure, 0: end of file */
     bool in_callback;      /* on_data is running */
     struct strbuf in;      /* unconsumed input, starting at in_off */
     size_t in_off;
@@ -93,6 +100,10 @@ static inline size_t stream_kept(const struct stream *s)
 }
 /* Kept input, borrowed. */
 struct span stream_peek(const struct stream *s);
+/* Give up the first n bytes of it. */
+void stream_drop(struct stream *s, size_t n);
+/* The peer broke the protocol: no more reading or writing; on_closed follows. */
+void stream_fail_protocol(struct stream *s);
 void stream_pause(struct stream *s, enum stream_pause reason);
 void stream_resume(struct stream *s, enum stream_pause reason);
 /* Offer kept input to on_data again, now; nothing when none is kept or on_data is running. */
