@@ -226,7 +226,7 @@ struct config *config_load(const char *path, struct strbuf *report, struct err *
     if (read_file(path, &text, e))
         c = config_parse(strbuf_span(&text), path, report, e);
     else if (report)
-        strbuf_printf(report, "%s%s%s\n", e->message, e->hint[0] ? " " : "", e->hint);
+        strbuf_printf(report, e->hint[0] ? "%s (%s)\n" : "%s%s\n", e->message, e->hint);
     strbuf_fini(&text);
     return c;
 }

@@ -6,28 +6,33 @@
 
 #define NEAREST_MAX_LEN 63u
 
-/* Levenshtein distance, one row at a time. */
+/*
+ * Optimal string alignment: letters left out, added or replaced, and neighbours swapped. Three rows of the table, taken
+ * in turn: row i is that of the first i letters of a.
+ */
 static unsigned edit_distance(const char *a, size_t alen, const char *b, size_t blen)
 {
-    unsigned row[NEAREST_MAX_LEN + 1];
+    unsigned rows[3][NEAREST_MAX_LEN + 1];
 
     for (size_t j = 0; j <= blen; j++)
-        row[j] = (unsigned)j;
+        rows[0][j] = (unsigned)j;
     for (size_t i = 1; i <= alen; i++) {
-        unsigned diagonal = row[0];
+        unsigned *row = rows[i % 3], *above = rows[(i + 2) % 3], *above2 = rows[(i + 1) % 3];
 
         row[0] = (unsigned)i;
         for (size_t j = 1; j <= blen; j++) {
-            unsigned replace = diagonal + (a[i - 1] != b[j - 1]);
-            unsigned best = row[j - 1] + 1;
+            unsigned best = above[j - 1] + (a[i - 1] != b[j - 1]);
 
-            diagonal = row[j];
-            if (diagonal + 1 < best)
-                best = diagonal + 1;
-            row[j] = replace < best ? replace : best;
+            if (above[j] + 1 < best)
+                best = above[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && above2[j - 2] + 1 < best)
+                best = above2[j - 2] + 1;
+            row[j] = best;
         }
     }
-    return row[blen];
+    return rows[alen % 3][blen];
 }
 
 struct nearest nearest_make(const char *typed)

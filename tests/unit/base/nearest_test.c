@@ -28,6 +28,7 @@ static void test_nearest(void **state)
     assert_string_equal(of("pool_sizes"), "pool_size");
     assert_string_equal(of("pool_moed"), "pool_mode");
     assert_string_equal(of("serverlifetime"), "server_lifetime");
+    assert_string_equal(of("prot"), "port"); /* a swap is one edit */
     assert_null(of("trop"));
     assert_null(of("x"));
     assert_null(of(""));
