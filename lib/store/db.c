@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* eaccess */
 #include "store/db.h"
 
 #include "base/log.h"
