@@ -1,8 +1,10 @@
 /*
  * An upper bound of the parse tree's depth, from tokens.
  *
- * Every node of a tree comes from a token of its own, so a run of n tokens makes a tree of depth O(n); most trees are
- * much flatter because lists are. What is known to be flat cuts a run into segments whose depths do not add up:
+ * Every node that can hang above another one comes from an operator or a keyword of its own, or from a bracket;
+ * literals, parameters, quoted names and what follows a dot are leaves. So a run of n operators and words makes a tree
+ * of depth O(n); most trees are much flatter because lists are. What is known to be flat cuts a run into segments whose
+ * depths do not add up:
  *
  *   - a comma, a semicolon, AND, OR and a CASE's WHEN: the grammar makes lists of them (AND and OR are flattened by
  *     makeAndExpr and makeOrExpr) and no operand reaches across them. The AND of BETWEEN is different:
@@ -11,7 +13,7 @@
  *
  * UNION, INTERSECT, EXCEPT and JOIN chains reach across commas and ANDs, so they are counted for the whole level.
  *
- *     depth(segment) = its tokens + the deepest bracket in it
+ *     depth(segment) = its operators and words + the deepest bracket in it
  *     depth(bracket) = BRACKET_WEIGHT + CHAIN_WEIGHT * chained + its deepest segment
  *
  * A keyword used as a name can only raise the bound: after AS and after a dot a word is taken for a name; elsewhere a
@@ -122,6 +124,28 @@ static void level_close(struct guard *g)
     g->level--;
 }
 
+/* scan.l: a run of these is one operator, but for plus and minus signs at its end. */
+static bool is_operator_byte(unsigned char c)
+{
+    return c != '\0' && strchr("~!@#^&|`?+-*/%<>=", c) != NULL;
+}
+
+/* Whether a token can be an inner node of the tree; brackets count as levels instead. */
+static bool is_inner(const struct lex_token *t, bool after_dot, const struct lex_token *before)
+{
+    unsigned char c = *t->start;
+
+    if (t->kind == LEX_WORD)
+        return !after_dot;
+    if (t->kind != LEX_PUNCT || strchr("()[],;.", c))
+        return false;
+    if (before->kind != LEX_PUNCT || before->end != t->start)
+        return true;
+    if (c == ':')
+        return *before->start != ':';
+    return c == '+' || c == '-' || !is_operator_byte(c) || !is_operator_byte(*before->start);
+}
+
 /* Close levels up to and including the innermost one with this closer; a CASE does not hide a bracket. */
 static void bracket_close(struct guard *g, char closer)
 {
@@ -182,22 +206,24 @@ static bool guard_word(struct guard *g, enum word word)
 
 bool guard_measure(struct span sql, struct guard_bounds *out)
 {
-    struct guard g;
-    struct lex_token t;
-    enum word word, before = WORD_OTHER;
+    struct lex_token t, before = { .kind = LEX_END };
+    enum word word, word_before = WORD_OTHER;
     bool after_dot = false, fits = true;
+    struct guard g;
     struct lex l;
 
     g.level = g.levels;
     g.levels[0] = (struct level){ 0 };
     lex_init(&l, sql, false);
     for (lex_next(&l, &t); fits && t.kind != LEX_END; lex_next(&l, &t)) {
-        g.level->segment.own++;
         g.level->segment.tokens++;
-        word = t.kind == LEX_WORD && before != WORD_AS && !after_dot ? word_of(&t) : WORD_OTHER;
+        if (is_inner(&t, after_dot, &before))
+            g.level->segment.own++;
+        word = t.kind == LEX_WORD && word_before != WORD_AS && !after_dot ? word_of(&t) : WORD_OTHER;
         fits = t.kind == LEX_PUNCT ? guard_punct(&g, (char)*t.start) : guard_word(&g, word);
-        before = word;
+        word_before = word;
         after_dot = t.kind == LEX_PUNCT && *t.start == '.';
+        before = t;
     }
     while (g.level > g.levels)
         level_close(&g);

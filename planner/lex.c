@@ -103,16 +103,31 @@ void lex_number(const struct lex *l, struct lex_token *t)
         t->kind = integer ? integer_kind(t->start, p) : LEX_NUMERIC;
 }
 
+/* ".." is a token, so that "1..5" has no ".5" in it. */
+void lex_dot(const struct lex *l, struct lex_token *t)
+{
+    const unsigned char *p = t->start + 1;
+
+    if (is_digit(p, l->end)) {
+        lex_number(l, t);
+        return;
+    }
+    t->kind = LEX_PUNCT;
+    t->end = p < l->end && *p == '.' ? p + 1 : p;
+}
+
 /* quotecontinue of scan.l: blanks and -- comments with a newline among them, then a quote. Behind that quote, or NULL.
  */
-static const unsigned char *continued(const unsigned char *p, const unsigned char *end)
+static const unsigned char *continued(struct lex *l, const unsigned char *p)
 {
-    bool newline = false;
+    const unsigned char *end = l->end;
+    bool newline = false, comment = false;
 
     while (p < end) {
         if (*p == '\n' || *p == '\r') {
             newline = true;
         } else if (*p == '-' && p + 1 < end && p[1] == '-') {
+            comment = true;
             while (p < end && *p != '\n' && *p != '\r')
                 p++;
             continue;
@@ -121,7 +136,11 @@ static const unsigned char *continued(const unsigned char *p, const unsigned cha
         }
         p++;
     }
-    return newline && p < end && *p == '\'' ? p + 1 : NULL;
+    if (!newline || p == end || *p != '\'')
+        return NULL;
+    if (comment)
+        l->saw_comment_in_literal = true;
+    return p + 1;
 }
 
 enum escapes { ESCAPES_NONE, ESCAPES_DOUBLING, ESCAPES_BACKSLASH };
@@ -142,13 +161,12 @@ static const unsigned char *close_quote(const unsigned char *p, const unsigned c
 }
 
 /* The rest of a quoted literal, p behind its opening quote, continuation lines included. */
-static void quoted(const struct lex *l, struct lex_token *t, const unsigned char *p, enum escapes escapes,
-                   enum lex_kind kind)
+static void quoted(struct lex *l, struct lex_token *t, const unsigned char *p, enum escapes escapes, enum lex_kind kind)
 {
     t->kind = kind;
     while ((p = close_quote(p, l->end, escapes)) != NULL) {
         t->end = p;
-        p = continued(p, l->end);
+        p = continued(l, p);
         if (!p)
             return;
         t->kind = LEX_ODD_STRING;
@@ -182,7 +200,7 @@ void lex_quoted_name(const struct lex *l, struct lex_token *t)
 }
 
 /* A word of one letter in front of a quote or '&': the prefixes of scan.l. N'...' is the word N and a plain string. */
-void lex_prefixed(const struct lex *l, struct lex_token *t)
+void lex_prefixed(struct lex *l, struct lex_token *t)
 {
     struct lex_token name;
 

@@ -23,7 +23,7 @@ enum lex_kind {
     LEX_QUOTED,     /* "name" */
     LEX_ODD_QUOTED, /* U&"name" */
     LEX_PARAM,      /* $1 */
-    LEX_PUNCT,      /* one byte of an operator or punctuation */
+    LEX_PUNCT,      /* one byte of an operator or punctuation; ".." */
     /* literals: the type PostgreSQL gives them, since the type is part of a statement's shape */
     LEX_INT4,
     LEX_INT8,
@@ -49,7 +49,9 @@ struct lex_token {
 struct lex {
     const unsigned char *pos, *end;
     bool nonstandard_strings; /* backslash escapes in '...': standard_conforming_strings is off */
-    bool saw_backslash;       /* a backslash stood in a '...' under nonstandard_strings: set by the lexer, sticky */
+    /* what the lexer met so far */
+    bool saw_backslash;          /* in a '...' under nonstandard_strings */
+    bool saw_comment_in_literal; /* 'a' -- x, newline, 'b': one literal for PostgreSQL, two for libpg_query */
 };
 
 static inline void lex_init(struct lex *l, struct span sql, bool nonstandard_strings)
@@ -57,7 +59,7 @@ static inline void lex_init(struct lex *l, struct span sql, bool nonstandard_str
     l->pos = (const unsigned char *)(sql.len ? sql.ptr : "");
     l->end = l->pos + sql.len;
     l->nonstandard_strings = nonstandard_strings;
-    l->saw_backslash = false;
+    l->saw_backslash = l->saw_comment_in_literal = false;
 }
 
 /* What a token that starts with this byte can be. */
@@ -78,10 +80,11 @@ extern const uint8_t lex_class[256];
 
 /* For lex_next only: slow paths. Each reads the token at t->start, sets its kind and end. */
 void lex_number(const struct lex *l, struct lex_token *t);
+void lex_dot(const struct lex *l, struct lex_token *t);
 void lex_string(struct lex *l, struct lex_token *t);
 void lex_quoted_name(const struct lex *l, struct lex_token *t);
 void lex_dollar(const struct lex *l, struct lex_token *t);
-void lex_prefixed(const struct lex *l, struct lex_token *t);
+void lex_prefixed(struct lex *l, struct lex_token *t);
 /* For '-' and '/': true if it was a comment, which ends at t->end and is no token. */
 bool lex_comment(const struct lex *l, struct lex_token *t);
 
@@ -90,7 +93,7 @@ static inline bool lex_is_name_byte(unsigned char c)
     return lex_class[c] >= LEX_CLASS_DOLLAR;
 }
 
-static inline void lex_word(const struct lex *l, struct lex_token *t)
+static inline void lex_word(struct lex *l, struct lex_token *t)
 {
     const unsigned char *p = t->start + 1;
 
@@ -136,12 +139,7 @@ static inline void lex_next(struct lex *l, struct lex_token *t)
             lex_word(l, t);
             break;
         case LEX_CLASS_DOT:
-            if (p + 1 == l->end || lex_class[p[1]] != LEX_CLASS_DIGIT) {
-                t->kind = LEX_PUNCT;
-                t->end = p + 1;
-                break;
-            }
-            lex_number(l, t);
+            lex_dot(l, t);
             break;
         case LEX_CLASS_DIGIT:
             lex_digits(l, t);

@@ -1,6 +1,7 @@
 #include "planner/parse.h"
 
 #include "planner/guard.h"
+#include "planner/lex.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,22 @@ static bool parse_failed(const PgQueryError *error, struct err *e)
     return false;
 }
 
+/* libpg_query's scanner keeps comments as tokens, and so cannot continue a literal behind one as PostgreSQL's does. */
+static bool check_literals(struct span sql, struct err *e)
+{
+    struct lex_token t;
+    struct lex l;
+
+    lex_init(&l, sql, false);
+    do
+        lex_next(&l, &t);
+    while (t.kind != LEX_END);
+    if (!l.saw_comment_in_literal)
+        return true;
+    err_set(e, PB0204, "a string constant that is continued behind a comment is not supported");
+    return err_hint(e, "Remove the comment, or join the parts of the constant with ||.");
+}
+
 bool parse_sql(struct span sql, struct arena *a, const PgQuery__ParseResult **out, struct err *e)
 {
     ProtobufCAllocator allocator = { .alloc = tree_alloc, .free = tree_free, .allocator_data = a };
@@ -67,7 +84,7 @@ bool parse_sql(struct span sql, struct arena *a, const PgQuery__ParseResult **ou
         err_set(e, PB0202, "invalid byte sequence for encoding \"UTF8\": 0x00");
         return err_state(e, "22021");
     }
-    if (!guard_check(sql, e))
+    if (!guard_check(sql, e) || !check_literals(sql, e))
         return false;
     r = pg_query_parse_protobuf(arena_spandup(a, sql));
     if (r.error) {
