@@ -61,7 +61,7 @@ void hmap_remove(struct hmap *m, struct hmap_node *node)
             return;
         }
     }
-    BUG_ON(!"hmap_remove: node not in map");
+    bug_abort(__FILE__, __LINE__, "hmap_remove: node not in map");
 }
 
 struct hmap_node *hmap_first(const struct hmap *m, uint64_t hash)
