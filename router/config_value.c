@@ -178,19 +178,19 @@ static bool parse_list(const struct setting *s, const char *value, struct arena 
         if (more)
             rest = span_make(comma + 1, (size_t)(rest.ptr + rest.len - comma - 1));
     }
-    memcpy(field, &items, sizeof(items));
+    *(const char *const **)field = items;
     return true;
 }
 
 static void put_string(void *field, const char *text)
 {
-    memcpy(field, &text, sizeof(text));
+    *(const char **)field = text;
 }
 
 bool setting_parse(const struct setting *s, const char *value, const char *folder, struct arena *a, void *field,
                    struct err *e)
 {
-    uint64_t number;
+    uint64_t number = 0;
 
     switch (s->type) {
     case SETTING_INTEGER:
@@ -232,10 +232,9 @@ const char *setting_print(const struct setting *s, const void *field, struct are
         return print_number(s->type, *(const uint64_t *)field, a);
     case SETTING_STRING:
     case SETTING_FILE:
-        memcpy(&text, field, sizeof(text));
-        return text;
+        return *(const char *const *)field;
     case SETTING_LIST:
-        memcpy(&items, field, sizeof(items));
+        items = *(const char *const *const *)field;
         for (size_t i = 0; items[i]; i++)
             text = arena_printf(a, "%s%s%s", text, i ? ", " : "", items[i]);
         return text;
