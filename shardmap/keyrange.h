@@ -3,7 +3,7 @@
  *
  * A keyspace id is an unsigned 64-bit number: the signed extended hash of the sharding key XOR 2^63. A range is written
  * as in Vitess, with the hexadecimal prefix of its bounds: "-" is everything, "-80" the lower half, "40-80" a quarter,
- * "80-" the upper half. Bounds are 1 to 16 hex digits, an even number of them, padded with zeros on the right.
+ * "80-" the upper half. Bounds are 2 to 16 hex digits, an even number of them, padded with zeros on the right.
  */
 #ifndef SHARDMAP_KEYRANGE_H
 #define SHARDMAP_KEYRANGE_H
@@ -35,7 +35,7 @@ char *keyrange_print(const struct keyrange *r, char out[KEYRANGE_TEXT_MAX]);
 bool keyrange_overlap(const struct keyrange *a, const struct keyrange *b);
 /* True if the ranges, in any order, cover the whole space once. PB0402 names the gap or the overlapping pair. */
 MUSTCHECK bool keyrange_covers(const struct keyrange *ranges, size_t n, struct err *e);
-/* n ranges of as equal a size as can be that cover the space: what `demo` and `shard add` propose. 1 <= n <= 256. */
+/* n ranges that cover the space, of as equal a size as bounds of four digits allow: for new layouts. 1 <= n <= 256. */
 void keyrange_split(struct keyrange *out, size_t n);
 /*
  * The bounds as signed hashes, for SQL predicates on a shard: inside iff hash >= *low and (no high or hash < *high).
