@@ -171,11 +171,23 @@ bool persist_list(struct db *db, struct arena *a, struct directory_database **ou
 
 /* ---- tables ---- */
 
-/* Types whose equal values hash equally are one: their tables can be colocated. */
-static const char *const hashed_as[KEY_TYPE_COUNT] = {
-    [KEY_INT2] = "bigint",         [KEY_INT4] = "bigint",      [KEY_INT8] = "bigint", [KEY_TEXT] = "text",
-    [KEY_VARCHAR] = "text",        [KEY_BPCHAR] = "character", [KEY_UUID] = "uuid",   [KEY_NUMERIC] = "numeric",
-    [KEY_TIMESTAMP] = "timestamp", [KEY_DATE] = "date",
+/*
+ * Key types in the file: their names, which never change, and what they are hashed as. Types whose equal values hash
+ * equally are one: their tables can be colocated.
+ */
+static const struct {
+    const char *name, *hashed_as;
+} key_types[KEY_TYPE_COUNT] = {
+    [KEY_INT2] = { "smallint", "bigint" },
+    [KEY_INT4] = { "integer", "bigint" },
+    [KEY_INT8] = { "bigint", "bigint" },
+    [KEY_TEXT] = { "text", "text" },
+    [KEY_VARCHAR] = { "character varying", "text" },
+    [KEY_BPCHAR] = { "character", "character" },
+    [KEY_UUID] = { "uuid", "uuid" },
+    [KEY_NUMERIC] = { "numeric", "numeric" },
+    [KEY_TIMESTAMP] = { "timestamp without time zone", "timestamp" },
+    [KEY_DATE] = { "date", "date" },
 };
 
 /* id of the vindex of a sharded table, made when it is the first with it. */
@@ -186,7 +198,7 @@ static bool find_vindex(struct db *db, int64_t database, const struct directory_
     bool ok;
 
     for (uint32_t i = 0; i < t->nkey; i++)
-        strbuf_printf(&types, "%s%s", i ? ", " : "", hashed_as[t->key_types[i]]);
+        strbuf_printf(&types, "%s%s", i ? ", " : "", key_types[t->key_types[i]].hashed_as);
     ok = db_run(db, "INSERT INTO vindexes (database_id, type, key_types) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
                 DB_VALUES(db_int(database), db_text(type), db_text(strbuf_str(&types))), e) &&
          query_number(db, "SELECT id FROM vindexes WHERE database_id = ?1 AND type = ?2 AND key_types = ?3",
@@ -212,7 +224,7 @@ static bool add_table(struct db *db, int64_t database, const struct directory_ta
     for (uint32_t i = 0; i < t->nkey; i++) {
         if (!db_run(db, "INSERT INTO key_columns (table_id, position, name, type, typmod) VALUES (?1, ?2, ?3, ?4, ?5)",
                     DB_VALUES(db_int(id), db_int(i + 1), db_text(t->key_columns[i]),
-                              db_text(key_type_name(t->key_types[i])), db_int(t->key_typmods[i])),
+                              db_text(key_types[t->key_types[i]].name), db_int(t->key_typmods[i])),
                     e))
             return false;
     }
@@ -247,7 +259,7 @@ static enum distribution distribution_of(const char *name)
 static enum key_type key_type_of(const char *name)
 {
     for (enum key_type t = 0; t < KEY_TYPE_COUNT; t++) {
-        if (strcmp(key_type_name(t), name) == 0)
+        if (strcmp(key_types[t].name, name) == 0)
             return t;
     }
     BUG_ON(true);

@@ -82,7 +82,7 @@ CREATE TABLE key_columns (
     table_id INTEGER NOT NULL REFERENCES tables (id) ON DELETE CASCADE,
     position INTEGER NOT NULL CHECK (position BETWEEN 1 AND 4),
     name TEXT NOT NULL CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 63),
-    -- As format_type prints it, and atttypmod.
+    -- Name as in SQL, and atttypmod.
     type TEXT NOT NULL CHECK (type IN ('smallint', 'integer', 'bigint', 'text', 'character varying', 'character',
                                        'uuid', 'numeric', 'timestamp without time zone', 'date')),
     typmod INTEGER NOT NULL CHECK (typmod >= -1),

@@ -1,11 +1,13 @@
 #include "store/db.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -421,6 +423,36 @@ static void test_permissions(void **state)
     assert_int_equal(chmod(dir, 0755), 0);
 }
 
+/* A disk without room: the change is refused and what was there before is all there is. */
+static void test_full_disk(void **state)
+{
+    struct rlimit limit = { .rlim_cur = 64 * 1024, .rlim_max = 64 * 1024 };
+    struct err e = ERR_INIT;
+    struct db *db = open_ok(&v1);
+    int status, n = 0;
+    pid_t pid;
+
+    (void)state;
+    run_ok(db, "INSERT INTO parent VALUES (1, 'a')", DB_NO_VALUES);
+    db_close(db);
+    pid = fork();
+    if (pid == 0) {
+        signal(SIGXFSZ, SIG_IGN);
+        db = setrlimit(RLIMIT_FSIZE, &limit) == 0 ? db_open(path, &v1, false, &e) : NULL;
+        while (db && n++ < 1000 &&
+               db_run(db, "INSERT INTO parent (name) VALUES (hex(randomblob(4000)))", DB_NO_VALUES, &e))
+            ;
+        if (!db || e.id != PB0401 || !strstr(e.message, "cannot be read or written") || !strstr(e.message, path))
+            _exit(1);
+        _exit(n); /* inserts tried, the last without success */
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) > 1);
+    db = open_ok(&v1);
+    assert_int_equal(count(db, "SELECT count(*) FROM parent"), WEXITSTATUS(status));
+    db_close(db);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -429,6 +461,7 @@ int main(void)
         TEST(test_one_owner),       TEST(test_upgrade),        TEST(test_failed_upgrade), TEST(test_missing),
         TEST(test_bad_paths),       TEST(test_not_a_database), TEST(test_empty_file),     TEST(test_other_program),
         TEST(test_altered),         TEST(test_corrupt_pages),  TEST(test_orphan),         TEST(test_permissions),
+        TEST(test_full_disk),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
