@@ -5,6 +5,8 @@
 #include <string.h>
 
 static const struct cmd_verb verbs[] = {
+    { "shard", "add and list shards", verb_shard },
+    { "table", "shard, replicate and list tables", verb_table },
     { "config", "print, check and explain the configuration", verb_config },
 };
 

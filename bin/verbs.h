@@ -6,5 +6,7 @@
 #define BIN_VERBS_H
 
 int verb_config(int argc, char **argv);
+int verb_shard(int argc, char **argv);
+int verb_table(int argc, char **argv);
 
 #endif
