@@ -25,9 +25,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+extern const char sql_bootstrap[];
 extern const char sql_catalog[];
 
 enum { CATALOG_COLUMNS = 12 };
+
+const char *catalog_bootstrap_sql(void)
+{
+    return sql_bootstrap;
+}
 
 const char *catalog_sql(void)
 {

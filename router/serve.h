@@ -1,15 +1,16 @@
 /*
- * The router as a whole: what `pgbraid serve` runs.
+ * Running the router: from a loaded configuration to the end of the process.
  */
 #ifndef ROUTER_SERVE_H
 #define ROUTER_SERVE_H
 
-#include "router/config.h"
+struct config;
+struct placement_hooks;
 
 /*
- * Serve until told to stop (SIGTERM, SIGINT, SHUTDOWN). Returns the process's exit status; errors have been logged.
- * `cfg` is borrowed for the call; `config_path` is what RELOAD reads again.
+ * Open the directory, start control threads and workers, and run until SIGTERM, SIGINT (drain: transactions may end, up to
+ * shutdown_timeout) or SIGQUIT (at once); SIGHUP reloads the configuration. Returns the exit status of the process; errors are logged. Main thread.
  */
-int router_serve(const struct config *cfg, const char *config_path);
+int router_serve(const struct config *cfg, const char *config_path, const struct placement_hooks *hooks);
 
 #endif

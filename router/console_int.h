@@ -1,0 +1,70 @@
+/*
+ * Inside the console: a running command, and the commands. For router/console*.c only.
+ */
+#ifndef ROUTER_CONSOLE_INT_H
+#define ROUTER_CONSOLE_INT_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/strbuf.h"
+#include "router/control.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONSOLE_MAX_COLUMNS 16
+
+struct router;
+struct worker;
+
+struct console {
+    struct control_job job;
+    struct arena arena;
+    struct worker *worker;  /* borrowed: where the client is */
+    struct router *router;  /* borrowed */
+    uint32_t session_id;
+    char *user, *text;      /* in the arena */
+    const char *rest;       /* what "..." matched */
+    char *args[8];
+    unsigned narg;
+    struct strbuf out, tag; /* messages for the client; command tag */
+    uint16_t ncolumn;
+    uint32_t nrow;
+};
+
+/* On a control thread; false with the error. Rows by console_columns and console_row. */
+struct console_command {
+    const char *syntax;
+    bool (*run)(struct console *c, struct err *e);
+    const char *help;
+};
+
+void console_columns(struct console *c, const char *const *names, uint16_t n);
+/* One value per column; NULL is SQL NULL. */
+void console_row(struct console *c, const char *const *values);
+/* Next word or quoted text at *p, or NULL at the end. In the arena. */
+char *console_word(struct console *c, const char **p);
+
+/* console_show.c */
+bool console_databases(struct console *c, struct err *e);
+bool console_shards(struct console *c, struct err *e);
+bool console_key_ranges(struct console *c, struct err *e);
+bool console_tables(struct console *c, struct err *e);
+bool console_pools(struct console *c, struct err *e);
+bool console_clients(struct console *c, struct err *e);
+bool console_servers(struct console *c, struct err *e);
+bool console_stats(struct console *c, struct err *e);
+bool console_config(struct console *c, struct err *e);
+bool console_version(struct console *c, struct err *e);
+bool console_route(struct console *c, struct err *e);
+/* console_do.c */
+bool console_add_shard(struct console *c, struct err *e);
+bool console_shard_table(struct console *c, struct err *e);
+bool console_reference_table(struct console *c, struct err *e);
+bool console_unshard_table(struct console *c, struct err *e);
+bool console_reload(struct console *c, struct err *e);
+bool console_pause(struct console *c, struct err *e);
+bool console_resume(struct console *c, struct err *e);
+bool console_shutdown(struct console *c, struct err *e);
+
+#endif

@@ -1,0 +1,352 @@
+/*
+ * The console's SHOW commands.
+ */
+#include "base/mem.h"
+#include "router/backend.h"
+#include "router/call.h"
+#include "router/config.h"
+#include "router/console_int.h"
+#include "router/pool.h"
+#include "router/router.h"
+#include "router/session.h"
+#include "router/version.h"
+#include "router/worker.h"
+#include "shardmap/directory.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COLUMNS(c, ...)                                                         \
+    do {                                                                        \
+        static const char *const column_names_[] = { __VA_ARGS__ };             \
+        console_columns((c), column_names_, (uint16_t)ARRAY_LEN(column_names_)); \
+    } while (0)
+#define ROW(c, ...)                                           \
+    do {                                                      \
+        const char *column_values_[] = { __VA_ARGS__ };       \
+        console_row((c), column_values_);                     \
+    } while (0)
+
+static const char *number(struct console *c, uint64_t n)
+{
+    return arena_printf(&c->arena, "%" PRIu64, n);
+}
+
+static bool each_database(struct console *c, void (*fn)(struct console *c, const struct directory_database *db),
+                          struct err *e)
+{
+    struct directory_database *dbs;
+    size_t n;
+
+    if (!directory_list(c->router->directory, &c->arena, &dbs, &n, e))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        fn(c, &dbs[i]);
+    return true;
+}
+
+static void database_row(struct console *c, const struct directory_database *db)
+{
+    ROW(c, db->name, number(c, db->nshard), db->home ? db->home : "", db->served ? "yes" : "no",
+        db->why_not ? db->why_not : "");
+}
+
+bool console_databases(struct console *c, struct err *e)
+{
+    COLUMNS(c, "database", "shards", "home", "served", "why_not");
+    return each_database(c, database_row, e);
+}
+
+static void shard_rows(struct console *c, const struct directory_database *db)
+{
+    for (size_t i = 0; i < db->nshard; i++) {
+        char range[KEYRANGE_TEXT_MAX];
+
+        ROW(c, db->name, db->shards[i].name, keyrange_print(&db->shards[i].range, range),
+            db->home && strcmp(db->home, db->shards[i].name) == 0 ? "yes" : "no", db->shards[i].conninfo);
+    }
+}
+
+bool console_shards(struct console *c, struct err *e)
+{
+    COLUMNS(c, "database", "shard", "key_range", "home", "conninfo");
+    return each_database(c, shard_rows, e);
+}
+
+static void key_range_rows(struct console *c, const struct directory_database *db)
+{
+    for (size_t i = 0; i < db->nshard; i++) {
+        char range[KEYRANGE_TEXT_MAX];
+        const struct keyrange *r = &db->shards[i].range;
+
+        ROW(c, db->name, keyrange_print(r, range), db->shards[i].name, arena_printf(&c->arena, "%016" PRIx64, r->start),
+            r->unbounded ? "" : arena_printf(&c->arena, "%016" PRIx64, r->end));
+    }
+}
+
+bool console_key_ranges(struct console *c, struct err *e)
+{
+    COLUMNS(c, "database", "key_range", "shard", "first_id", "end_id");
+    return each_database(c, key_range_rows, e);
+}
+
+struct tables_ask {
+    struct console *c;
+    const char *database;
+};
+
+static void table_row(const struct catalog_table *t, void *arg)
+{
+    struct tables_ask *a = arg;
+    struct strbuf keys = STRBUF_INIT;
+
+    for (uint32_t i = 0; i < t->nkey; i++)
+        strbuf_printf(&keys, "%s%s", i ? ", " : "", t->key_columns[i]);
+    ROW(a->c, a->database, arena_strdup(&a->c->arena, t->schema), arena_strdup(&a->c->arena, t->name),
+        distribution_name(t->dist), arena_strdup(&a->c->arena, strbuf_str(&keys)),
+        t->dist != DIST_SHARDED ? "" : t->identity_vindex ? "identity" : "hash",
+        t->dist != DIST_SHARDED ? "" : t->has_identity ? "yes" : "no");
+    strbuf_fini(&keys);
+}
+
+static void tables_of_db(struct hmap_node *node, void *arg)
+{
+    struct worker_db *db = CONTAINER_OF(node, struct worker_db, node);
+    struct tables_ask a = { .c = arg, .database = db->name };
+
+    if (db->catalog)
+        catalog_each_table(db->catalog, table_row, &a);
+}
+
+static void tables_on_worker(struct worker *w, void *arg)
+{
+    hmap_each(&w->dbs, tables_of_db, arg);
+}
+
+bool console_tables(struct console *c, struct err *e)
+{
+    (void)e;
+    COLUMNS(c, "database", "schema", "table", "distribution", "key", "vindex", "can_be_resharded");
+    router_call(c->worker, tables_on_worker, c);
+    return true;
+}
+
+/* --- what workers know --- */
+
+static void pool_rows(struct hmap_node *node, void *arg)
+{
+    struct console *c = arg;
+    struct poolset *ps = CONTAINER_OF(node, struct poolset, node);
+
+    for (uint32_t i = 0; i < ps->npool; i++) {
+        const struct pool *p = ps->pools[i];
+
+        ROW(c, number(c, ps->worker->index), ps->database, ps->user, p->shard_name,
+            number(c, p->nopen - p->nidle - p->nconnecting), number(c, p->nidle), number(c, p->nconnecting),
+            number(c, p->nwaiting), number(c, p->served), number(c, p->wait_us), number(c, p->max_wait_us),
+            p->last_error.message);
+    }
+}
+
+static void pools_on_worker(struct worker *w, void *arg)
+{
+    hmap_each(&w->poolsets, pool_rows, arg);
+}
+
+bool console_pools(struct console *c, struct err *e)
+{
+    (void)e;
+    COLUMNS(c, "worker", "database", "user", "shard", "active", "idle", "connecting", "waiting", "served", "wait_us",
+            "max_wait_us", "last_error");
+    router_call_all(c->router, pools_on_worker, c);
+    return true;
+}
+
+static void clients_on_worker(struct worker *w, void *arg)
+{
+    struct console *c = arg;
+    uint64_t now = loop_now_us(w->loop);
+
+    LIST_FOREACH(node, &w->sessions) {
+        const struct session *s = LIST_ENTRY(node, struct session, node);
+        const char txn[2] = { s->tx, '\0' };
+
+        ROW(c, number(c, s->id), number(c, w->index), s->user ? s->user : "", s->database ? s->database : "",
+            s->application ? s->application : "", session_state_name(s->state), arena_strdup(&c->arena, txn),
+            number(c, s->nheld), arena_printf(&c->arena, "%s:%d", s->peer.address, s->peer.port), number(c, s->queries),
+            number(c, (now - s->since_us) / 1000000), number(c, (now - s->active_us) / 1000000));
+    }
+}
+
+bool console_clients(struct console *c, struct err *e)
+{
+    (void)e;
+    COLUMNS(c, "id", "worker", "user", "database", "application", "state", "transaction", "leases", "address",
+            "queries", "connected_s", "since_s");
+    router_call_all(c->router, clients_on_worker, c);
+    return true;
+}
+
+static void server_rows(struct hmap_node *node, void *arg)
+{
+    struct console *c = arg;
+    struct poolset *ps = CONTAINER_OF(node, struct poolset, node);
+    uint64_t now = loop_now_us(ps->worker->loop);
+
+    for (uint32_t i = 0; i < ps->npool; i++) {
+        LIST_FOREACH(n, &ps->pools[i]->all) {
+            const struct backend *b = LIST_ENTRY(n, struct backend, node);
+            const char txn[2] = { b->tx, '\0' };
+
+            ROW(c, number(c, ps->worker->index), ps->database, ps->user, ps->pools[i]->shard_name,
+                number(c, pgconn_pid(b->conn)), backend_state_name(b->state), arena_strdup(&c->arena, txn),
+                b->session ? number(c, b->session->id) : "", number(c, b->nstatement), number(c, b->queries),
+                number(c, (now - b->opened_us) / 1000000));
+        }
+    }
+}
+
+static void servers_on_worker(struct worker *w, void *arg)
+{
+    hmap_each(&w->poolsets, server_rows, arg);
+}
+
+bool console_servers(struct console *c, struct err *e)
+{
+    (void)e;
+    COLUMNS(c, "worker", "database", "user", "shard", "pid", "state", "transaction", "client", "prepared", "served",
+            "age_s");
+    router_call_all(c->router, servers_on_worker, c);
+    return true;
+}
+
+static void stats_on_worker(struct worker *w, void *arg)
+{
+    struct console *c = arg;
+    struct planner_stats ps;
+
+    planner_get_stats(w->planner, &ps);
+    ROW(c, number(c, w->index), number(c, w->nsession), number(c, atomic_load(&w->stats.logins)),
+        number(c, atomic_load(&w->stats.queries)), number(c, atomic_load(&w->stats.transactions)),
+        number(c, atomic_load(&w->stats.scattered)), number(c, atomic_load(&w->stats.errors)),
+        number(c, atomic_load(&w->stats.wait_us)), number(c, ps.hits), number(c, ps.misses), number(c, ps.refused),
+        number(c, ps.entries), number(c, ps.bytes), number(c, w->nprepared));
+}
+
+bool console_stats(struct console *c, struct err *e)
+{
+    (void)e;
+    COLUMNS(c, "worker", "clients", "logins", "queries", "transactions", "scattered", "errors", "wait_us", "plan_hits",
+            "plan_misses", "plan_refused", "plans", "plan_bytes", "prepared");
+    router_call_all(c->router, stats_on_worker, c);
+    return true;
+}
+
+static void config_row(const struct config_row *row, void *arg)
+{
+    struct console *c = arg;
+
+    ROW(c, row->name, row->value, row->def, row->reloadable ? "yes" : "no", row->doc);
+}
+
+bool console_config(struct console *c, struct err *e)
+{
+    (void)e;
+    COLUMNS(c, "setting", "value", "default", "reloadable", "meaning");
+    config_each(c->router->config, config_row, c);
+    return true;
+}
+
+bool console_version(struct console *c, struct err *e)
+{
+    (void)e;
+    COLUMNS(c, "version");
+    ROW(c, "pgbraid " PGBRAID_VERSION_TEXT);
+    return true;
+}
+
+/* --- SHOW ROUTE FOR --- */
+
+struct route_ask {
+    struct console *c;
+    const char *database, *sql;
+    struct strbuf text;
+    bool ok;
+    struct err error;
+};
+
+static const struct worker_db *only_database(struct worker *w, const char *name, struct err *e)
+{
+    struct worker_db *db = NULL;
+
+    if (name) {
+        db = worker_find_db(w, span_str(name));
+        if (!db)
+            err_set(e, PB0306, "database \"%s\" does not exist", name);
+    } else if (w->map->ndb == 1) {
+        db = worker_find_db(w, span_str(w->map->dbs[0].name));
+    } else {
+        err_set(e, PB0503, "say for which database");
+        err_hint(e, "SHOW ROUTE FOR IN DATABASE name SELECT ...");
+    }
+    if (db && !db->catalog) {
+        err_set(e, PB0301, "the catalog of database \"%s\" has not been loaded yet", db->name);
+        err_hint(e, "It is loaded when the first client logs in.");
+        return NULL;
+    }
+    return db;
+}
+
+static void route_on_worker(struct worker *w, void *arg)
+{
+    struct route_ask *a = arg;
+    const struct plan_env env = { .id = UINT32_MAX,
+                                  .role = a->c->user,
+                                  .search_path = "\"$user\", public",
+                                  .parse_settings = "" };
+    const struct worker_db *db = only_database(w, a->database, &a->error);
+    struct literals lits;
+    struct route route;
+    struct plan *p;
+
+    if (!db)
+        return;
+    p = planner_plan(w->planner, db->catalog, db->map, &env, span_str(a->sql), NULL, 0, &lits, &a->error);
+    if (!p)
+        return;
+    if (p->nparam == 0 && p->kind != PLAN_SESSION && p->kind != PLAN_CONTROL && p->kind != PLAN_EMPTY) {
+        a->ok = plan_route(p, db->map, span_str(a->sql), &lits, NULL, &a->c->arena, &route, &a->error);
+        if (a->ok)
+            plan_print(p, db->map, &route, &a->text);
+    } else {
+        a->ok = true;
+        plan_print(p, db->map, NULL, &a->text);
+    }
+    plan_unref(p);
+}
+
+bool console_route(struct console *c, struct err *e)
+{
+    struct route_ask a = { .c = c, .sql = c->rest };
+    const char *p = c->rest;
+    char *word = console_word(c, &p), *line, *save = NULL;
+
+    if (word && strcasecmp(word, "IN") == 0) {
+        word = console_word(c, &p);
+        if (!word || strcasecmp(word, "DATABASE") != 0)
+            return err_set(e, PB0503, "expected IN DATABASE name");
+        a.database = console_word(c, &p);
+        a.sql = p;
+    }
+    router_call(c->worker, route_on_worker, &a);
+    COLUMNS(c, "route");
+    if (!a.ok) {
+        *e = a.error;
+        return false;
+    }
+    for (line = strtok_r(a.text.ptr, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+        ROW(c, line);
+    strbuf_fini(&a.text);
+    return true;
+}

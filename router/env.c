@@ -1,0 +1,289 @@
+#include "router/env.h"
+
+#include "base/bug.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "wire/femsg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Settings that change how a text is parsed or a literal is read (rule P12c). */
+static const char *const parse_setting_names[] = { "datestyle", "intervalstyle", "timezone", "xmloption" };
+
+struct env_table {
+    struct hmap envs;
+    uint32_t *next_plan_id; /* borrowed */
+    char *role, *search_path, *parse_settings;
+    struct env *base;
+};
+
+static struct env *env_intern(struct env_table *t, const struct env_setting *settings, uint32_t n);
+
+struct env_table *env_table_new(const struct env_defaults *d, uint32_t *next_plan_id)
+{
+    struct env_table *t = mem_zalloc(sizeof(*t));
+
+    t->next_plan_id = next_plan_id;
+    t->role = mem_strdup(d->role);
+    t->search_path = mem_strdup(d->search_path);
+    t->parse_settings = mem_strdup(d->parse_settings);
+    t->base = env_intern(t, NULL, 0);
+    return t;
+}
+
+void env_table_free(struct env_table *t)
+{
+    if (!t)
+        return;
+    env_unref(t->base);
+    BUG_ON(t->envs.count != 0);
+    hmap_fini(&t->envs);
+    free(t->role);
+    free(t->search_path);
+    free(t->parse_settings);
+    free(t);
+}
+
+struct env *env_base(struct env_table *t)
+{
+    return env_ref(t->base);
+}
+
+struct env *env_ref(struct env *e)
+{
+    e->refs++;
+    return e;
+}
+
+static void env_free(struct env *e)
+{
+    for (uint32_t i = 0; i < e->n; i++) {
+        free((char *)(uintptr_t)e->settings[i].name);
+        free((char *)(uintptr_t)e->settings[i].value);
+    }
+    free((void *)(uintptr_t)e->settings);
+    free((char *)(uintptr_t)e->plan.parse_settings);
+    free(e);
+}
+
+void env_unref(struct env *e)
+{
+    if (!e)
+        return;
+    BUG_ON(e->refs == 0);
+    if (--e->refs == 0) {
+        hmap_remove(&e->table->envs, &e->node);
+        env_free(e);
+    }
+}
+
+static uint64_t env_hash(const struct env_setting *settings, uint32_t n)
+{
+    uint64_t h = n;
+
+    for (uint32_t i = 0; i < n; i++) {
+        h = hash_bytes(settings[i].name, strlen(settings[i].name), h + settings[i].local);
+        h = hash_bytes(settings[i].value, strlen(settings[i].value), h);
+    }
+    return h;
+}
+
+static bool env_same(const struct env *e, const struct env_setting *settings, uint32_t n)
+{
+    if (e->n != n)
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        if (strcmp(e->settings[i].name, settings[i].name) != 0 || strcmp(e->settings[i].value, settings[i].value) != 0 ||
+            e->settings[i].local != settings[i].local)
+            return false;
+    }
+    return true;
+}
+
+/* The effective value in a list: a local setting comes after the session's and hides it. */
+static const char *settings_get(const struct env_setting *settings, uint32_t n, const char *name)
+{
+    const char *value = NULL;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (strcmp(settings[i].name, name) == 0)
+            value = settings[i].value;
+    }
+    return value;
+}
+
+static bool setting_is(const struct env *e, const char *name, const char *normal)
+{
+    const char *v = settings_get(e->settings, e->n, name);
+
+    return !v || strcmp(v, normal) == 0;
+}
+
+static void env_make_plan(struct env_table *t, struct env *e)
+{
+    struct strbuf sb = STRBUF_INIT;
+    const char *path = settings_get(e->settings, e->n, "search_path");
+    bool changed = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(parse_setting_names); i++) {
+        const char *v = settings_get(e->settings, e->n, parse_setting_names[i]);
+
+        if (v) {
+            changed = true;
+            strbuf_printf(&sb, "%s=%s;", parse_setting_names[i], v);
+        }
+    }
+    if (!changed)
+        strbuf_puts(&sb, t->parse_settings);
+    e->plan.role = t->role;
+    e->plan.search_path = path ? path : t->search_path;
+    e->plan.nonstandard_strings = !setting_is(e, "standard_conforming_strings", "on");
+    e->plan.odd_parse_settings = !setting_is(e, "transform_null_equals", "off") || !setting_is(e, "array_nulls", "on") ||
+                                 !setting_is(e, "session_replication_role", "origin") ||
+                                 !setting_is(e, "row_security", "on");
+    e->plan.parse_settings = strbuf_take(&sb);
+}
+
+static bool plan_env_same(const struct plan_env *a, const struct plan_env *b)
+{
+    return strcmp(a->search_path, b->search_path) == 0 && a->nonstandard_strings == b->nonstandard_strings &&
+           a->odd_parse_settings == b->odd_parse_settings && strcmp(a->parse_settings, b->parse_settings) == 0;
+}
+
+struct plan_id_search {
+    const struct plan_env *want;
+    uint32_t id;
+};
+
+static void plan_id_visit(struct hmap_node *node, void *arg)
+{
+    struct plan_id_search *search = arg;
+    const struct env *e = CONTAINER_OF(node, struct env, node);
+
+    if (search->id == 0 && plan_env_same(&e->plan, search->want))
+        search->id = e->plan.id;
+}
+
+/* Environments with equal views for parse analysis share a plan id: application_name and the like do not split the plan cache. */
+static struct env *env_intern(struct env_table *t, const struct env_setting *settings, uint32_t n)
+{
+    uint64_t hash = env_hash(settings, n);
+    struct plan_id_search search = { 0 };
+    struct env_setting *copy;
+    struct env *e;
+
+    for (struct hmap_node *node = hmap_first(&t->envs, hash); node; node = hmap_next(node)) {
+        e = CONTAINER_OF(node, struct env, node);
+        if (env_same(e, settings, n))
+            return env_ref(e);
+    }
+    e = mem_zalloc(sizeof(*e));
+    copy = mem_alloc(n * sizeof(*copy));
+    for (uint32_t i = 0; i < n; i++) {
+        copy[i] = settings[i];
+        copy[i].name = mem_strdup(settings[i].name);
+        copy[i].value = mem_strdup(settings[i].value);
+    }
+    e->refs = 1;
+    e->table = t;
+    e->settings = copy;
+    e->n = n;
+    env_make_plan(t, e);
+    search.want = &e->plan;
+    hmap_each(&t->envs, plan_id_visit, &search);
+    e->plan.id = search.id ? search.id : ++*t->next_plan_id;
+    hmap_insert(&t->envs, &e->node, hash);
+    return e;
+}
+
+struct env *env_with(struct env *e, const char *name, const char *value, bool local)
+{
+    struct env_setting *list = mem_alloc((e->n + 1) * sizeof(*list));
+    struct env *result;
+    uint32_t n = 0;
+    bool placed = value == NULL;
+
+    for (uint32_t i = 0; i < e->n; i++) {
+        const struct env_setting *old = &e->settings[i];
+        int order = strcmp(old->name, name);
+
+        /* A session-level SET ends a local one of the same name; a local SET keeps the session's for later. */
+        if (order == 0 && (old->local == local || !local))
+            continue;
+        if (!placed && order > 0) {
+            list[n++] = (struct env_setting){ .name = name, .value = value, .local = local };
+            placed = true;
+        }
+        list[n++] = *old;
+    }
+    if (!placed)
+        list[n++] = (struct env_setting){ .name = name, .value = value, .local = local };
+    result = env_intern(e->table, list, n);
+    free(list);
+    return result;
+}
+
+struct env *env_without_local(struct env *e)
+{
+    struct env_setting *list = mem_alloc(e->n * sizeof(*list));
+    struct env *result;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < e->n; i++) {
+        if (!e->settings[i].local)
+            list[n++] = e->settings[i];
+    }
+    result = n == e->n ? env_ref(e) : env_intern(e->table, list, n);
+    free(list);
+    return result;
+}
+
+const char *env_get(const struct env *e, const char *name)
+{
+    return settings_get(e->settings, e->n, name);
+}
+
+/* RESET of a setting; each part of a dotted (custom) name is quoted. */
+static void put_reset(struct strbuf *out, const char *name)
+{
+    struct strbuf sql = STRBUF_INIT;
+
+    strbuf_puts(&sql, "RESET ");
+    for (const char *part = name; part;) {
+        const char *dot = strchr(part, '.');
+
+        strbuf_put_ident(&sql, dot ? span_make(part, (size_t)(dot - part)) : span_str(part));
+        if (dot)
+            strbuf_putc(&sql, '.');
+        part = dot ? dot + 1 : NULL;
+    }
+    fe_put_statement(out, strbuf_span(&sql), NULL, 0);
+    strbuf_fini(&sql);
+}
+
+uint32_t env_put_changes(struct strbuf *out, const struct env *from, const struct env *to)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < from->n; i++) {
+        if (!settings_get(to->settings, to->n, from->settings[i].name)) {
+            put_reset(out, from->settings[i].name);
+            n++;
+        }
+    }
+    for (uint32_t i = 0; i < to->n; i++) {
+        const struct env_setting *s = &to->settings[i];
+        const char *old = settings_get(from->settings, from->n, s->name);
+        struct span params[2] = { span_str(s->name), span_str(s->value) };
+
+        if (old && strcmp(old, s->value) == 0 && !s->local)
+            continue;
+        fe_put_statement(out,
+                         s->local ? SPAN("SELECT pg_catalog.set_config($1, $2, true)")
+                                  : SPAN("SELECT pg_catalog.set_config($1, $2, false)"),
+                         params, 2);
+        n++;
+    }
+    return n;
+}

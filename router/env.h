@@ -1,0 +1,66 @@
+/*
+ * Session environments: the settings a session has changed, as an immutable, interned, reference-counted list. Sessions and
+ * server connections each point to one; when the pointers differ, the differences are replayed in the same write as the next
+ * statement (rules P12, P30, P47). The empty environment is the canonical one every server connection starts in.
+ *
+ * Belongs to one worker. Values are what current_setting() returned, so replaying them is exact.
+ */
+#ifndef ROUTER_ENV_H
+#define ROUTER_ENV_H
+
+#include "base/hmap.h"
+#include "base/span.h"
+#include "base/strbuf.h"
+#include "planner/env.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct env_setting {
+    const char *name; /* lower case */
+    const char *value;
+    bool local; /* SET LOCAL: gone at the end of the transaction */
+};
+
+struct env {
+    struct hmap_node node;
+    uint32_t refs;
+    uint32_t n;
+    const struct env_setting *settings; /* sorted by name; a local one follows the session's of the same name */
+    struct plan_env plan;               /* what parse analysis sees */
+    struct env_table *table;            /* borrowed */
+};
+
+struct env_table;
+
+/* The canonical environment of a user on a database, as far as parse analysis reads it. */
+struct env_defaults {
+    const char *role;
+    const char *search_path;
+    const char *parse_settings;
+};
+
+/* One table per (worker, database, user). Strings are copied; next_plan_id is borrowed: ids are unique within a worker. */
+struct env_table *env_table_new(const struct env_defaults *d, uint32_t *next_plan_id);
+/* All environments must have been released. */
+void env_table_free(struct env_table *t);
+
+/* The environment without changed settings; a new reference. */
+struct env *env_base(struct env_table *t);
+struct env *env_ref(struct env *e);
+void env_unref(struct env *e); /* NULL is fine */
+
+/* e with one setting changed (value NULL: removed, back to canonical); a new reference. */
+struct env *env_with(struct env *e, const char *name, const char *value, bool local);
+/* e without its local settings; a new reference. */
+struct env *env_without_local(struct env *e);
+/* The value e gives a setting, or NULL if it does not change it. */
+const char *env_get(const struct env *e, const char *name);
+
+/*
+ * Append to `out` the extended-protocol messages (Parse, Bind, Execute each) that turn a connection in `from` into `to`, and
+ * return how many commands that are.
+ */
+uint32_t env_put_changes(struct strbuf *out, const struct env *from, const struct env *to);
+
+#endif

@@ -1,0 +1,658 @@
+#include "router/exec.h"
+
+#include "base/mem.h"
+#include "router/backend.h"
+#include "router/exec_int.h"
+#include "router/pool.h"
+#include "router/portal.h"
+#include "router/query.h"
+#include "router/schema.h"
+#include "router/session.h"
+#include "router/worker.h"
+#include "wire/bemsg.h"
+#include "wire/proto.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define EXEC_MAX_STATEMENTS 10000
+
+/* --- life --- */
+
+static struct exec *exec_new(struct session *s)
+{
+    struct exec *x = mem_zalloc(sizeof(*x));
+
+    arena_init(&x->arena, 0);
+    x->s = s;
+    s->exec = x;
+    session_set_state(s, SESSION_RUNNING);
+    s->queries++;
+    STAT_ADD(s->worker->stats.queries, 1);
+    s->active_us = loop_now_us(s->worker->loop);
+    return x;
+}
+
+static void exec_free(void *arg)
+{
+    struct exec *x = arg;
+
+    exec_reset_statement(x);
+    prepared_unref(x->s->worker, x->prepared);
+    strbuf_fini(&x->out);
+    strbuf_fini(&x->sql);
+    strbuf_fini(&x->error);
+    strbuf_fini(&x->row_desc);
+    strbuf_fini(&x->tag);
+    arena_fini(&x->arena);
+    free(x);
+}
+
+void exec_abandon(struct exec *x)
+{
+    struct session *s = x->s;
+
+    if (x->request)
+        control_abandon(x);
+    s->exec = NULL;
+    exec_free(x);
+}
+
+void exec_flush(struct exec *x)
+{
+    if (x->out.len)
+        session_send(x->s, x->out.ptr, x->out.len);
+    strbuf_reset(&x->out);
+}
+
+void exec_answer(struct exec *x, const char *tag)
+{
+    be_put_command_complete(&x->out, tag);
+}
+
+bool exec_in_txn(const struct exec *x)
+{
+    return x->s->txn.env != NULL;
+}
+
+/* The script is at its end: the session is ready for the next message. */
+static void exec_finish(struct exec *x, bool ready)
+{
+    struct session *s = x->s;
+
+    if (ready)
+        be_put_ready(&x->out, s->tx);
+    exec_flush(x);
+    s->exec = NULL;
+    if (!s->txn.env)
+        session_end_transaction(s, true);
+    s->active_us = loop_now_us(s->worker->loop);
+    exec_free(x);
+    if (s->state == SESSION_CLOSING)
+        return;
+    session_set_state(s, SESSION_READY);
+    session_continue(s);
+}
+
+/* --- making scripts --- */
+
+static struct step *exec_add_step(struct exec *x, enum step_kind kind, struct span body, uint32_t offset)
+{
+    struct step *st;
+
+    if ((x->nstep & (x->nstep - 1)) == 0) {
+        struct step *more = ARENA_ARRAY(&x->arena, struct step, x->nstep ? x->nstep * 2 : 1);
+
+        if (x->nstep)
+            memcpy(more, x->steps, x->nstep * sizeof(*more));
+        x->steps = more;
+    }
+    st = &x->steps[x->nstep++];
+    st->kind = kind;
+    st->body = body;
+    st->offset = offset;
+    return st;
+}
+
+static struct span exec_copy_span(struct exec *x, struct span s)
+{
+    return span_make(arena_spandup(&x->arena, s), s.len);
+}
+
+void exec_start_statement(struct session *s, struct plan *plan, struct span sql)
+{
+    struct exec *x = exec_new(s);
+    struct span text = exec_copy_span(x, sql);
+
+    exec_add_step(x, STEP_STATEMENT, text, 0);
+    exec_add_step(x, STEP_END, text, 0);
+    x->plan = plan;
+    strbuf_put(&x->sql, sql.ptr, sql.len);
+    exec_advance(x);
+}
+
+void exec_start_string(struct session *s, struct span sql)
+{
+    struct exec *x = exec_new(s);
+    struct span text = exec_copy_span(x, sql);
+    struct literal *slices;
+    int n = planner_split(sql, &s->env->plan, NULL, 0);
+
+    strbuf_put(&x->sql, sql.ptr, sql.len);
+    if (n > EXEC_MAX_STATEMENTS)
+        n = EXEC_MAX_STATEMENTS + 1;
+    slices = ARENA_ARRAY(&x->arena, struct literal, n > 0 ? n : 1);
+    n = planner_split(sql, &s->env->plan, slices, n);
+    if (n > EXEC_MAX_STATEMENTS) {
+        struct err e = ERR_INIT;
+
+        err_set(&e, PB0203, "too many statements in one string");
+        err_detail(&e, "At most %d are taken.", EXEC_MAX_STATEMENTS);
+        exec_add_step(x, STEP_END, text, 0);
+        exec_fail(x, &e);
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        exec_add_step(x, STEP_STATEMENT, span_make(text.ptr + slices[i].off, slices[i].len), slices[i].off);
+    exec_add_step(x, STEP_END, text, 0);
+    x->nexecute = (uint32_t)n;
+    if (!s->txn.env)
+        query_begin(s, (struct span){ 0 }, true);
+    exec_advance(x);
+}
+
+void exec_start_batch(struct session *s, struct span messages)
+{
+    struct exec *x = exec_new(s);
+    struct span copy = exec_copy_span(x, messages);
+    size_t pos = 0;
+
+    x->extended = true;
+    while (pos < copy.len) {
+        size_t frame = (size_t)proto_get32(copy.ptr + pos + 1) + 1;
+        struct span body = span_make(copy.ptr + pos + PROTO_HEADER, frame - PROTO_HEADER);
+
+        switch (copy.ptr[pos]) {
+        case FE_PARSE:
+            exec_add_step(x, STEP_PARSE, body, 0);
+            break;
+        case FE_BIND:
+            exec_add_step(x, STEP_BIND, body, 0);
+            break;
+        case FE_DESCRIBE:
+            exec_add_step(x, STEP_DESCRIBE, body, 0);
+            break;
+        case FE_EXECUTE:
+            x->nexecute++;
+            exec_add_step(x, STEP_EXECUTE, body, 0);
+            break;
+        case FE_CLOSE:
+            exec_add_step(x, STEP_CLOSE, body, 0);
+            break;
+        case FE_FLUSH:
+            exec_add_step(x, STEP_FLUSH, body, 0);
+            break;
+        case FE_SYNC:
+            x->has_sync = true;
+            exec_add_step(x, STEP_SYNC, body, 0);
+            break;
+        default:
+            break; /* COPY messages out of place are discarded */
+        }
+        pos += frame;
+    }
+    if (s->skip_to_sync)
+        x->cur = x->nstep - (x->has_sync ? 1 : 0);
+    exec_advance(x);
+}
+
+/* --- running scripts --- */
+
+/* A statement that runs among others in one implicit transaction (rule P52). */
+static void exec_begin_implicit(struct exec *x)
+{
+    struct session *s = x->s;
+
+    if (!s->txn.env && (x->nexecute > 1 || (x->extended && !x->has_sync)))
+        query_begin(s, (struct span){ 0 }, true);
+}
+
+static bool exec_allowed_in_failed(const struct exec *x)
+{
+    return x->plan->kind == PLAN_EMPTY ||
+           (x->plan->kind == PLAN_SESSION &&
+            (x->plan->session->verb == SESSION_COMMIT || x->plan->session->verb == SESSION_ROLLBACK ||
+             x->plan->session->verb == SESSION_ROLLBACK_TO));
+}
+
+/* The statement is planned: carry it out by kind. */
+static void exec_dispatch(struct exec *x)
+{
+    struct err e = ERR_INIT;
+
+    if (x->s->tx == 'E' && !exec_allowed_in_failed(x)) {
+        query_failed_transaction(&e);
+        exec_fail(x, &e);
+        return;
+    }
+    if (x->s->txn.shard_ddl && x->plan->kind != PLAN_SESSION && x->plan->kind != PLAN_EMPTY) {
+        err_set(&e, PB0204, "statement after a change of distributed tables in the same transaction");
+        err_detail(&e, "The router learns of the new definition when the transaction commits.");
+        err_hint(&e, "COMMIT first.");
+        exec_fail(x, &e);
+        return;
+    }
+    switch (x->plan->kind) {
+    case PLAN_EMPTY:
+        if (x->extended || x->nstep == 2)
+            strbuf_put(&x->out, "I\0\0\0\4", 5);
+        exec_step_done(x);
+        break;
+    case PLAN_SESSION:
+        exec_session_verb(x);
+        break;
+    case PLAN_CONTROL:
+        exec_control(x);
+        break;
+    case PLAN_QUERY:
+    case PLAN_INSERT:
+    case PLAN_COPY_IN:
+    case PLAN_COPY_OUT:
+    case PLAN_DDL:
+        exec_run(x);
+        break;
+    }
+}
+
+static void exec_step_statement(struct exec *x, const struct step *st)
+{
+    struct session *s = x->s;
+    struct literals lits;
+    struct err e = ERR_INIT;
+
+    x->text = st->body;
+    x->text_offset = st->offset;
+    plan_unref(x->plan);
+    x->plan = planner_plan(s->worker->planner, session_catalog(s), s->db->map, &s->env->plan, x->text, NULL, 0, &lits, &e);
+    if (!x->plan) {
+        if (e.position && st->offset)
+            e.position += (int)st->offset;
+        exec_fail(x, &e);
+        return;
+    }
+    x->lits_copy.n = lits.n;
+    x->lits_copy.v = ARENA_ARRAY(&x->arena, struct literal, lits.n ? lits.n : 1);
+    if (lits.n)
+        memcpy((void *)(uintptr_t)x->lits_copy.v, lits.v, lits.n * sizeof(*lits.v));
+    x->execute = true;
+    exec_begin_implicit(x);
+    exec_dispatch(x);
+}
+
+/* --- extended protocol --- */
+
+static struct prepared **exec_find_statement(struct exec *x, struct span name, struct err *e)
+{
+    struct session_statement *st;
+
+    if (name.len == 0) {
+        if (x->s->unnamed)
+            return &x->s->unnamed;
+        err_set(e, PB0304, "unnamed prepared statement does not exist");
+        return NULL;
+    }
+    st = session_find_statement(x->s, name);
+    if (st)
+        return &st->prepared;
+    err_set(e, PB0304, "prepared statement \"%.*s\" does not exist", (int)name.len, name.ptr);
+    return NULL;
+}
+
+static bool exec_malformed(struct exec *x, const char *what)
+{
+    struct err e = ERR_INIT;
+    struct session *s = x->s;
+
+    err_set(&e, PB0101, "invalid %s message", what);
+    exec_flush(x);
+    session_fatal(s, &e);
+    return false;
+}
+
+static void exec_step_parse(struct exec *x, const struct step *st)
+{
+    struct session *s = x->s;
+    struct fe_parse parse;
+    struct prepared *p;
+    struct err e = ERR_INIT;
+
+    if (!fe_decode_parse(st->body, &parse)) {
+        (void)exec_malformed(x, "Parse");
+        return;
+    }
+    if (parse.name.len && session_find_statement(s, parse.name)) {
+        err_set(&e, PB0314, "prepared statement \"%.*s\" already exists", (int)parse.name.len, parse.name.ptr);
+        exec_fail(x, &e);
+        return;
+    }
+    p = prepared_get(s, parse.sql, parse.types, parse.ntype, &e);
+    if (!p || (s->tx == 'E' && !(p->plan->kind == PLAN_SESSION || p->plan->kind == PLAN_EMPTY))) {
+        if (p || (s->tx == 'E' && e.id != PB0202)) {
+            query_failed_transaction(&e);
+            prepared_unref(s->worker, p);
+        }
+        exec_fail(x, &e);
+        return;
+    }
+    if (parse.name.len) {
+        session_put_statement(s, parse.name, p);
+    } else {
+        prepared_unref(s->worker, s->unnamed);
+        s->unnamed = p;
+    }
+    strbuf_put(&x->out, "1\0\0\0\4", 5);
+    exec_step_done(x);
+}
+
+/* Run the portal being put together, up to Describe or Execute. */
+static void exec_run_group(struct exec *x)
+{
+    struct prepared *p = x->prepared;
+
+    plan_unref(x->plan);
+    x->plan = plan_ref(p->plan);
+    x->text = p->sql;
+    x->text_offset = 0;
+    x->lits_copy.n = p->nliteral;
+    x->lits_copy.v = p->literals;
+    x->bind_pending = false;
+    exec_begin_implicit(x);
+    exec_dispatch(x);
+}
+
+static bool exec_decode_values(struct exec *x, struct err *e)
+{
+    struct prepared *p = x->prepared;
+    uint32_t n = x->bind.nparam;
+    struct span *values = ARENA_ARRAY(&x->arena, struct span, n + 1);
+    uint8_t *binary = ARENA_ARRAY(&x->arena, uint8_t, n + 1);
+    uint32_t *types = ARENA_ARRAY(&x->arena, uint32_t, n + 1);
+
+    if (!fe_bind_values(&x->bind, values, binary))
+        return err_set(e, PB0101, "bind message has %u parameter formats but %u parameters", x->bind.nformat, n);
+    for (uint32_t i = 0; i < n; i++)
+        types[i] = i < p->ntype ? proto_get32(p->types + 4 * (size_t)i) : 0;
+    x->binds = (struct bind_values){ .n = n, .values = values, .types = types, .binary = binary };
+    return true;
+}
+
+static void exec_step_bind(struct exec *x, const struct step *st)
+{
+    struct err e = ERR_INIT;
+    struct prepared **p;
+    size_t names;
+
+    if (!fe_decode_bind(st->body, &x->bind)) {
+        (void)exec_malformed(x, "Bind");
+        return;
+    }
+    p = exec_find_statement(x, x->bind.statement, &e);
+    if (!p || !prepared_refresh(x->s, p, &e)) {
+        exec_fail(x, &e);
+        return;
+    }
+    prepared_unref(x->s->worker, x->prepared);
+    x->prepared = prepared_ref(*p);
+    if (!exec_decode_values(x, &e)) {
+        exec_fail(x, &e);
+        return;
+    }
+    if (x->s->tx == 'E' && x->prepared->plan->kind != PLAN_SESSION && x->prepared->plan->kind != PLAN_EMPTY) {
+        query_failed_transaction(&e);
+        exec_fail(x, &e);
+        return;
+    }
+    names = x->bind.portal.len + x->bind.statement.len + 2;
+    x->portal = x->bind.portal;
+    x->bind_rest = span_make(st->body.ptr + names, st->body.len - names);
+    x->bind_pending = true;
+    x->bind_sent = false;
+    x->describe = false;
+    x->execute = false;
+    x->max_rows = 0;
+    exec_step_done(x);
+}
+
+/* A Describe or Execute of the portal just bound belongs to its group. */
+static bool exec_same_portal(const struct exec *x, struct span name)
+{
+    return x->bind_pending && span_eq(x->portal, name);
+}
+
+static void exec_portal_elsewhere(struct exec *x, struct span name, bool execute, uint32_t max_rows)
+{
+    struct pool *pool = portal_find(x->s, name);
+    struct backend *b = pool ? session_lease_of(x->s, pool) : NULL;
+    struct err e = ERR_INIT;
+
+    if (!b) {
+        err_set(&e, PB0305, "portal \"%.*s\" does not exist", (int)name.len, name.ptr);
+        exec_fail(x, &e);
+        return;
+    }
+    exec_run_portal(x, b, name, execute, max_rows);
+}
+
+static void exec_step_describe(struct exec *x, const struct step *st)
+{
+    struct fe_target target;
+    struct prepared **p;
+    struct err e = ERR_INIT;
+
+    if (!fe_decode_target(st->body, &target)) {
+        (void)exec_malformed(x, "Describe");
+        return;
+    }
+    if (target.kind == 'P') {
+        if (exec_same_portal(x, target.name)) {
+            x->describe = true;
+            exec_step_done(x);
+        } else {
+            exec_portal_elsewhere(x, target.name, false, 0);
+        }
+        return;
+    }
+    p = exec_find_statement(x, target.name, &e);
+    if (!p || !prepared_refresh(x->s, p, &e)) {
+        exec_fail(x, &e);
+        return;
+    }
+    exec_describe_statement(x, *p);
+}
+
+static void exec_step_execute(struct exec *x, const struct step *st)
+{
+    struct fe_execute execute;
+
+    if (!fe_decode_execute(st->body, &execute)) {
+        (void)exec_malformed(x, "Execute");
+        return;
+    }
+    if (exec_same_portal(x, execute.portal)) {
+        x->execute = true;
+        x->max_rows = execute.max_rows;
+        exec_run_group(x);
+        return;
+    }
+    exec_portal_elsewhere(x, execute.portal, true, execute.max_rows);
+}
+
+static void exec_step_close(struct exec *x, const struct step *st)
+{
+    struct session *s = x->s;
+    struct fe_target target;
+
+    if (!fe_decode_target(st->body, &target)) {
+        (void)exec_malformed(x, "Close");
+        return;
+    }
+    if (target.kind == 'S') {
+        if (target.name.len) {
+            (void)session_drop_statement(s, target.name);
+        } else {
+            prepared_unref(s->worker, s->unnamed);
+            s->unnamed = NULL;
+        }
+    } else {
+        struct pool *pool = portal_find(s, target.name);
+        struct backend *b = pool ? session_lease_of(s, pool) : NULL;
+
+        portal_drop(s, target.name);
+        if (b) {
+            exec_close_portal(x, b, target.name);
+            return;
+        }
+    }
+    strbuf_put(&x->out, "3\0\0\0\4", 5);
+    exec_step_done(x);
+}
+
+/* The end of a string or a Sync: what was implicit commits. */
+static void exec_step_end(struct exec *x)
+{
+    struct session *s = x->s;
+
+    s->skip_to_sync = false;
+    if (s->txn.env && s->txn.implicit) {
+        x->implicit_end = true;
+        exec_end_txn(x, true);
+        return;
+    }
+    exec_finish(x, true);
+}
+
+/* A portal that was bound but neither executed nor described yet is sent before something else happens. */
+static bool exec_settle_bind(struct exec *x, enum step_kind next)
+{
+    if (!x->bind_pending || next == STEP_DESCRIBE || next == STEP_EXECUTE)
+        return true;
+    x->execute = false;
+    exec_run_group(x);
+    return false;
+}
+
+static void exec_step(struct exec *x)
+{
+    const struct step *st = &x->steps[x->cur];
+
+    exec_reset_statement(x);
+    if (!exec_settle_bind(x, st->kind))
+        return;
+    x->cur++;
+    switch (st->kind) {
+    case STEP_STATEMENT:
+        exec_step_statement(x, st);
+        break;
+    case STEP_PARSE:
+        exec_step_parse(x, st);
+        break;
+    case STEP_BIND:
+        exec_step_bind(x, st);
+        break;
+    case STEP_DESCRIBE:
+        exec_step_describe(x, st);
+        break;
+    case STEP_EXECUTE:
+        exec_step_execute(x, st);
+        break;
+    case STEP_CLOSE:
+        exec_step_close(x, st);
+        break;
+    case STEP_FLUSH:
+        exec_step_done(x);
+        break;
+    case STEP_END:
+    case STEP_SYNC:
+        exec_step_end(x);
+        break;
+    }
+}
+
+/* Run steps until one waits. exec_step_done() may be called from inside a step: then the loop goes on, not the stack. */
+void exec_advance(struct exec *x)
+{
+    struct session *s = x->s;
+
+    if (x->advancing) {
+        x->again = true;
+        return;
+    }
+    x->advancing = true;
+    do {
+        x->again = false;
+        if (x->cur >= x->nstep && !x->bind_pending) {
+            exec_finish(x, false);
+            return;
+        }
+        if (x->cur >= x->nstep)
+            exec_run_group(x);
+        else
+            exec_step(x);
+        if (s->exec != x)
+            return; /* finished, or the session is gone */
+    } while (x->again);
+    x->advancing = false;
+    exec_flush(x);
+}
+
+void exec_step_done(struct exec *x)
+{
+    exec_advance(x);
+}
+
+/* After an error: nothing up to the end of the string or to Sync runs; what was implicit is rolled back. */
+static void exec_skip(struct exec *x)
+{
+    struct session *s = x->s;
+
+    x->bind_pending = false;
+    if (x->extended) {
+        s->skip_to_sync = !x->has_sync;
+        x->cur = x->has_sync ? x->nstep - 1 : x->nstep;
+    } else {
+        x->cur = x->nstep - 1;
+    }
+    if (s->txn.env && s->txn.implicit) {
+        x->implicit_rollback = true;
+        exec_end_txn(x, false);
+        return;
+    }
+    if (s->tx == 'T')
+        s->tx = 'E';
+    exec_advance(x);
+}
+
+void exec_fail(struct exec *x, const struct err *e)
+{
+    STAT_ADD(x->s->worker->stats.errors, 1);
+    be_put_error(&x->out, "ERROR", e);
+    exec_after_error(x);
+}
+
+void exec_after_error(struct exec *x)
+{
+    exec_skip(x);
+}
+
+void exec_refused(struct exec *x, const struct err *e)
+{
+    x->failed = true;
+    if (!x->own_error.id && x->error.len == 0)
+        x->own_error = *e;
+    exec_stop_acquiring(x);
+}
+
+void exec_cancel(struct exec *x)
+{
+    x->cancelled = true;
+}

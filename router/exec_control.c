@@ -1,0 +1,309 @@
+/*
+ * Steps for which a control thread works: calls of pgbraid's own functions, and the catalog after DDL. Also what DDL under a
+ * sharding_key rule adds to the statement.
+ */
+#include "base/log.h"
+#include "base/mem.h"
+#include "router/backend.h"
+#include "router/config.h"
+#include "router/control.h"
+#include "router/exec_int.h"
+#include "router/place.h"
+#include "router/pool.h"
+#include "router/query.h"
+#include "router/router.h"
+#include "router/schema.h"
+#include "router/session.h"
+#include "router/worker.h"
+#include "shardmap/directory.h"
+#include "shardmap/placement.h"
+#include "wire/bemsg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct control_request {
+    struct control_job job;
+    struct placement_request request;
+    struct worker *worker;
+    struct exec *exec;   /* borrowed; NULL once the client has gone */
+    char *database, *user, *table, *search_path, *columns[4];
+    bool ok;
+    struct err error;
+};
+
+void control_abandon(struct exec *x)
+{
+    x->request->exec = NULL;
+    x->request = NULL;
+}
+
+static void control_run(struct control_job *job)
+{
+    struct control_request *c = CONTAINER_OF(job, struct control_request, job);
+
+    c->ok = place_blocking(c->worker->router, &c->request, &c->error);
+}
+
+static void control_request_free(struct control_request *c)
+{
+    free(c->database);
+    free(c->user);
+    free(c->table);
+    free(c->search_path);
+    for (size_t i = 0; i < ARRAY_LEN(c->columns); i++)
+        free(c->columns[i]);
+    free(c);
+}
+
+static void control_answer(struct exec *x, const struct placement_request *r)
+{
+    struct be_column col = { .name = x->plan->control->column, .type = OID_TEXT };
+    struct span value = span_str(r->message);
+
+    if (x->extended && !x->bind_sent) {
+        x->bind_sent = true;
+        strbuf_put(&x->out, "2\0\0\0\4", 5);
+    }
+    if (r->notice[0]) {
+        struct err e = ERR_INIT;
+
+        err_set(&e, PB0207, "%s", r->notice);
+        e.id = ERR_NONE;
+        err_state(&e, "00000");
+        be_put_notice(&x->out, "NOTICE", &e);
+    }
+    if (!x->extended || x->describe)
+        be_put_row_description(&x->out, &col, 1);
+    be_put_data_row(&x->out, &value, 1);
+    exec_answer(x, "SELECT 1");
+}
+
+static void control_done(struct loop_message *m)
+{
+    struct control_job *job = CONTAINER_OF(m, struct control_job, done);
+    struct control_request *c = CONTAINER_OF(job, struct control_request, job);
+    struct exec *x = c->exec;
+
+    if (x) {
+        x->request = NULL;
+        x->s->in_job = false;
+        if (c->ok) {
+            control_answer(x, &c->request);
+            exec_step_done(x);
+        } else {
+            exec_fail(x, &c->error);
+        }
+    }
+    control_request_free(c);
+}
+
+/* An argument as text: a string literal or a parameter in text form. */
+static char *control_argument(struct exec *x, const struct key_value *v)
+{
+    if (v->source == VALUE_PARAM && v->index >= 1 && v->index <= x->binds.n) {
+        struct span s = x->binds.values[v->index - 1];
+
+        return s.ptr ? mem_strndup(s.ptr, s.len) : NULL;
+    }
+    if (v->source == VALUE_LITERAL && v->index < x->lits_copy.n) {
+        const struct literal *l = &x->lits_copy.v[v->index];
+        const char *p = x->text.ptr + l->off;
+        struct strbuf sb = STRBUF_INIT;
+
+        if (l->len < 2 || p[0] != '\'')
+            return NULL;
+        for (uint32_t i = 1; i + 1 < l->len; i++) {
+            if (p[i] == '\'' && p[i + 1] == '\'')
+                i++;
+            strbuf_putc(&sb, p[i]);
+        }
+        return strbuf_take(&sb);
+    }
+    return NULL;
+}
+
+static bool control_prepare(struct exec *x, struct control_request *c, struct err *e)
+{
+    const struct plan_control *pc = x->plan->control;
+    struct session *s = x->s;
+    struct placement_request *r = &c->request;
+
+    c->database = mem_strdup(s->db->name);
+    c->user = mem_strdup(s->user);
+    c->search_path = mem_strdup(s->env->plan.search_path);
+    c->table = pc->narg ? control_argument(x, &pc->args[0]) : NULL;
+    if (!c->table)
+        return err_set(e, PB0207, "the table's name must be given as text");
+    for (uint32_t i = 1; i < pc->narg && i <= ARRAY_LEN(r->columns); i++) {
+        c->columns[i - 1] = control_argument(x, &pc->args[i]);
+        if (!c->columns[i - 1])
+            return err_set(e, PB0207, "the sharding key's columns must be given as text");
+        r->columns[r->ncolumn++] = c->columns[i - 1];
+    }
+    r->verb = pc->verb;
+    r->database = c->database;
+    r->user = c->user;
+    r->table = c->table;
+    r->search_path = c->search_path;
+    return true;
+}
+
+void exec_control(struct exec *x)
+{
+    struct session *s = x->s;
+    struct control_request *c;
+    struct err e = ERR_INIT;
+
+    if (x->extended && !x->execute) {
+        x->bind_sent = true;
+        strbuf_put(&x->out, "2\0\0\0\4", 5);
+        if (x->describe) {
+            struct be_column col = { .name = x->plan->control->column, .type = OID_TEXT };
+
+            be_put_row_description(&x->out, &col, 1);
+        }
+        exec_step_done(x);
+        return;
+    }
+    if (s->txn.env && (!s->txn.implicit || s->nheld)) {
+        err_set(&e, PB0207, "the distribution of a table cannot be changed inside a transaction that does something else");
+        err_hint(&e, "Send the call as a statement of its own.");
+        exec_fail(x, &e);
+        return;
+    }
+    c = mem_zalloc(sizeof(*c));
+    c->worker = s->worker;
+    if (!control_prepare(x, c, &e)) {
+        control_request_free(c);
+        exec_fail(x, &e);
+        return;
+    }
+    c->exec = x;
+    c->job.loop = s->worker->loop;
+    c->job.run = control_run;
+    c->job.done.fn = control_done;
+    x->request = c;
+    x->task = TASK_JOB;
+    s->in_job = true;
+    exec_flush(x);
+    if (!control_submit(s->worker->router->control, &c->job)) {
+        err_set(&c->error, PB0601, "too many jobs wait for the control threads");
+        control_done(&c->job.done);
+    }
+}
+
+/* --- the catalog after DDL --- */
+
+struct reload_wait {
+    struct worker *worker;
+    uint32_t session_id;
+};
+
+static void reload_done(void *arg, const struct err *e)
+{
+    struct reload_wait *rw = arg;
+    struct session *s = session_find(rw->worker, rw->session_id);
+
+    free(rw);
+    if (e)
+        log_err(LOG_ERROR, "schema", "cannot load the catalog after DDL", e);
+    if (!s || !s->exec)
+        return;
+    s->in_job = false;
+    exec_step_done(s->exec);
+}
+
+void exec_reload_schema(struct exec *x)
+{
+    struct reload_wait *rw = mem_zalloc(sizeof(*rw));
+
+    rw->worker = x->s->worker;
+    rw->session_id = x->s->id;
+    x->task = TASK_JOB;
+    x->s->in_job = true;
+    /* What has been committed is answered only when every worker plans with the new catalog. */
+    schema_reload(x->s->worker, x->s->db->name, reload_done, rw);
+}
+
+/* --- DDL --- */
+
+/* CREATE TABLE of a table that a rule shards: key NOT NULL, placement CHECK and distribution in the same transaction (P19, P39). */
+static void put_rule(struct exec *x, const struct part *p, struct strbuf *out)
+{
+    const struct plan_ddl *d = x->plan->ddl;
+    struct placement_key key = { .ncolumn = 1, .columns = { d->shard_column }, .types = { d->shard_type } };
+    struct strbuf name = STRBUF_INIT;
+    struct err e = ERR_INIT;
+
+    strbuf_put_ident(&name, span_str(d->shard_schema));
+    strbuf_putc(&name, '.');
+    strbuf_put_ident(&name, span_str(d->shard_table));
+    strbuf_printf(out, ";\nALTER TABLE %s ALTER COLUMN ", name.ptr);
+    strbuf_put_ident(out, span_str(d->shard_column));
+    strbuf_puts(out, " SET NOT NULL, ADD CONSTRAINT " PLACEMENT_CONSTRAINT " CHECK (");
+    BUG_ON(!placement_condition_sql(&key, &x->s->db->map->shards[p->shard].range, out, &e));
+    strbuf_puts(out, ");\nINSERT INTO pgbraid.tables (schema_name, table_name, dist, key_columns, vindex) VALUES (");
+    strbuf_put_literal(out, span_str(d->shard_schema));
+    strbuf_puts(out, ", ");
+    strbuf_put_literal(out, span_str(d->shard_table));
+    strbuf_puts(out, ", 'sharded', ARRAY[");
+    strbuf_put_literal(out, span_str(d->shard_column));
+    strbuf_puts(out, "], 'hash')");
+    strbuf_fini(&name);
+}
+
+void exec_put_ddl(struct exec *x, const struct part *p, struct strbuf *out)
+{
+    const char *sql = x->plan->rewritten;
+
+    /* Bodies of functions may name tables that exist on the home shard only. */
+    if (x->npart > 1 && p != x->parts)
+        strbuf_puts(out, "SET LOCAL check_function_bodies = off;\n");
+    if (sql)
+        strbuf_puts(out, sql);
+    else
+        strbuf_put(out, x->text.ptr, x->text.len);
+    if (x->plan->ddl->shard_table)
+        put_rule(x, p, out);
+}
+
+/* --- Describe that the router answers --- */
+
+bool exec_describe_local(struct exec *x, struct prepared *p)
+{
+    struct be_column col = { .type = OID_TEXT };
+    size_t at;
+
+    switch (p->plan->kind) {
+    case PLAN_EMPTY:
+    case PLAN_DDL:
+    case PLAN_COPY_IN:
+    case PLAN_COPY_OUT:
+        break;
+    case PLAN_SESSION:
+        if (p->plan->session->verb == SESSION_SHOW || p->plan->session->verb == SESSION_SET_CONFIG)
+            return false;
+        break;
+    case PLAN_CONTROL:
+        col.name = p->plan->control->column;
+        break;
+    case PLAN_QUERY:
+    case PLAN_INSERT:
+        return false;
+    }
+    at = msg_begin(&x->out, BE_PARAMETER_DESCRIPTION);
+    msg_u16(&x->out, (uint16_t)p->plan->nparam);
+    for (uint32_t i = 0; i < p->plan->nparam; i++) {
+        uint32_t declared = i < p->ntype ? proto_get32(p->types + 4 * (size_t)i) : 0;
+
+        msg_u32(&x->out, declared ? declared : OID_TEXT);
+    }
+    msg_end(&x->out, at);
+    if (p->plan->kind == PLAN_CONTROL)
+        be_put_row_description(&x->out, &col, 1);
+    else
+        msg_empty(&x->out, BE_NO_DATA);
+    exec_step_done(x);
+    return true;
+}

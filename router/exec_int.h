@@ -1,0 +1,189 @@
+/*
+ * Inside exec: the script, the running statement and its parts. For router/exec*.c only.
+ */
+#ifndef ROUTER_EXEC_INT_H
+#define ROUTER_EXEC_INT_H
+
+#include "base/arena.h"
+#include "base/strbuf.h"
+#include "planner/planner.h"
+#include "router/exec.h"
+#include "router/prepared.h"
+#include "wire/copy.h"
+#include "wire/femsg.h"
+#include "wire/proto.h"
+#include "wire/writer.h"
+
+#include <stdio.h>
+
+struct backend;
+struct control_request;
+
+enum step_kind {
+    STEP_STATEMENT, /* one statement of a Query string */
+    STEP_END,       /* end of the Query string */
+    STEP_PARSE,
+    STEP_BIND,
+    STEP_DESCRIBE,
+    STEP_EXECUTE,
+    STEP_CLOSE,
+    STEP_FLUSH,
+    STEP_SYNC
+};
+
+struct step {
+    enum step_kind kind;
+    struct span body;  /* statement text, or message body; in the arena */
+    uint32_t offset;   /* STEP_STATEMENT: bytes of the string before it */
+};
+
+/* What the parts are running. */
+enum exec_task {
+    TASK_NONE,
+    TASK_STATEMENT,
+    TASK_TXN,      /* COMMIT, ROLLBACK, SAVEPOINT ... on every lease of the transaction */
+    TASK_SETTING,  /* SET and its kin, followed by reading the value back */
+    TASK_COPY_IN,
+    TASK_DESCRIBE, /* Describe of a statement, or Parse: beside the transaction */
+    TASK_JOB       /* a control thread works for us */
+};
+
+struct part {
+    uint32_t shard;          /* index into the pool set */
+    struct backend *backend; /* borrowed lease; NULL: not acquired, or lost */
+    bool started, described, done, failed;
+    bool preamble_seen;      /* COPY OUT: header passed */
+};
+
+struct exec {
+    struct session *s;
+    struct arena arena;
+    struct strbuf out;       /* to the client; flushed before returning to the loop and before relayed rows */
+    struct strbuf sql;       /* whole Query string, for error positions */
+    struct step *steps;
+    uint32_t nstep, cur;
+    bool extended;
+    bool has_sync;           /* the batch ends with Sync */
+    uint32_t nexecute;
+    bool advancing, again;   /* exec_advance is on the stack; a step ended inside it */
+
+    /* the running statement */
+    enum exec_task task;
+    struct plan *plan;       /* owned reference */
+    struct span text;        /* its text */
+    const struct literals *lits;
+    struct literals lits_copy;
+    struct route route;
+    uint32_t text_offset;    /* bytes of the string before text: error positions are shifted by as much */
+    struct part *parts;
+    uint32_t npart, ndone, next_part;
+    bool own_txn;            /* the statement is a transaction of its own over several shards */
+    bool withheld;           /* CommandComplete waits for the commit */
+    bool failed;
+    struct strbuf error;     /* body of the first ErrorResponse */
+    uint32_t error_part;
+    struct err own_error;    /* when the error is the router's */
+    struct strbuf row_desc;  /* body of the first RowDescription or CopyOutResponse; 'n' alone: NoData */
+    char row_desc_type;
+    bool row_desc_sent;
+    uint32_t ndescribed;
+    struct strbuf tag;       /* first command tag */
+    uint64_t rows;           /* sum of the tags' counts */
+    bool counted;
+    struct part *speaker;    /* part whose large frame is being relayed */
+    bool cancelled;
+
+    /* extended protocol: the portal being put together */
+    struct prepared *prepared; /* owned reference */
+    struct fe_bind bind;
+    struct span portal, bind_rest;
+    bool bind_pending, bind_sent, describe;
+    uint32_t max_rows;
+    bool execute;            /* the running group ends with Execute */
+    struct bind_values binds;
+
+    /* TASK_TXN and TASK_SETTING */
+    enum session_verb verb;
+    bool after_own_txn;      /* the commit or rollback belongs to own_txn: the statement's answer follows */
+    bool implicit_end;       /* ... or to the end of a string or pipeline */
+    bool implicit_rollback;  /* ... or to an error in one */
+    bool committed;
+    char *setting;           /* name being set, in the arena */
+    char *setting_value;     /* what was read back */
+    uint32_t setting_phase;  /* parts: 0 the command, 1 the value */
+    bool warn_not_atomic;
+    uint32_t nwriter;
+
+    /* COPY FROM STDIN */
+    struct copy_splitter *splitter;
+    struct copy_options copy_options;
+    struct strbuf *copy_out; /* per part */
+    bool copying;            /* the client may send data */
+    bool copy_ended;         /* IN: every part was told the end; OUT: a header has gone out */
+
+    struct control_request *request;
+};
+
+/* exec.c */
+void exec_advance(struct exec *x);
+/* The running statement (or task) ended well or badly; go on. */
+void exec_step_done(struct exec *x);
+/* An error of the router's own ends the statement. */
+void exec_fail(struct exec *x, const struct err *e);
+void exec_flush(struct exec *x);
+void exec_answer(struct exec *x, const char *tag);
+bool exec_in_txn(const struct exec *x);
+
+/* The error has been put into `out`: skip what the protocol says is skipped. */
+void exec_after_error(struct exec *x);
+
+/* exec_part.c */
+/* Single messages for a portal or statement that lives elsewhere than in the running group. */
+void exec_run_portal(struct exec *x, struct backend *b, struct span name, bool execute, uint32_t max_rows);
+void exec_close_portal(struct exec *x, struct backend *b, struct span name);
+void exec_describe_statement(struct exec *x, struct prepared *p);
+void exec_stop_acquiring(struct exec *x);
+/* Write the first messages to a part: prefix, then `sql` as a simple Query (or what `raw` holds). */
+void exec_send_query(struct exec *x, struct part *p, struct span sql);
+void exec_part_ready(struct exec *x, struct part *p);
+/* Run plan/text (and bind) on the shards of `route`. */
+void exec_run(struct exec *x);
+void exec_acquire(struct exec *x);
+void exec_reset_statement(struct exec *x);
+bool exec_make_parts(struct exec *x, const struct shardset *set, bool any);
+void exec_parts_of_leases(struct exec *x);
+void exec_emit_error(struct exec *x);
+void exec_statement_done(struct exec *x);
+void exec_own_txn_done(struct exec *x, bool committed);
+
+/* exec_txn.c */
+void exec_session_verb(struct exec *x);
+/* COMMIT or ROLLBACK the transaction on all its shards; then exec_txn_ended(). */
+void exec_end_txn(struct exec *x, bool commit);
+enum exec_action exec_txn_frame(struct exec *x, struct part *p, char type, struct span body);
+enum exec_action exec_setting_frame(struct exec *x, struct part *p, char type, struct span body);
+void exec_txn_done(struct exec *x);
+void exec_setting_done(struct exec *x);
+
+/* exec_copy.c */
+enum exec_action exec_copy_response(struct exec *x, struct part *p, char type, struct span body);
+enum exec_action exec_copy_out(struct exec *x, struct part *p, struct span body);
+/* All parts of a COPY TO are done: trailer and CopyDone. */
+void exec_copy_out_end(struct exec *x);
+/* COPY FROM STDIN: a part failed; the others are told that no data comes. */
+void exec_copy_failed(struct exec *x);
+void exec_copy_fini(struct exec *x);
+/* CopyOutResponse, once. */
+void exec_copy_out_begin(struct exec *x);
+
+/* exec_control.c */
+void control_abandon(struct exec *x);
+void exec_control(struct exec *x);
+/* The text of DDL for one shard: under a sharding_key rule with what else its transaction must do there. */
+void exec_put_ddl(struct exec *x, const struct part *p, struct strbuf *out);
+/* Describe of a statement that the router itself answers; false: a server must. */
+bool exec_describe_local(struct exec *x, struct prepared *p);
+/* After DDL has been committed: load the catalog again, then exec_step_done(). */
+void exec_reload_schema(struct exec *x);
+
+#endif

@@ -1,0 +1,926 @@
+/*
+ * The running statement: its parts, what is sent to them, and how their answers become one.
+ */
+#include "base/log.h"
+#include "base/mem.h"
+#include "router/backend.h"
+#include "router/config.h"
+#include "router/exec_int.h"
+#include "router/pool.h"
+#include "router/portal.h"
+#include "router/query.h"
+#include "router/session.h"
+#include "router/worker.h"
+#include "wire/bemsg.h"
+#include "wire/proto.h"
+#include "wire/reader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void exec_start_parts(struct exec *x);
+
+void exec_reset_statement(struct exec *x)
+{
+    exec_copy_fini(x);
+    plan_unref(x->plan);
+    x->plan = NULL;
+    x->task = TASK_NONE;
+    x->parts = NULL;
+    x->npart = x->ndone = x->next_part = 0;
+    x->own_txn = x->withheld = x->failed = false;
+    x->after_own_txn = x->implicit_end = x->implicit_rollback = x->committed = x->warn_not_atomic = false;
+    x->row_desc_sent = x->counted = false;
+    x->row_desc_type = '\0';
+    x->ndescribed = x->error_part = x->nwriter = x->setting_phase = 0;
+    x->rows = 0;
+    x->speaker = NULL;
+    x->own_error.id = ERR_NONE;
+    x->own_error.message[0] = '\0';
+    strbuf_reset(&x->error);
+    strbuf_reset(&x->row_desc);
+    strbuf_reset(&x->tag);
+}
+
+/* --- choosing shards and leases --- */
+
+/* Parts for a set of shards, the home shard first: its locks serialise writers (rule P42). */
+bool exec_make_parts(struct exec *x, const struct shardset *set, bool any)
+{
+    struct session *s = x->s;
+    uint32_t n = 0;
+
+    x->parts = ARENA_ARRAY(&x->arena, struct part, s->set->npool);
+    if (any) {
+        x->parts[n++].shard = query_any_shard(s);
+    } else {
+        if (shardset_has(set, s->set->home))
+            x->parts[n++].shard = s->set->home;
+        for (uint32_t i = shardset_next(set, 0); i < s->set->npool; i = shardset_next(set, i + 1)) {
+            if (i != s->set->home)
+                x->parts[n++].shard = i;
+        }
+    }
+    x->npart = n;
+    return n > 0;
+}
+
+void exec_parts_of_leases(struct exec *x)
+{
+    struct session *s = x->s;
+
+    x->parts = ARENA_ARRAY(&x->arena, struct part, s->nheld ? s->nheld : 1);
+    x->npart = 0;
+    for (struct backend *b = s->held; b; b = b->next_held) {
+        struct part *p = &x->parts[x->npart];
+
+        if (!b->begun)
+            continue;
+        p->backend = b;
+        b->part = x->npart++;
+    }
+}
+
+static void exec_resume(struct session *s)
+{
+    exec_acquire(s->exec);
+}
+
+/* Take leases in part order; a wait comes back here. */
+void exec_acquire(struct exec *x)
+{
+    struct session *s = x->s;
+
+    if (x->failed) { /* cancelled while waiting */
+        exec_stop_acquiring(x);
+        return;
+    }
+    for (uint32_t i = 0; i < x->npart; i++) {
+        struct part *p = &x->parts[i];
+        struct pool *pool = s->set->pools[p->shard];
+
+        if (p->backend)
+            continue;
+        p->backend = session_lease_of(s, pool);
+        if (!p->backend) {
+            session_set_state(s, SESSION_WAITING);
+            s->resume = exec_resume;
+            p->backend = pool_acquire(pool, s, s->nheld > 0);
+            if (!p->backend) {
+                exec_flush(x);
+                return;
+            }
+            s->resume = NULL;
+            session_set_state(s, SESSION_RUNNING);
+        }
+        p->backend->part = i;
+    }
+    exec_start_parts(x);
+}
+
+/* Nothing has been sent: leases taken for this statement go back with the transaction, or now. */
+void exec_stop_acquiring(struct exec *x)
+{
+    struct err e = x->own_error;
+
+    if (x->own_txn) {
+        session_end_transaction(x->s, false);
+        x->own_txn = false;
+    }
+    exec_fail(x, &e);
+}
+
+/* --- sending --- */
+
+static uint32_t exec_expect_prefix(struct exec *x, struct part *p, struct strbuf *out, bool send_sync)
+{
+    uint32_t n = query_put_prefix(x->s, p->backend, out);
+
+    if (n) {
+        struct expect *e = backend_expect(p->backend, EXPECT_PREFIX);
+
+        e->count = n;
+        e->send_sync = send_sync;
+    }
+    return n;
+}
+
+static void exec_write(struct exec *x, struct part *p)
+{
+    struct strbuf *out = &x->s->worker->out;
+
+    p->started = true;
+    stream_write(&p->backend->st, out->ptr, out->len);
+    strbuf_reset(out);
+}
+
+void exec_send_query(struct exec *x, struct part *p, struct span sql)
+{
+    struct strbuf *out = &x->s->worker->out;
+
+    if (exec_in_txn(x) || !x->plan || x->plan->kind != PLAN_DDL || !x->plan->ddl->no_transaction)
+        (void)exec_expect_prefix(x, p, out, true);
+    backend_expect(p->backend, EXPECT_EXEC);
+    fe_put_query(out, sql);
+    exec_write(x, p);
+}
+
+/* Settings of a connection before a statement that must be alone in its transaction. */
+static void exec_settled(struct backend *b, bool ok)
+{
+    struct session *s = b->session;
+    struct exec *x = s ? s->exec : NULL;
+    struct part *p;
+
+    if (!x)
+        return;
+    p = &x->parts[b->part];
+    if (!ok) {
+        err_set(&x->own_error, PB0310, "cannot bring the session's settings to shard \"%s\"", b->pool->shard_name);
+        x->failed = p->failed = true;
+        exec_part_ready(x, p);
+        return;
+    }
+    backend_expect(b, EXPECT_EXEC);
+    fe_put_query(&s->worker->out, x->text);
+    exec_write(x, p);
+}
+
+static void exec_send_alone(struct exec *x, struct part *p)
+{
+    struct strbuf *out = &x->s->worker->out;
+    uint32_t n = query_put_prefix(x->s, p->backend, out);
+
+    p->started = true;
+    if (n == 0) {
+        backend_expect(p->backend, EXPECT_EXEC);
+        fe_put_query(out, x->text);
+    } else {
+        backend_expect(p->backend, EXPECT_INTERNAL)->fn = exec_settled;
+        fe_put_sync(out);
+    }
+    exec_write(x, p);
+}
+
+/* The Bind of a split INSERT: only the parameters that its rows use. */
+static void exec_put_split_bind(struct exec *x, struct strbuf *out, const uint16_t *map, uint32_t n)
+{
+    size_t at = msg_begin(out, FE_BIND);
+    struct reader results = rd_make(span_make(x->bind.results, x->bind.nresult * 2u));
+
+    msg_cstr(out, x->portal);
+    msg_cstr(out, (struct span){ 0 });
+    msg_u16(out, (uint16_t)n);
+    for (uint32_t i = 0; i < n; i++)
+        msg_u16(out, x->binds.binary[map[i]]);
+    msg_u16(out, (uint16_t)n);
+    for (uint32_t i = 0; i < n; i++) {
+        struct span v = x->binds.values[map[i]];
+
+        msg_u32(out, v.ptr ? (uint32_t)v.len : UINT32_MAX);
+        if (v.ptr)
+            strbuf_put(out, v.ptr, v.len);
+    }
+    msg_u16(out, x->bind.nresult);
+    for (uint32_t i = 0; i < x->bind.nresult; i++)
+        msg_u16(out, rd_u16(&results));
+    msg_end(out, at);
+}
+
+static bool exec_split(const struct exec *x)
+{
+    return x->plan->kind == PLAN_INSERT && x->npart > 1;
+}
+
+/* Parse and Bind of a part in the extended protocol. */
+static bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct err *e)
+{
+    struct prepared *pr = x->prepared;
+    struct backend *b = p->backend;
+    char name[PREPARED_NAME_MAX];
+
+    if (exec_split(x)) {
+        struct strbuf text = STRBUF_INIT, types = STRBUF_INIT;
+        uint32_t n = 0, cap = x->binds.n;
+        uint16_t *map = ARENA_ARRAY(&x->arena, uint16_t, cap + 1);
+        bool ok = plan_insert_text(x->plan, &x->route, p->shard, x->text, &x->lits_copy, &text, map, cap, &n, e);
+
+        for (uint32_t i = 0; ok && i < n; i++)
+            msg_u32(&types, map[i] < pr->ntype ? proto_get32(pr->types + 4 * (size_t)map[i]) : 0);
+        if (ok) {
+            fe_put_parse(out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "", (uint16_t)n);
+            exec_put_split_bind(x, out, map, n);
+        }
+        strbuf_fini(&text);
+        strbuf_fini(&types);
+        return ok;
+    }
+    if (x->plan->rewritten) {
+        fe_put_parse(out, (struct span){ 0 }, span_str(x->plan->rewritten), pr->types, pr->ntype);
+        fe_put_bind(out, x->portal, (struct span){ 0 }, x->bind_rest);
+        return true;
+    }
+    if (!backend_has_statement(b, pr->serial)) {
+        uint32_t closed = backend_add_statement(b, pr->serial, b->pool->worker->config_max_prepared, out);
+
+        fe_put_parse(out, prepared_server_name(pr->serial, name), pr->sql, pr->types, pr->ntype);
+        backend_expect_parse(b, pr->serial, closed + 1);
+    }
+    fe_put_bind(out, x->portal, prepared_server_name(pr->serial, name), x->bind_rest);
+    return true;
+}
+
+/* DDL has no parameters; as a Query it may carry what else its transaction has to do. */
+static bool exec_as_query(const struct exec *x)
+{
+    return !x->extended || x->plan->kind == PLAN_DDL;
+}
+
+static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
+{
+    struct strbuf *out = &x->s->worker->out;
+    bool ok = true;
+
+    p->backend->wrote = p->backend->wrote || x->plan->writes;
+    p->backend->dirty = p->backend->dirty || x->plan->opaque;
+    if (x->plan->kind == PLAN_DDL && x->plan->ddl->no_transaction) {
+        exec_send_alone(x, p);
+        return true;
+    }
+    (void)exec_expect_prefix(x, p, out, exec_as_query(x));
+    if (exec_as_query(x)) {
+        backend_expect(p->backend, EXPECT_EXEC);
+        if (x->plan->kind == PLAN_DDL) {
+            struct strbuf text = STRBUF_INIT;
+
+            exec_put_ddl(x, p, &text);
+            fe_put_query(out, strbuf_span(&text));
+            strbuf_fini(&text);
+        } else if (exec_split(x)) {
+            struct strbuf text = STRBUF_INIT;
+            uint32_t n;
+
+            ok = plan_insert_text(x->plan, &x->route, p->shard, x->text, &x->lits_copy, &text, NULL, 0, &n, e);
+            fe_put_query(out, strbuf_span(&text));
+            strbuf_fini(&text);
+        } else {
+            fe_put_query(out, x->plan->rewritten ? span_str(x->plan->rewritten) : x->text);
+        }
+    } else {
+        ok = exec_put_bind(x, p, out, e);
+        backend_expect(p->backend, EXPECT_EXEC);
+        if (x->describe || (x->npart > 1 && x->plan->returns_rows))
+            fe_put_describe(out, 'P', x->portal);
+        if (x->execute)
+            fe_put_execute(out, x->portal, x->max_rows);
+        /* A server in COPY mode would take a Sync for noise: the one that counts follows the data. */
+        if (x->plan->kind == PLAN_COPY_IN && x->execute)
+            msg_empty(out, FE_FLUSH);
+        else
+            fe_put_sync(out);
+    }
+    BUG_ON(!ok); /* the route was made from the same plan and values */
+    exec_write(x, p);
+    return true;
+}
+
+static void exec_start_parts(struct exec *x)
+{
+    struct err e = ERR_INIT;
+    uint32_t limit = x->plan->sequential ? x->ndone + 1 : x->npart;
+
+    x->s->run_aside = false;
+    while (x->next_part < x->npart && x->next_part < limit && !x->failed)
+        (void)exec_send_part(x, &x->parts[x->next_part++], &e);
+}
+
+/* The statement's portal on a single shard can be used by later messages. */
+static void exec_note_portal(struct exec *x)
+{
+    if (x->extended && x->npart == 1 && exec_in_txn(x) && x->parts[0].backend)
+        portal_put(x->s, x->portal, x->parts[0].backend->pool);
+}
+
+static bool exec_check_several(struct exec *x, struct err *e)
+{
+    if (x->npart <= 1)
+        return true;
+    if (x->max_rows)
+        return err_set(e, PB0313, "a portal over several shards cannot be fetched in pieces") ||
+               err_hint(e, "Execute it without a row limit (fetch size 0), or give the sharding key.");
+    if (x->plan->kind == PLAN_DDL && x->plan->ddl->no_transaction && exec_in_txn(x) && !x->s->txn.implicit) {
+        err_set(e, PB0204, "this statement cannot run inside a transaction block");
+        return err_state(e, "25001");
+    }
+    return true;
+}
+
+void exec_run(struct exec *x)
+{
+    struct session *s = x->s;
+    struct err e = ERR_INIT;
+    const struct bind_values *binds = x->extended ? &x->binds : NULL;
+    bool alone = x->plan->kind == PLAN_DDL && x->plan->ddl->no_transaction;
+
+    if (!plan_route(x->plan, s->db->map, x->text, &x->lits_copy, binds, &x->arena, &x->route, &e)) {
+        exec_fail(x, &e);
+        return;
+    }
+    (void)exec_make_parts(x, &x->route.set, x->route.any);
+    if (!exec_check_several(x, &e)) {
+        exec_fail(x, &e);
+        return;
+    }
+    x->task = TASK_STATEMENT;
+    if (x->npart > 1)
+        STAT_ADD(s->worker->stats.scattered, 1);
+    if (x->npart > 1 && (x->plan->writes || x->plan->kind == PLAN_DDL || x->plan->kind == PLAN_COPY_IN) && !s->txn.env &&
+        !alone && x->execute) {
+        query_begin(s, (struct span){ 0 }, true);
+        x->own_txn = x->withheld = true;
+    }
+    exec_acquire(x);
+}
+
+/* --- portals and statements outside the running group --- */
+
+static void exec_one_part(struct exec *x, struct backend *b)
+{
+    x->parts = ARENA_ARRAY(&x->arena, struct part, 1);
+    x->parts[0].backend = b;
+    x->npart = x->next_part = 1;
+    b->part = 0;
+    x->task = TASK_STATEMENT;
+    x->bind_sent = true;
+    backend_expect(b, EXPECT_EXEC);
+    fe_put_sync(&x->s->worker->out);
+    exec_write(x, &x->parts[0]);
+}
+
+void exec_run_portal(struct exec *x, struct backend *b, struct span name, bool execute, uint32_t max_rows)
+{
+    x->describe = !execute;
+    if (execute)
+        fe_put_execute(&x->s->worker->out, name, max_rows);
+    else
+        fe_put_describe(&x->s->worker->out, 'P', name);
+    exec_one_part(x, b);
+}
+
+void exec_close_portal(struct exec *x, struct backend *b, struct span name)
+{
+    fe_put_close(&x->s->worker->out, 'P', name);
+    exec_one_part(x, b);
+}
+
+/*
+ * Describe of a statement: on a lease of the transaction if that shard is in it, else on a connection aside, which does not enlist
+ * the shard (rule P54).
+ */
+static void exec_describe_resume(struct session *s)
+{
+    struct exec *x = s->exec;
+    struct prepared *p = x->prepared;
+    struct pool *pool = s->set->pools[x->parts[0].shard];
+    struct backend *b = session_lease_of(s, pool);
+    struct strbuf *out = &s->worker->out;
+    char name[PREPARED_NAME_MAX];
+
+    if (!b) {
+        session_set_state(s, SESSION_WAITING);
+        s->resume = exec_describe_resume;
+        b = pool_acquire(pool, s, s->nheld > 0);
+        if (!b) {
+            exec_flush(x);
+            return;
+        }
+        s->resume = NULL;
+        session_set_state(s, SESSION_RUNNING);
+    }
+    x->parts[0].backend = b;
+    b->part = 0;
+    x->next_part = 1;
+    x->task = TASK_DESCRIBE;
+    x->describe = true;
+    if (b->env_next != s->env && !b->begun) {
+        uint32_t n = env_put_changes(out, b->env_next, s->env);
+
+        env_unref(b->env_next);
+        b->env_next = env_ref(s->env);
+        if (n)
+            backend_expect(b, EXPECT_PREFIX)->count = n;
+    }
+    if (!backend_has_statement(b, p->serial)) {
+        uint32_t closed = backend_add_statement(b, p->serial, s->worker->config_max_prepared, out);
+
+        fe_put_parse(out, prepared_server_name(p->serial, name), p->sql, p->types, p->ntype);
+        backend_expect_parse(b, p->serial, closed + 1);
+    }
+    backend_expect(b, EXPECT_EXEC);
+    fe_put_describe(out, 'S', prepared_server_name(p->serial, name));
+    fe_put_sync(out);
+    exec_write(x, &x->parts[0]);
+}
+
+void exec_describe_statement(struct exec *x, struct prepared *p)
+{
+    struct session *s = x->s;
+
+    if (exec_describe_local(x, p))
+        return;
+    prepared_ref(p);
+    prepared_unref(s->worker, x->prepared);
+    x->prepared = p;
+    x->parts = ARENA_ARRAY(&x->arena, struct part, 1);
+    x->npart = 1;
+    x->parts[0].shard = p->plan->scope == SCOPE_HOME || !s->held ? s->set->home : query_any_shard(s);
+    exec_describe_resume(s);
+}
+
+/* --- answers --- */
+
+static void exec_note_error(struct exec *x, struct part *p, struct span body)
+{
+    bool copy_in = x->plan && x->plan->kind == PLAN_COPY_IN;
+
+    p->failed = true;
+    if (x->failed)
+        return;
+    x->failed = true;
+    x->error_part = (uint32_t)(p - x->parts);
+    strbuf_put(&x->error, body.ptr, body.len);
+    if (p->backend->fatal) {
+        err_set(&x->own_error, PB0301, "shard \"%s\" ended the connection", p->backend->pool->shard_name);
+        err_detail(&x->own_error, "The server said: %s", p->backend->fatal);
+    }
+    if (copy_in) {
+        exec_copy_failed(x);
+        return;
+    }
+    /* The others work for nothing now. */
+    for (uint32_t i = 0; i < x->npart; i++) {
+        struct part *other = &x->parts[i];
+
+        if (other != p && other->started && !other->done && other->backend && x->task == TASK_STATEMENT)
+            backend_cancel(other->backend);
+        if (other->backend)
+            stream_resume(&other->backend->st, PAUSE_TURN);
+    }
+}
+
+/* Equal but for where they come from: table oids and column numbers are each shard's own (rules P31, P37). */
+static bool row_desc_equal(struct span a, struct span b)
+{
+    struct reader ra = rd_make(a), rb = rd_make(b);
+    uint16_t n = rd_u16(&ra);
+
+    if (rd_u16(&rb) != n)
+        return false;
+    for (uint16_t i = 0; i < n; i++) {
+        struct span na = rd_cstr(&ra), nb = rd_cstr(&rb);
+        uint32_t ta, tb;
+        bool same;
+
+        (void)rd_bytes(&ra, 6);
+        (void)rd_bytes(&rb, 6);
+        ta = rd_u32(&ra);
+        tb = rd_u32(&rb);
+        same = span_eq(na, nb) && (ta == tb || (ta >= 16384 && tb >= 16384)) && rd_u16(&ra) == rd_u16(&rb) &&
+               rd_u32(&ra) == rd_u32(&rb);
+        if (!same || rd_u16(&ra) != rd_u16(&rb))
+            return false;
+    }
+    return rd_finish(&ra) && rd_finish(&rb);
+}
+
+static void exec_send_row_desc(struct exec *x)
+{
+    if (x->row_desc_sent)
+        return;
+    x->row_desc_sent = true;
+    if (x->extended && !x->bind_sent && x->task == TASK_STATEMENT) {
+        x->bind_sent = true;
+        strbuf_put(&x->out, "2\0\0\0\4", 5);
+    }
+    if (x->extended && !x->describe && x->row_desc_type != BE_COPY_OUT)
+        return;
+    if (x->row_desc_type) {
+        size_t at = msg_begin(&x->out, x->row_desc_type);
+
+        strbuf_put(&x->out, x->row_desc.ptr, x->row_desc.len);
+        msg_end(&x->out, at);
+    }
+}
+
+void exec_copy_out_begin(struct exec *x)
+{
+    if (!x->row_desc_sent)
+        exec_send_row_desc(x);
+}
+
+/* A part has said what its rows look like: 'T', 'n' or 'H'. Rows flow once all have. */
+static enum exec_action exec_described(struct exec *x, struct part *p, char type, struct span body)
+{
+    if (p->described)
+        return EXEC_SWALLOW;
+    p->described = true;
+    if (x->ndescribed++ == 0) {
+        x->row_desc_type = type;
+        strbuf_put(&x->row_desc, body.ptr, body.len);
+    } else if (!x->failed && (type != x->row_desc_type ||
+                              (type == BE_ROW_DESCRIPTION && !row_desc_equal(strbuf_span(&x->row_desc), body)))) {
+        err_set(&x->own_error, PB0310, "shard \"%s\" describes the result differently", p->backend->pool->shard_name);
+        err_detail(&x->own_error, "Its table definition has diverged from shard \"%s\".",
+                   x->parts[0].backend ? x->parts[0].backend->pool->shard_name : "");
+        err_hint(&x->own_error, "Compare the table on the shards and make the definitions equal.");
+        x->failed = true;
+    }
+    if (x->ndescribed == x->npart) {
+        if (!x->failed)
+            exec_send_row_desc(x);
+        for (uint32_t i = 0; i < x->npart; i++) {
+            if (x->parts[i].backend)
+                stream_resume(&x->parts[i].backend->st, PAUSE_TURN);
+        }
+    }
+    return EXEC_SWALLOW;
+}
+
+/* Sequential parts describe themselves one after another: only the first one's rows are shown, so nobody is waited for. */
+static bool exec_rows_may_flow(const struct exec *x)
+{
+    return x->plan == NULL || x->plan->sequential || x->ndescribed == x->npart || x->npart == 1;
+}
+
+static enum exec_action exec_row(struct exec *x, struct part *p)
+{
+    if (x->failed)
+        return EXEC_SWALLOW;
+    if (!exec_rows_may_flow(x) || (x->speaker && x->speaker != p)) {
+        stream_pause(&p->backend->st, PAUSE_TURN);
+        return EXEC_WAIT;
+    }
+    if (x->plan && x->plan->combine == COMBINE_SAME && p != x->parts)
+        return EXEC_SWALLOW;
+    if (!x->row_desc_sent)
+        exec_send_row_desc(x);
+    exec_flush(x);
+    return EXEC_RELAY;
+}
+
+bool exec_chunk_begin(struct exec *x, struct backend *b)
+{
+    struct part *p = &x->parts[b->part];
+
+    if (x->failed || exec_row(x, p) != EXEC_RELAY)
+        return false;
+    x->speaker = p;
+    return true;
+}
+
+void exec_chunk_end(struct exec *x, struct backend *b)
+{
+    (void)b;
+    x->speaker = NULL;
+    for (uint32_t i = 0; i < x->npart; i++) {
+        if (x->parts[i].backend)
+            stream_resume(&x->parts[i].backend->st, PAUSE_TURN);
+    }
+}
+
+static void exec_note_tag(struct exec *x, struct part *p, struct span body)
+{
+    struct span tag = span_make(body.ptr, body.len ? body.len - 1 : 0);
+    uint64_t count;
+    size_t prefix;
+
+    if (x->tag.len == 0) {
+        strbuf_put(&x->tag, tag.ptr, tag.len);
+        if (be_tag_count(tag, &count, &prefix)) {
+            x->counted = true;
+            x->rows = count;
+            x->tag.len = prefix;
+        }
+        return;
+    }
+    if (!x->plan || x->plan->combine == COMBINE_SAME || x->plan->kind == PLAN_DDL) {
+        if (x->counted && be_tag_count(tag, &count, &prefix) && count != x->rows && !x->failed) {
+            err_set(&x->own_error, PB0310, "shard \"%s\" changed %llu rows where another changed %llu",
+                    p->backend->pool->shard_name, (unsigned long long)count, (unsigned long long)x->rows);
+            err_detail(&x->own_error, "The copies of a reference table differ.");
+            x->failed = true;
+        }
+        return;
+    }
+    if (x->counted && be_tag_count(tag, &count, &prefix))
+        x->rows += count;
+}
+
+static void exec_put_tag(struct exec *x)
+{
+    char number[32];
+    size_t at;
+
+    if (x->tag.len == 0 && !x->counted)
+        return;
+    at = msg_begin(&x->out, BE_COMMAND_COMPLETE);
+    strbuf_put(&x->out, x->tag.ptr, x->tag.len);
+    if (x->counted) {
+        int n = snprintf(number, sizeof(number), "%llu", (unsigned long long)x->rows);
+
+        strbuf_put(&x->out, number, (size_t)n);
+    }
+    msg_u8(&x->out, 0);
+    msg_end(&x->out, at);
+}
+
+static void exec_put_frame(struct exec *x, char type, struct span body)
+{
+    size_t at = msg_begin(&x->out, type);
+
+    strbuf_put(&x->out, body.ptr, body.len);
+    msg_end(&x->out, at);
+}
+
+static enum exec_action exec_statement_frame(struct exec *x, struct part *p, char type, struct span body)
+{
+    switch (type) {
+    case BE_BIND_COMPLETE:
+        if (x->npart == 1 && !x->bind_sent) {
+            x->bind_sent = true;
+            strbuf_put(&x->out, "2\0\0\0\4", 5);
+        }
+        return EXEC_SWALLOW;
+    case BE_CLOSE_COMPLETE:
+        if (!x->plan)
+            exec_put_frame(x, type, body);
+        return EXEC_SWALLOW;
+    case BE_ROW_DESCRIPTION:
+    case BE_NO_DATA:
+        /* A simple string may describe several results in turn only in a session verb's place; here it is one statement. */
+        return exec_described(x, p, type, body);
+    case BE_PARAMETER_DESCRIPTION:
+        exec_put_frame(x, type, body);
+        return EXEC_SWALLOW;
+    case BE_DATA_ROW:
+        return exec_row(x, p);
+    case BE_COMMAND_COMPLETE:
+        exec_note_tag(x, p, body);
+        return EXEC_SWALLOW;
+    case BE_EMPTY_QUERY:
+    case BE_PORTAL_SUSPENDED:
+        exec_put_frame(x, type, body);
+        return EXEC_SWALLOW;
+    case BE_NOTICE:
+        if (p == x->parts || (x->plan && x->plan->combine == COMBINE_CONCAT))
+            exec_put_frame(x, type, body);
+        return EXEC_SWALLOW;
+    case BE_PARAMETER_STATUS:
+        p->backend->dirty = true;
+        if (p == x->parts)
+            exec_put_frame(x, type, body);
+        return EXEC_SWALLOW;
+    case BE_COPY_IN:
+    case BE_COPY_OUT:
+        return exec_copy_response(x, p, type, body);
+    case BE_COPY_DATA:
+        return exec_copy_out(x, p, body);
+    case BE_ERROR:
+        exec_note_error(x, p, body);
+        return EXEC_SWALLOW;
+    default:
+        return EXEC_SWALLOW;
+    }
+}
+
+/* A part will say nothing more for this statement. */
+void exec_part_ready(struct exec *x, struct part *p)
+{
+    BUG_ON(p->done);
+    p->done = true;
+    x->ndone++;
+    if (!x->failed && x->plan && x->plan->sequential && x->next_part < x->npart) {
+        exec_start_parts(x);
+        return;
+    }
+    if (x->ndone < x->next_part)
+        return;
+    if (!x->failed && x->next_part < x->npart)
+        return;
+    switch (x->task) {
+    case TASK_TXN:
+        exec_txn_done(x);
+        break;
+    case TASK_SETTING:
+        exec_setting_done(x);
+        break;
+    case TASK_NONE:
+    case TASK_STATEMENT:
+    case TASK_COPY_IN:
+    case TASK_DESCRIBE:
+    case TASK_JOB:
+        exec_statement_done(x);
+        break;
+    }
+}
+
+enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct span body)
+{
+    struct part *p = &x->parts[b->part];
+    enum exec_action action;
+
+    if (type == BE_READY) {
+        backend_expect_done(b);
+        /* Of the first part of a setting two answers come: the command's and the value's. */
+        if (x->task == TASK_SETTING && p == x->parts && x->setting && !p->described)
+            p->described = true;
+        else
+            exec_part_ready(x, p);
+        return EXEC_SWALLOW;
+    }
+    if (x->task == TASK_TXN)
+        return exec_txn_frame(x, p, type, body);
+    if (x->task == TASK_SETTING)
+        return exec_setting_frame(x, p, type, body);
+    action = exec_statement_frame(x, p, type, body);
+    if (x->out.len > 16384 && action != EXEC_WAIT)
+        exec_flush(x);
+    return action;
+}
+
+/* --- the end of a statement --- */
+
+/* Characters in the first n bytes of UTF-8 text: error positions count characters. */
+static int count_characters(const char *text, size_t n)
+{
+    int chars = 0;
+
+    for (size_t i = 0; i < n; i++)
+        chars += ((unsigned char)text[i] & 0xC0) != 0x80;
+    return chars;
+}
+
+void exec_emit_error(struct exec *x)
+{
+    char context[160] = "";
+    struct part *p = x->error_part < x->npart ? &x->parts[x->error_part] : NULL;
+
+    STAT_ADD(x->s->worker->stats.errors, 1);
+    if (x->own_error.message[0]) {
+        be_put_error(&x->out, "ERROR", &x->own_error);
+        return;
+    }
+    if (x->npart > 1 && p && p->backend)
+        snprintf(context, sizeof(context), "shard \"%s\"", p->backend->pool->shard_name);
+    be_put_error_rewritten(&x->out, BE_ERROR, strbuf_span(&x->error),
+                           x->text_offset ? count_characters(strbuf_str(&x->sql), x->text_offset) : 0,
+                           x->plan && (x->plan->rewritten || exec_split(x)), context[0] ? context : NULL);
+}
+
+static bool exec_lost_a_part(const struct exec *x)
+{
+    for (uint32_t i = 0; i < x->npart; i++) {
+        if (!x->parts[i].backend)
+            return true;
+    }
+    return false;
+}
+
+void exec_statement_done(struct exec *x)
+{
+    struct session *s = x->s;
+    bool schema = x->plan && x->plan->kind == PLAN_DDL && x->plan->ddl->schema_change;
+
+    if (x->failed) {
+        exec_copy_fini(x);
+        exec_emit_error(x);
+        if (x->own_txn) {
+            x->after_own_txn = true;
+            exec_end_txn(x, false);
+            return;
+        }
+        if (exec_lost_a_part(x) && s->txn.env)
+            s->txn.doomed = true;
+        exec_after_error(x);
+        return;
+    }
+    if (x->plan && x->plan->kind == PLAN_COPY_OUT && x->row_desc_type == BE_COPY_OUT)
+        exec_copy_out_end(x);
+    else if (x->npart > 1 && x->task == TASK_STATEMENT)
+        exec_send_row_desc(x);
+    exec_copy_fini(x);
+    if (x->extended && x->task == TASK_STATEMENT && !x->bind_sent && x->plan) {
+        x->bind_sent = true;
+        strbuf_put(&x->out, "2\0\0\0\4", 5);
+        if (x->describe && !x->row_desc_sent)
+            strbuf_put(&x->out, "n\0\0\0\4", 5);
+    }
+    exec_note_portal(x);
+    if (x->task == TASK_DESCRIBE && !x->parts[0].backend->begun)
+        pool_release(x->parts[0].backend);
+    if (schema && s->txn.env && !x->own_txn) {
+        s->txn.ddl = true;
+        s->txn.shard_ddl = s->txn.shard_ddl || x->plan->ddl->shard_table;
+    }
+    if (x->own_txn) {
+        x->after_own_txn = true;
+        exec_end_txn(x, true);
+        return;
+    }
+    if (schema && !s->txn.env) {
+        exec_put_tag(x);
+        exec_reload_schema(x);
+        return;
+    }
+    exec_put_tag(x);
+    exec_step_done(x);
+}
+
+/* The commit of a statement's own transaction is done. */
+void exec_own_txn_done(struct exec *x, bool committed)
+{
+    bool schema = x->plan && x->plan->kind == PLAN_DDL && x->plan->ddl->schema_change;
+
+    if (!committed) {
+        exec_after_error(x);
+        return;
+    }
+    exec_put_tag(x);
+    if (schema)
+        exec_reload_schema(x);
+    else
+        exec_step_done(x);
+}
+
+void exec_backend_lost(struct exec *x, struct backend *b, const struct err *cause)
+{
+    struct session *s = x->s;
+    struct part *p = b->part < x->npart && x->parts[b->part].backend == b ? &x->parts[b->part] : NULL;
+    bool waited = p && p->started && !p->done;
+
+    if (!x->own_error.message[0] && x->error.len == 0)
+        x->own_error = *cause;
+    if (s->txn.env)
+        s->txn.doomed = true;
+    if (p)
+        p->backend = NULL;
+    backend_close(b);
+    if (!waited) {
+        if (s->txn.env && s->tx == 'T')
+            s->tx = 'E';
+        return;
+    }
+    if (!x->failed) {
+        x->failed = true;
+        for (uint32_t i = 0; i < x->npart; i++) {
+            struct part *other = &x->parts[i];
+
+            if (other->backend && other->started && !other->done && x->task != TASK_TXN)
+                backend_cancel(other->backend);
+            if (other->backend)
+                stream_resume(&other->backend->st, PAUSE_TURN);
+        }
+    }
+    p->failed = true;
+    exec_part_ready(x, p);
+}

@@ -1,0 +1,53 @@
+#include "router/place.h"
+
+#include "router/config.h"
+#include "router/router.h"
+#include "router/schema.h"
+#include "router/worker.h"
+#include "shardmap/directory.h"
+
+#include <time.h>
+
+static bool place_hold(struct placement_request *r, uint32_t wait_ms)
+{
+    const struct timespec pause = { .tv_nsec = 2000000 };
+
+    schema_hold_blocking(r->ctx, r->database, HOLD_ALL);
+    for (uint32_t waited = 0; schema_busy_blocking(r->ctx, r->database) > 0; waited += 2) {
+        if (waited >= wait_ms) {
+            schema_hold_blocking(r->ctx, r->database, HOLD_NONE);
+            return false;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+static void place_release(struct placement_request *r)
+{
+    schema_hold_blocking(r->ctx, r->database, HOLD_NONE);
+}
+
+static bool place_publish(struct placement_request *r, struct err *e)
+{
+    return schema_reload_blocking(r->ctx, r->database, e);
+}
+
+bool place_blocking(struct router *r, struct placement_request *req, struct err *e)
+{
+    struct map *m = directory_snapshot(r->directory);
+    bool ok;
+
+    req->db = map_find_db(m, span_str(req->database));
+    req->timeout_ms = (uint32_t)r->config->server_connect_timeout_ms;
+    req->hold = place_hold;
+    req->release = place_release;
+    req->publish = place_publish;
+    req->ctx = r;
+    if (req->db)
+        ok = r->hooks->place(req, e);
+    else
+        ok = err_set(e, PB0306, "database \"%s\" does not exist or is not served", req->database);
+    map_unref(m);
+    return ok;
+}

@@ -1,0 +1,337 @@
+#include "router/query.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "router/backend.h"
+#include "router/config.h"
+#include "router/exec.h"
+#include "router/pool.h"
+#include "router/portal.h"
+#include "router/prepared.h"
+#include "router/router.h"
+#include "router/schema.h"
+#include "router/session.h"
+#include "router/worker.h"
+#include "wire/bemsg.h"
+#include "wire/femsg.h"
+#include "wire/proto.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- shared pieces --- */
+
+uint32_t query_put_prefix(struct session *s, struct backend *b, struct strbuf *out)
+{
+    struct savepoint *chain[64], *sp;
+    uint32_t n = 0;
+    size_t depth = 0;
+
+    if (s->txn.env && !b->begun) {
+        fe_put_statement(out, s->txn.begin ? span_str(s->txn.begin) : SPAN("BEGIN"), NULL, 0);
+        n++;
+        for (size_t at = 0; at < s->txn.modes_len; at += strlen(s->txn.modes + at) + 1) {
+            fe_put_statement(out, span_str(s->txn.modes + at), NULL, 0);
+            n++;
+        }
+        b->begun = true;
+    }
+    if (b->env_next != s->env) {
+        n += env_put_changes(out, b->env_next, s->env);
+        env_unref(b->env_next);
+        b->env_next = env_ref(s->env);
+    }
+    if (n == 0 || !s->txn.savepoint || b->tx != 'I')
+        return n;
+    for (sp = s->txn.savepoint; sp && depth < ARRAY_LEN(chain); sp = sp->outer)
+        chain[depth++] = sp;
+    while (depth-- > 0) {
+        struct strbuf sql = STRBUF_INIT;
+
+        strbuf_puts(&sql, "SAVEPOINT ");
+        strbuf_put_ident(&sql, span_str(chain[depth]->name));
+        fe_put_statement(out, strbuf_span(&sql), NULL, 0);
+        strbuf_fini(&sql);
+        n++;
+    }
+    return n;
+}
+
+void query_failed_transaction(struct err *e)
+{
+    err_set(e, PB0303, "current transaction is aborted, commands ignored until end of transaction block");
+}
+
+bool query_hold(struct session *s, const struct plan *plan)
+{
+    struct worker_db *db = s->db;
+
+    if (LIKELY(db->hold == HOLD_NONE) || plan->kind == PLAN_SESSION || plan->kind == PLAN_EMPTY)
+        return false;
+    if (db->hold == HOLD_NEW && s->txn.env)
+        return false;
+    session_set_state(s, SESSION_HELD);
+    s->wait_since_us = loop_now_us(s->worker->loop);
+    list_push_back(&db->held_sessions, &s->wait);
+    return true;
+}
+
+uint32_t query_any_shard(const struct session *s)
+{
+    if (s->held) {
+        for (uint32_t i = 0; i < s->set->npool; i++) {
+            if (s->set->pools[i] == s->held->pool)
+                return i;
+        }
+    }
+    return s->id / s->worker->router->nworker % s->set->npool;
+}
+
+/* An error for the statement at hand, with ReadyForQuery. */
+void query_fail(struct session *s, const struct err *e)
+{
+    session_error(s, e);
+    session_ready(s);
+    s->active_us = loop_now_us(s->worker->loop);
+}
+
+/* A lease on the shard, or NULL and the session waits with its input kept. */
+struct backend *query_lease(struct session *s, uint32_t shard)
+{
+    struct pool *pool = s->set->pools[shard];
+    struct backend *b = session_lease_of(s, pool);
+
+    if (b)
+        return b;
+    session_set_state(s, SESSION_WAITING);
+    s->resume = NULL;
+    b = pool_acquire(pool, s, s->nheld > 0);
+    if (b)
+        session_set_state(s, SESSION_READY);
+    return b;
+}
+
+/* Send the client's bytes (or what replaces them, standing in worker.out behind the prefix) and relay the answer. */
+void query_start(struct session *s, struct backend *b, struct plan *plan, bool extended)
+{
+    s->run_plan = plan;
+    s->run_extended = extended;
+    s->run_commit = false;
+    b->wrote = b->wrote || (plan && plan->writes);
+    b->nparsed = 0;
+    s->queries++;
+    STAT_ADD(s->worker->stats.queries, 1);
+    s->active_us = loop_now_us(s->worker->loop);
+    session_set_state(s, SESSION_RUNNING);
+}
+
+/* The plan's reference moves to the session. */
+static size_t query_forward(struct session *s, struct plan *plan, uint32_t shard, const char *data, size_t len)
+{
+    struct backend *b = query_lease(s, shard);
+    struct strbuf *out = &s->worker->out;
+
+    if (!b) {
+        plan_unref(plan);
+        return 0;
+    }
+    if (UNLIKELY((s->txn.env && !b->begun) || b->env_next != s->env)) {
+        uint32_t n = query_put_prefix(s, b, out);
+
+        if (n) {
+            struct expect *e = backend_expect(b, EXPECT_PREFIX);
+
+            e->count = n;
+            e->send_sync = true;
+        }
+    }
+    backend_expect(b, EXPECT_RELAY);
+    query_start(s, b, plan, false);
+    if (LIKELY(out->len == 0)) {
+        stream_write(&b->st, data, len);
+    } else {
+        stream_write2(&b->st, out->ptr, out->len, data, len);
+        strbuf_reset(out);
+    }
+    return len;
+}
+
+/* --- simple protocol --- */
+
+static void answer(struct session *s, const char *tag)
+{
+    struct strbuf *out = &s->worker->out;
+
+    if (tag)
+        be_put_command_complete(out, tag);
+    else
+        strbuf_put(out, "I\0\0\0\4", 5);
+    be_put_ready(out, s->tx);
+    session_send(s, out->ptr, out->len);
+    strbuf_reset(out);
+}
+
+static bool is_plain_begin(struct span sql)
+{
+    while (sql.len && (sql.ptr[sql.len - 1] == ';' || sql.ptr[sql.len - 1] == ' ' || sql.ptr[sql.len - 1] == '\n'))
+        sql.len--;
+    return span_ieq(sql, SPAN("begin")) || span_ieq(sql, SPAN("begin transaction")) || span_ieq(sql, SPAN("start transaction"));
+}
+
+void query_begin(struct session *s, struct span sql, bool implicit)
+{
+    BUG_ON(s->txn.env);
+    s->txn.env = env_ref(s->env);
+    s->txn.epoch = catalog_epoch(session_catalog(s));
+    s->txn.implicit = implicit;
+    if (!implicit && !is_plain_begin(sql))
+        s->txn.begin = mem_strndup(sql.ptr, sql.len);
+}
+
+/* BEGIN, COMMIT and ROLLBACK where no or one shard is concerned; false: the long way. */
+static bool query_transaction(struct session *s, struct plan *plan, struct span sql, const char *data, size_t frame,
+                              size_t *used)
+{
+    enum session_verb verb = plan->session->verb;
+
+    if (verb == SESSION_BEGIN && s->tx == 'I') {
+        query_begin(s, sql, false);
+        s->txn.snapshot = s->txn.begin && exec_asks_for_snapshot(sql);
+        s->tx = 'T';
+        answer(s, "BEGIN");
+        plan_unref(plan);
+        *used = frame;
+        return true;
+    }
+    if ((verb != SESSION_COMMIT && verb != SESSION_ROLLBACK) || s->tx == 'I' || s->txn.doomed || plan->session->chain ||
+        s->txn.ddl)
+        return false;
+    if (s->nheld == 0) {
+        bool commit = verb == SESSION_COMMIT && s->tx == 'T';
+
+        s->tx = 'I';
+        session_end_transaction(s, commit);
+        answer(s, commit ? "COMMIT" : "ROLLBACK");
+        plan_unref(plan);
+        *used = frame;
+        return true;
+    }
+    if (s->nheld > 1 || !s->held->begun)
+        return false;
+    backend_expect(s->held, EXPECT_RELAY);
+    query_start(s, s->held, plan, false);
+    s->run_commit = verb == SESSION_COMMIT;
+    stream_write(&s->held->st, data, frame);
+    *used = frame;
+    return true;
+}
+
+static bool ends_transaction(const struct plan *plan)
+{
+    return plan->kind == PLAN_SESSION &&
+           (plan->session->verb == SESSION_COMMIT || plan->session->verb == SESSION_ROLLBACK ||
+            plan->session->verb == SESSION_ROLLBACK_TO);
+}
+
+/* No plan: an error, or a string of several statements. */
+static size_t query_unplanned(struct session *s, struct span sql, size_t frame, struct err *e)
+{
+    struct literal slices[2];
+    bool syntax = e->id == PB0202 || e->id == PB0203;
+
+    if (!syntax && planner_split(sql, &s->env->plan, slices, 2) > 1) {
+        exec_start_string(s, sql);
+        return frame;
+    }
+    if (s->tx == 'E' && !syntax)
+        query_failed_transaction(e);
+    query_fail(s, e);
+    return frame;
+}
+
+size_t query_simple(struct session *s, const char *data, size_t frame)
+{
+    struct span sql = span_make(data + PROTO_HEADER, frame - PROTO_HEADER);
+    struct worker *w = s->worker;
+    struct literals lits;
+    struct route route;
+    struct plan *plan;
+    struct err e;
+    size_t used;
+
+    if (UNLIKELY(sql.len == 0 || sql.ptr[sql.len - 1] != '\0')) {
+        e = ERR_INIT;
+        err_set(&e, PB0101, "invalid string in message");
+        session_fatal(s, &e);
+        return frame;
+    }
+    sql.len--;
+    e.id = ERR_NONE;
+    plan = planner_plan(w->planner, session_catalog(s), s->db->map, &s->env->plan, sql, NULL, 0, &lits, &e);
+    if (UNLIKELY(!plan))
+        return query_unplanned(s, sql, frame, &e);
+    if (UNLIKELY(s->tx == 'E') && !ends_transaction(plan) && plan->kind != PLAN_EMPTY) {
+        plan_unref(plan);
+        query_failed_transaction(&e);
+        query_fail(s, &e);
+        return frame;
+    }
+    if (UNLIKELY(query_hold(s, plan))) {
+        plan_unref(plan);
+        return 0;
+    }
+    if (LIKELY(plan->kind == PLAN_QUERY || plan->kind == PLAN_INSERT)) {
+        if (UNLIKELY(!plan_route(plan, s->db->map, sql, &lits, NULL, &w->scratch, &route, &e))) {
+            plan_unref(plan);
+            query_fail(s, &e);
+            return frame;
+        }
+        if (LIKELY((route.n == 1 || route.any) && !plan->rewritten))
+            return query_forward(s, plan, route.any ? query_any_shard(s) : route.first, data, frame);
+    } else if (plan->kind == PLAN_EMPTY) {
+        answer(s, NULL);
+        plan_unref(plan);
+        return frame;
+    } else if (plan->kind == PLAN_SESSION && query_transaction(s, plan, sql, data, frame, &used)) {
+        return used;
+    }
+    exec_start_statement(s, plan, sql);
+    return frame;
+}
+
+/* The message at the head of the input ends here with an error. */
+void query_refused(struct session *s, const struct err *e)
+{
+    struct span in = stream_peek(&s->st);
+    size_t used = 0;
+
+    if (in.len >= PROTO_HEADER && in.ptr[0] == FE_QUERY)
+        used = (size_t)proto_get32(in.ptr + 1) + 1;
+    else
+        used = query_batch_length(s, in.ptr, in.len);
+    if (used == 0 || used > in.len)
+        used = in.len;
+    stream_drop(&s->st, used);
+    query_fail(s, e);
+    if (!s->txn.env)
+        session_end_transaction(s, false);
+}
+
+void query_lost(struct session *s, const struct err *e, bool in_txn)
+{
+    session_error(s, e);
+    query_forget_parses(s);
+    s->run_aside = false;
+    if (in_txn && !s->run_commit) {
+        s->txn.doomed = true;
+        s->tx = 'E';
+        while (s->held)
+            pool_release(s->held);
+    } else {
+        s->tx = 'I';
+        session_end_transaction(s, false);
+    }
+    session_ready(s);
+    session_set_state(s, SESSION_READY);
+    session_continue(s);
+}

@@ -1,0 +1,296 @@
+#include "router/schema.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/pgconn.h"
+#include "router/call.h"
+#include "router/config.h"
+#include "router/control.h"
+#include "router/router.h"
+#include "router/session.h"
+#include "router/worker.h"
+#include "shardmap/directory.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct catalog *session_catalog(const struct session *s)
+{
+    return s->db->catalog;
+}
+
+/* --- told to every worker --- */
+
+struct told {
+    const char *database;
+    struct catalog *catalog;
+    int hold;
+    uint32_t busy;
+};
+
+static void tell_catalog(struct worker *w, void *arg)
+{
+    const struct told *t = arg;
+
+    worker_set_catalog(w, t->database, t->catalog);
+}
+
+static void tell_hold(struct worker *w, void *arg)
+{
+    const struct told *t = arg;
+
+    worker_hold(w, t->database, (enum hold)t->hold);
+}
+
+static void ask_busy(struct worker *w, void *arg)
+{
+    struct told *t = arg;
+
+    t->busy += worker_busy(w, t->database);
+}
+
+void schema_hold_blocking(struct router *r, const char *database, int hold)
+{
+    struct told t = { .database = database, .hold = hold };
+
+    router_call_all(r, tell_hold, &t);
+}
+
+uint32_t schema_busy_blocking(struct router *r, const char *database)
+{
+    struct told t = { .database = database };
+
+    router_call_all(r, ask_busy, &t);
+    return t.busy;
+}
+
+/* --- loading --- */
+
+static struct catalog *schema_read(struct pgconn *conn, uint64_t epoch, struct err *e)
+{
+    struct pgresult *r = pgconn_query(conn, catalog_sql(), e);
+    struct catalog_builder *b;
+    struct span cols[64];
+    int ncol;
+    bool ok = true;
+
+    if (!r)
+        return NULL;
+    b = catalog_builder_new(epoch);
+    ncol = pgresult_columns(r);
+    if (ncol > (int)ARRAY_LEN(cols))
+        ncol = (int)ARRAY_LEN(cols);
+    for (int i = 0; ok && i < pgresult_rows(r); i++) {
+        for (int c = 0; c < ncol; c++)
+            cols[c] = span_make(pgresult_value(r, i, c), pgresult_length(r, i, c));
+        ok = catalog_builder_row(b, (uint32_t)ncol, cols, e);
+    }
+    pgresult_free(r);
+    if (!ok) {
+        catalog_builder_free(b);
+        return NULL;
+    }
+    return catalog_builder_finish(b, e);
+}
+
+/* What pgbraid needs on each shard; a shard that is down gets it when it is first seen again, by the next load. */
+static bool schema_bootstrap(const struct map_shard *shard, uint32_t timeout_ms, bool must, struct err *e)
+{
+    struct pgconn_target t = { .conninfo = shard->conninfo, .application_name = "pgbraid", .timeout_ms = timeout_ms };
+    struct pgconn *conn = pgconn_open_blocking(&t, e);
+    struct pgresult *r = conn ? pgconn_query(conn, catalog_bootstrap_sql(), e) : NULL;
+    bool ok = r != NULL;
+
+    pgresult_free(r);
+    if (conn)
+        pgconn_close_blocking(conn);
+    if (!ok && !must)
+        log_err(LOG_WARN, "schema", "cannot prepare a shard", e);
+    return ok;
+}
+
+struct table_list {
+    struct directory_table *v;
+    size_t n, cap;
+};
+
+static void table_list_add(const struct catalog_table *t, void *arg)
+{
+    struct table_list *l = arg;
+    struct directory_table *d;
+
+    if (t->dist == DIST_UNSHARDED)
+        return;
+    if (l->n == l->cap) {
+        l->cap = l->cap ? l->cap * 2 : 16;
+        l->v = mem_realloc(l->v, l->cap * sizeof(*l->v));
+    }
+    d = &l->v[l->n++];
+    *d = (struct directory_table){ .schema = t->schema,
+                                   .name = t->name,
+                                   .dist = t->dist,
+                                   .vindex = t->identity_vindex ? VINDEX_IDENTITY : VINDEX_HASH,
+                                   .nkey = t->nkey,
+                                   .has_identity = t->has_identity };
+    for (uint32_t i = 0; i < t->nkey && i < ARRAY_LEN(d->key_columns); i++) {
+        d->key_columns[i] = t->key_columns[i];
+        d->key_types[i] = t->key_types[i];
+        d->key_typmods[i] = t->key_typmods[i];
+    }
+}
+
+/* The directory caches what the shards say (rule P39). */
+static void schema_cache(struct router *r, const char *database, const struct catalog *c)
+{
+    struct table_list l = { 0 };
+    struct err e = ERR_INIT;
+
+    catalog_each_table(c, table_list_add, &l);
+    if (!directory_replace_tables(r->directory, database, l.v, l.n, &e))
+        log_err(LOG_WARN, "schema", "cannot note the tables in the directory", &e);
+    free(l.v);
+}
+
+static struct catalog *schema_load(struct router *r, const char *database, bool bootstrap, struct err *e)
+{
+    struct map *m = directory_snapshot(r->directory);
+    const struct map_db *db = map_find_db(m, span_str(database));
+    struct catalog *c = NULL;
+    struct pgconn *conn;
+    uint32_t timeout_ms = (uint32_t)r->config->server_connect_timeout_ms;
+
+    if (!db) {
+        err_set(e, PB0306, "database \"%s\" does not exist", database);
+        map_unref(m);
+        return NULL;
+    }
+    if (bootstrap) {
+        struct err other = ERR_INIT;
+
+        for (uint32_t i = 0; i < db->nshard; i++) {
+            if (i != db->home)
+                (void)schema_bootstrap(&db->shards[i], timeout_ms, false, &other);
+        }
+    }
+    if (!bootstrap || schema_bootstrap(&db->shards[db->home], timeout_ms, true, e)) {
+        struct pgconn_target t = { .conninfo = db->shards[db->home].conninfo,
+                                   .application_name = "pgbraid",
+                                   .timeout_ms = timeout_ms };
+
+        conn = pgconn_open_blocking(&t, e);
+        if (conn) {
+            c = schema_read(conn, atomic_fetch_add(&r->catalog_epoch, 1) + 1, e);
+            pgconn_close_blocking(conn);
+        }
+    }
+    map_unref(m);
+    if (c)
+        schema_cache(r, database, c);
+    return c;
+}
+
+bool schema_reload_blocking(struct router *r, const char *database, struct err *e)
+{
+    struct told t = { .database = database };
+
+    t.catalog = schema_load(r, database, false, e);
+    if (!t.catalog)
+        return false;
+    router_call_all(r, tell_catalog, &t);
+    catalog_unref(t.catalog);
+    return true;
+}
+
+/* --- asked for by workers --- */
+
+struct schema_job {
+    struct control_job job;
+    struct worker *worker;
+    char *database;
+    bool first, ok;
+    struct err error;
+    void (*done)(void *arg, const struct err *e);
+    void *arg;
+};
+
+static void schema_run(struct control_job *job)
+{
+    struct schema_job *j = CONTAINER_OF(job, struct schema_job, job);
+    struct router *r = j->worker->router;
+    struct told t = { .database = j->database };
+
+    t.catalog = schema_load(r, j->database, j->first, &j->error);
+    if (!t.catalog)
+        return;
+    router_call_all(r, tell_catalog, &t);
+    catalog_unref(t.catalog);
+    j->ok = true;
+}
+
+static void schema_first_done(struct schema_job *j)
+{
+    struct worker_db *db = worker_find_db(j->worker, span_str(j->database));
+
+    if (!db)
+        return;
+    db->catalog_asked = false;
+    if (j->ok)
+        return; /* worker_set_catalog has let the logins go on */
+    log_err(LOG_WARN, "schema", "cannot load the catalog", &j->error);
+    while (!list_empty(&db->held_sessions)) {
+        struct session *s = LIST_ENTRY(list_first(&db->held_sessions), struct session, wait);
+
+        list_remove(&s->wait);
+        session_fatal(s, &j->error);
+    }
+}
+
+static void schema_done(struct loop_message *m)
+{
+    struct control_job *job = CONTAINER_OF(m, struct control_job, done);
+    struct schema_job *j = CONTAINER_OF(job, struct schema_job, job);
+
+    if (j->first)
+        schema_first_done(j);
+    else
+        j->done(j->arg, j->ok ? NULL : &j->error);
+    free(j->database);
+    free(j);
+}
+
+static void schema_submit(struct schema_job *j)
+{
+    j->job.loop = j->worker->loop;
+    j->job.run = schema_run;
+    j->job.done.fn = schema_done;
+    if (!control_submit(j->worker->router->control, &j->job)) {
+        err_set(&j->error, PB0302, "too many jobs wait for the control threads");
+        schema_done(&j->job.done);
+    }
+}
+
+void schema_ask(struct worker *w, struct worker_db *db)
+{
+    struct schema_job *j;
+
+    if (db->catalog_asked)
+        return;
+    db->catalog_asked = true;
+    j = mem_zalloc(sizeof(*j));
+    j->worker = w;
+    j->database = mem_strdup(db->name);
+    j->first = true;
+    schema_submit(j);
+}
+
+void schema_reload(struct worker *w, const char *database, void (*done)(void *arg, const struct err *e), void *arg)
+{
+    struct schema_job *j = mem_zalloc(sizeof(*j));
+
+    j->worker = w;
+    j->database = mem_strdup(database);
+    j->done = done;
+    j->arg = arg;
+    schema_submit(j);
+}

@@ -1,0 +1,264 @@
+#include "router/serve.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/pgconn.h"
+#include "router/config.h"
+#include "router/control.h"
+#include "router/reload.h"
+#include "router/router.h"
+#include "router/worker.h"
+#include "shardmap/directory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CONTROL_THREADS 4u
+#define DESCRIPTORS_RESERVED 128u
+
+struct budget *router_budget(struct router *r, const char *database, const char *user, uint32_t shard_id)
+{
+    struct strbuf key = STRBUF_INIT;
+    struct budget *b = NULL;
+    uint64_t hash;
+
+    strbuf_printf(&key, "%s/%s/%u", database, user, shard_id);
+    hash = hash_bytes(key.ptr, key.len, 0);
+    pthread_mutex_lock(&r->budget_lock);
+    for (struct hmap_node *node = hmap_first(&r->budgets, hash); node && !b; node = hmap_next(node)) {
+        struct budget *found = CONTAINER_OF(node, struct budget, node);
+
+        if (strcmp(found->key, key.ptr) == 0)
+            b = found;
+    }
+    if (!b) {
+        b = mem_zalloc(sizeof(*b));
+        b->key = strbuf_take(&key);
+        pthread_mutex_init(&b->lock, NULL);
+        list_init(&b->hungry_pools);
+        hmap_insert(&r->budgets, &b->node, hash);
+    }
+    pthread_mutex_unlock(&r->budget_lock);
+    strbuf_fini(&key);
+    return b;
+}
+
+/* Every client and server connection is a descriptor: take as many as the system lets us, and say so when they are too few. */
+static void raise_descriptor_limit(const struct config *cfg)
+{
+    struct rlimit lim;
+    rlim_t want = (rlim_t)cfg->max_client_conn + cfg->pool_size * 64u + DESCRIPTORS_RESERVED;
+
+    if (getrlimit(RLIMIT_NOFILE, &lim) != 0)
+        return;
+    if (lim.rlim_cur < want) {
+        lim.rlim_cur = lim.rlim_max == RLIM_INFINITY || lim.rlim_max > want ? want : lim.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &lim);
+        (void)getrlimit(RLIMIT_NOFILE, &lim);
+    }
+    if (lim.rlim_cur < want)
+        log_line(LOG_WARN, "serve", "the limit of open files is low", "limit=%llu wanted=%llu hint=\"raise it with ulimit -n or lower max_client_conn\"",
+                 (unsigned long long)lim.rlim_cur, (unsigned long long)want);
+}
+
+static bool write_pidfile(const char *path, struct err *e)
+{
+    char text[32];
+    int fd, n;
+
+    if (!path[0])
+        return true;
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+    if (fd < 0 || write(fd, text, (size_t)n) != n) {
+        err_set(e, PB0504, "cannot write the pid file \"%s\": %s", path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    close(fd);
+    return true;
+}
+
+/* --- maps --- */
+
+struct map_message {
+    struct loop_message msg;
+    struct worker *worker;
+    struct map *map;
+};
+
+static void map_deliver(struct loop_message *m)
+{
+    struct map_message *mm = CONTAINER_OF(m, struct map_message, msg);
+
+    worker_set_map(mm->worker, mm->map);
+    map_unref(mm->map);
+    free(mm);
+}
+
+/* The directory has changed: every worker gets the new map. Any thread. */
+static void map_changed(void *arg, struct map *m)
+{
+    struct router *r = arg;
+
+    for (unsigned i = 0; i < r->nworker; i++) {
+        struct map_message *mm = mem_zalloc(sizeof(*mm));
+
+        mm->worker = r->workers[i];
+        mm->map = map_ref(m);
+        mm->msg.fn = map_deliver;
+        loop_post(r->workers[i]->loop, &mm->msg);
+    }
+}
+
+/* --- start and stop --- */
+
+static bool router_start(struct router *r, struct err *e)
+{
+    struct directory_options o = { .create = true, .check_conninfo = pgconn_check_conninfo };
+    unsigned n = config_worker_count(r->config);
+    struct map *m;
+
+    r->directory = directory_open(r->config->directory, &o, e);
+    if (!r->directory)
+        return false;
+    r->connector = connector_new(r->config->connect_threads);
+    r->control = control_new(CONTROL_THREADS);
+    if (n > ROUTER_MAX_WORKERS)
+        n = ROUTER_MAX_WORKERS;
+    /* Sessions are told apart by worker: their number is fixed before the first is made. */
+    r->nworker = n;
+    for (unsigned i = 0; i < n; i++) {
+        r->workers[i] = worker_new(r, i, e);
+        if (!r->workers[i]) {
+            r->nworker = i;
+            return false;
+        }
+    }
+    m = directory_snapshot(r->directory);
+    for (unsigned i = 0; i < n; i++)
+        worker_set_map(r->workers[i], m);
+    map_unref(m);
+    directory_subscribe(r->directory, map_changed, r);
+    return write_pidfile(r->config->pidfile, e);
+}
+
+static void router_free(struct router *r)
+{
+    struct hmap_node *node;
+
+    if (r->directory)
+        directory_subscribe(r->directory, NULL, NULL);
+    control_free(r->control);
+    for (unsigned i = 0; i < r->nworker; i++)
+        worker_free(r->workers[i]);
+    connector_free(r->connector);
+    while ((node = hmap_any(&r->budgets))) {
+        struct budget *b = CONTAINER_OF(node, struct budget, node);
+
+        hmap_remove(&r->budgets, node);
+        pthread_mutex_destroy(&b->lock);
+        free(b->key);
+        free(b);
+    }
+    hmap_fini(&r->budgets);
+    directory_close(r->directory);
+    pthread_mutex_destroy(&r->budget_lock);
+    config_unref(r->config);
+    for (size_t i = 0; i < r->nretired; i++)
+        config_unref(r->retired[i]);
+    free(r->retired);
+}
+
+static void block_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGQUIT);
+    sigaddset(set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* Wait for signals on the main thread; workers never see them. Returns when the process is to end. */
+static void run_until_stopped(struct router *r, const sigset_t *set)
+{
+    uint64_t stop_at_us = 0;
+
+    for (;;) {
+        struct timespec tick = { .tv_nsec = 100000000 };
+        int sig = sigtimedwait(set, NULL, &tick);
+        bool alive = atomic_load(&r->nclient) > 0;
+
+        if (sig == SIGHUP) {
+            struct err e = ERR_INIT;
+
+            if (!router_reload(r, &e))
+                log_err(LOG_ERROR, "serve", "configuration not reloaded", &e);
+        } else if (sig == SIGTERM || sig == SIGINT) {
+            /* Asked twice: at once. */
+            atomic_store(&r->stop, atomic_load(&r->stop) ? 2 : 1);
+        } else if (sig == SIGQUIT) {
+            atomic_store(&r->stop, 2);
+        }
+        if (!atomic_load(&r->stop))
+            continue;
+        if (stop_at_us == 0) {
+            stop_at_us = clock_mono_us() + r->config->shutdown_timeout_ms * 1000u;
+            log_line(LOG_INFO, "serve", "shutting down", "clients=%u", atomic_load(&r->nclient));
+        }
+        if (alive && r->config->shutdown_timeout_ms && clock_mono_us() > stop_at_us)
+            atomic_store(&r->stop, 2);
+        if (!alive)
+            return;
+    }
+}
+
+int router_serve(const struct config *cfg, const char *config_path, const struct placement_hooks *hooks)
+{
+    struct router r = { .config = config_ref(cfg), .config_path = config_path, .hooks = hooks };
+    struct err e = ERR_INIT;
+    sigset_t set;
+
+    log_set_level(cfg->log_level);
+    r.started_us = clock_wall_us();
+    pthread_mutex_init(&r.budget_lock, NULL);
+    block_signals(&set);
+    raise_descriptor_limit(cfg);
+    if (cfg->passfile[0])
+        setenv("PGPASSFILE", cfg->passfile, 1);
+    if (!router_start(&r, &e)) {
+        log_err(LOG_ERROR, "serve", "cannot start", &e);
+        fprintf(stderr, "pgbraid: %s\n", e.message);
+        if (e.detail[0])
+            fprintf(stderr, "detail: %s\n", e.detail);
+        if (e.hint[0])
+            fprintf(stderr, "hint: %s\n", e.hint);
+        router_free(&r);
+        return 1;
+    }
+    for (unsigned i = 0; i < r.nworker; i++)
+        worker_start(r.workers[i]);
+    log_line(LOG_INFO, "serve", "listening", "address=%s port=%d workers=%u directory=\"%s\"", cfg->listen_addr, r.port,
+             r.nworker, cfg->directory);
+    run_until_stopped(&r, &set);
+    for (unsigned i = 0; i < r.nworker; i++)
+        pthread_join(r.workers[i]->thread, NULL);
+    if (r.config->pidfile[0])
+        unlink(r.config->pidfile);
+    router_free(&r);
+    log_line(LOG_INFO, "serve", "stopped", "uptime_s=%llu", (unsigned long long)((clock_wall_us() - r.started_us) / 1000000));
+    return 0;
+}

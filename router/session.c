@@ -1,0 +1,743 @@
+#include "router/session.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "router/backend.h"
+#include "router/cancel.h"
+#include "router/config.h"
+#include "router/console.h"
+#include "router/exec.h"
+#include "router/pool.h"
+#include "router/portal.h"
+#include "router/prepared.h"
+#include "router/query.h"
+#include "router/router.h"
+#include "router/schema.h"
+#include "router/template.h"
+#include "router/version.h"
+#include "router/worker.h"
+#include "wire/bemsg.h"
+#include "wire/femsg.h"
+#include "wire/proto.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SESSION_KEEP_MAX (128u * 1024u) /* input kept while a statement runs; beyond, reading pauses */
+
+static const struct {
+    const char *name;
+    unsigned next;
+} session_states[] = {
+#define X(id, text, next) [id] = { text, next },
+    SESSION_STATES(X)
+#undef X
+};
+
+const char *session_state_name(enum session_state state)
+{
+    return session_states[state].name;
+}
+
+void session_set_state(struct session *s, enum session_state next)
+{
+    BUG_ON(!(session_states[s->state].next & BIT(next)));
+    s->state = next;
+}
+
+/* --- leases --- */
+
+struct backend *session_lease_of(const struct session *s, const struct pool *p)
+{
+    for (struct backend *b = s->held; b; b = b->next_held) {
+        if (b->pool == p)
+            return b;
+    }
+    return NULL;
+}
+
+void session_hold(struct session *s, struct backend *b)
+{
+    BUG_ON(b->session);
+    b->session = s;
+    b->next_held = s->held;
+    s->held = b;
+    s->nheld++;
+}
+
+void session_unhold(struct session *s, struct backend *b)
+{
+    for (struct backend **at = &s->held; *at; at = &(*at)->next_held) {
+        if (*at == b) {
+            *at = b->next_held;
+            b->next_held = NULL;
+            b->session = NULL;
+            s->nheld--;
+            stream_resume(&b->st, PAUSE_PEER_SLOW);
+            stream_resume(&b->st, PAUSE_TURN);
+            return;
+        }
+    }
+    BUG_ON(!"lease not held");
+}
+
+static void txn_drop_savepoints(struct txn *t)
+{
+    while (t->savepoint) {
+        struct savepoint *sp = t->savepoint;
+
+        t->savepoint = sp->outer;
+        env_unref(sp->env);
+        free(sp);
+    }
+}
+
+static void txn_reset(struct session *s)
+{
+    free(s->txn.begin);
+    free(s->txn.modes);
+    txn_drop_savepoints(&s->txn);
+    env_unref(s->txn.env);
+    s->txn = (struct txn){ 0 };
+}
+
+void session_end_transaction(struct session *s, bool committed)
+{
+    if (s->txn.env) {
+        struct env *now = committed ? env_without_local(s->env) : env_ref(s->txn.env);
+
+        env_unref(s->env);
+        s->env = now;
+        STAT_ADD(s->worker->stats.transactions, 1);
+    }
+    txn_reset(s);
+    portal_drop_all(s);
+    while (s->held)
+        pool_release(s->held);
+}
+
+/* --- output --- */
+
+void session_send(struct session *s, const void *data, size_t len)
+{
+    stream_write(&s->st, data, len);
+}
+
+void session_error(struct session *s, const struct err *e)
+{
+    struct strbuf sb = STRBUF_INIT;
+
+    STAT_ADD(s->worker->stats.errors, 1);
+    be_put_error(&sb, "ERROR", e);
+    session_send(s, sb.ptr, sb.len);
+    strbuf_fini(&sb);
+    if (s->tx == 'T')
+        s->tx = 'E';
+}
+
+void session_ready(struct session *s)
+{
+    const char ready[] = { BE_READY, 0, 0, 0, 5, s->tx };
+
+    session_send(s, ready, sizeof(ready));
+}
+
+/* --- end of life --- */
+
+static void session_free(void *arg)
+{
+    struct session *s = arg;
+
+    free(s->user);
+    free(s->database);
+    free(s->application);
+    free(s->startup);
+    free(s);
+}
+
+void session_close(struct session *s)
+{
+    struct worker *w = s->worker;
+
+    if (s->state == SESSION_CLOSING)
+        return;
+    session_set_state(s, SESSION_CLOSING);
+    pool_cancel_wait(s);
+    list_remove(&s->wait);
+    if (s->exec)
+        exec_abandon(s->exec);
+    /* Whatever still runs for a client that has gone is stopped, then cleaned up or closed. */
+    while (s->held) {
+        struct backend *b = s->held;
+
+        if (b->nexpect)
+            backend_cancel(b);
+        pool_release(b);
+    }
+    plan_unref(s->run_plan);
+    txn_reset(s);
+    portal_drop_all(s);
+    session_drop_statements(s);
+    query_forget_parses(s);
+    prepared_unref(w, s->unnamed);
+    env_unref(s->env);
+    if (s->set)
+        s->set->nsession--;
+    list_remove(&s->node);
+    hmap_remove(&w->session_ids, &s->id_node);
+    w->nsession--;
+    atomic_fetch_sub(&w->router->nclient, 1);
+    stream_close_after_flush(&s->st);
+    loop_defer(w->loop, session_free, s);
+}
+
+void session_fatal(struct session *s, const struct err *e)
+{
+    struct strbuf sb = STRBUF_INIT;
+
+    be_put_error(&sb, "FATAL", e);
+    session_send(s, sb.ptr, sb.len);
+    strbuf_fini(&sb);
+    session_close(s);
+}
+
+/* --- login --- */
+
+static bool is_admin(const struct session *s)
+{
+    for (const char *const *u = s->worker->config->admin_users; u && *u; u++) {
+        if (strcmp(*u, s->user) == 0)
+            return true;
+    }
+    return false;
+}
+
+static const char *reported_value(const struct session *s, const char *name, const char *value)
+{
+    char lower[64];
+    size_t n = 0;
+    const char *own;
+
+    for (; name[n] && n < sizeof(lower) - 1; n++)
+        lower[n] = (char)(name[n] >= 'A' && name[n] <= 'Z' ? name[n] + 32 : name[n]);
+    lower[n] = '\0';
+    own = env_get(s->env, lower);
+    return own ? own : value;
+}
+
+static void session_welcome(struct session *s)
+{
+    struct strbuf sb = STRBUF_INIT;
+
+    be_put_auth_ok(&sb);
+    if (s->admin) {
+        be_put_parameter_status(&sb, "server_version", "15.0 (pgbraid " PGBRAID_VERSION_TEXT ")");
+        be_put_parameter_status(&sb, "server_encoding", "UTF8");
+        be_put_parameter_status(&sb, "client_encoding", "UTF8");
+        be_put_parameter_status(&sb, "standard_conforming_strings", "on");
+        be_put_parameter_status(&sb, "DateStyle", "ISO, MDY");
+        be_put_parameter_status(&sb, "integer_datetimes", "on");
+    } else {
+        for (uint32_t i = 0; i < s->set->nparameter; i++)
+            be_put_parameter_status(&sb, s->set->parameters[i].name,
+                                    reported_value(s, s->set->parameters[i].name, s->set->parameters[i].value));
+    }
+    be_put_key_data(&sb, s->id, s->cancel_key);
+    be_put_ready(&sb, 'I');
+    session_send(s, sb.ptr, sb.len);
+    strbuf_fini(&sb);
+    STAT_ADD(s->worker->stats.logins, 1);
+    s->active_us = loop_now_us(s->worker->loop);
+    free(s->startup);
+    s->startup = NULL;
+    session_set_state(s, SESSION_READY);
+}
+
+void session_login_continue(struct session *s)
+{
+    BUG_ON(s->state != SESSION_LOGIN);
+    if (!s->admin) {
+        if (!s->set->ready) {
+            list_push_back(&s->set->logins, &s->wait);
+            template_ask(s->set);
+            return;
+        }
+        if (!s->db->catalog) {
+            list_push_back(&s->db->held_sessions, &s->wait);
+            schema_ask(s->worker, s->db);
+            return;
+        }
+        if (!template_login(s, span_make(s->startup, s->startup_len)))
+            return;
+    }
+    session_welcome(s);
+    stream_process(&s->st);
+}
+
+static void session_login_admin(struct session *s)
+{
+    struct err e = ERR_INIT;
+
+    if (!is_admin(s)) {
+        err_set(&e, PB0312, "user \"%s\" may not use the console", s->user);
+        err_hint(&e, "Add the user to admin_users in the configuration file.");
+        session_fatal(s, &e);
+        return;
+    }
+    s->admin = true;
+    session_login_continue(s);
+}
+
+static void session_login(struct session *s, const struct startup *st)
+{
+    struct worker *w = s->worker;
+    struct err e = ERR_INIT;
+    struct span database = st->database.len ? st->database : st->user;
+
+    s->user = mem_strndup(st->user.ptr, st->user.len);
+    s->database = mem_strndup(database.ptr, database.len);
+    s->startup = mem_strndup(st->params.ptr, st->params.len);
+    s->startup_len = st->params.len;
+    session_set_state(s, SESSION_LOGIN);
+    if ((st->version & 0xFFFF) || st->unknown_protocol_options) {
+        struct strbuf sb = STRBUF_INIT;
+
+        be_put_negotiate(&sb, st->params);
+        session_send(s, sb.ptr, sb.len);
+        strbuf_fini(&sb);
+    }
+    if (st->user.len == 0) {
+        err_set(&e, PB0312, "no PostgreSQL user name specified in startup packet");
+        session_fatal(s, &e);
+        return;
+    }
+    if (st->replication.len && !span_ieq(st->replication, SPAN("false")) && !span_ieq(st->replication, SPAN("off")) &&
+        !span_eq_str(st->replication, "0")) {
+        err_set(&e, PB0313, "replication connections are not supported");
+        err_hint(&e, "Connect to the shard itself.");
+        session_fatal(s, &e);
+        return;
+    }
+    if (span_eq_str(database, "pgbraid")) {
+        session_login_admin(s);
+        return;
+    }
+    if (w->draining) {
+        err_set(&e, PB0307, "the router is shutting down");
+        session_fatal(s, &e);
+        return;
+    }
+    s->db = worker_find_db(w, database);
+    s->set = poolset_get(w, database, st->user);
+    if (!s->set) {
+        s->db = NULL;
+        err_set(&e, PB0306, "database \"%s\" does not exist", s->database);
+        session_fatal(s, &e);
+        return;
+    }
+    s->set->nsession++;
+    session_login_continue(s);
+}
+
+static void session_protocol_fatal(struct session *s, const char *what)
+{
+    struct err e = ERR_INIT;
+
+    err_set(&e, PB0101, "%s", what);
+    session_fatal(s, &e);
+}
+
+static size_t session_feed_startup(struct session *s, const char *data, size_t len)
+{
+    struct startup st;
+    size_t used = 0;
+
+    switch (startup_parse(span_make(data, len), &st, &used)) {
+    case STARTUP_MORE:
+        return 0;
+    case STARTUP_MALFORMED:
+        session_protocol_fatal(s, "invalid length of startup packet");
+        return len;
+    case STARTUP_OK:
+        break;
+    }
+    switch (st.kind) {
+    case STARTUP_SSL:
+    case STARTUP_GSSENC:
+        /* Bytes sent behind the request before its answer would have been meant to be encrypted. */
+        if (len > used) {
+            session_protocol_fatal(s, "received unencrypted data after SSL or GSS request");
+            return len;
+        }
+        session_send(s, "N", 1);
+        break;
+    case STARTUP_CANCEL:
+        cancel_request(s->worker, st.cancel_pid, st.cancel_key);
+        session_close(s);
+        return len;
+    case STARTUP_V3:
+        session_login(s, &st);
+        break;
+    case STARTUP_BAD_VERSION: {
+        struct err e = ERR_INIT;
+
+        err_set(&e, PB0103, "unsupported frontend protocol %u.%u: server supports 3.0 to 3.0", st.version >> 16,
+                st.version & 0xFFFF);
+        session_fatal(s, &e);
+        return len;
+    }
+    }
+    return used;
+}
+
+/* --- input --- */
+
+/* How large a message of this type may be: small ones are small in PostgreSQL, too. */
+static bool frame_length_ok(const struct session *s, char type, uint32_t body_len)
+{
+    size_t max = (size_t)s->worker->config->max_message_size;
+
+    if (body_len < 4)
+        return false;
+    switch (type) {
+    case FE_QUERY:
+    case FE_PARSE:
+    case FE_BIND:
+    case FE_FUNCTION_CALL:
+    case FE_COPY_DATA:
+        return body_len <= max;
+    default:
+        return body_len <= 30000;
+    }
+}
+
+static size_t session_bad_frame(struct session *s, char type, uint32_t body_len)
+{
+    struct err e = ERR_INIT;
+
+    if (body_len >= 4 && strchr("QPBFd", type)) {
+        err_set(&e, PB0102, "message of %u bytes is too large", body_len);
+        err_detail(&e, "At most %llu bytes are taken (max_message_size).",
+                   (unsigned long long)s->worker->config->max_message_size);
+        session_fatal(s, &e);
+    } else {
+        session_protocol_fatal(s, "invalid message length");
+    }
+    return 0;
+}
+
+static size_t session_feed_ready(struct session *s, const char *data, size_t len)
+{
+    uint32_t body_len;
+    size_t frame;
+
+    if (len < PROTO_HEADER)
+        return 0;
+    body_len = proto_get32(data + 1);
+    if (UNLIKELY(!frame_length_ok(s, data[0], body_len))) {
+        (void)session_bad_frame(s, data[0], body_len);
+        return len;
+    }
+    frame = (size_t)body_len + 1;
+    switch (data[0]) {
+    case FE_QUERY:
+        if (frame > len)
+            return 0;
+        s->skip_to_sync = false;
+        if (UNLIKELY(s->admin))
+            return console_query(s, span_make(data + PROTO_HEADER, frame - PROTO_HEADER)), frame;
+        return query_simple(s, data, frame);
+    case FE_PARSE:
+    case FE_BIND:
+    case FE_DESCRIBE:
+    case FE_EXECUTE:
+    case FE_CLOSE:
+    case FE_FLUSH:
+    case FE_SYNC:
+        if (UNLIKELY(s->admin)) {
+            if (frame > len)
+                return 0;
+            console_extended(s, data[0]);
+            return frame;
+        }
+        return query_extended(s, data, len);
+    case FE_TERMINATE:
+        session_close(s);
+        return len;
+    case FE_COPY_DATA:
+    case FE_COPY_DONE:
+    case FE_COPY_FAIL:
+        /* Left over from a COPY that failed: discarded, as the protocol says. */
+        return frame > len ? 0 : frame;
+    case FE_FUNCTION_CALL: {
+        struct err e = ERR_INIT;
+
+        if (frame > len)
+            return 0;
+        err_set(&e, PB0103, "function calls by the fastpath protocol are not supported");
+        err_hint(&e, "Call the function with SELECT.");
+        session_error(s, &e);
+        session_ready(s);
+        return frame;
+    }
+    default:
+        session_protocol_fatal(s, "invalid frontend message type");
+        return len;
+    }
+}
+
+static size_t session_on_data(struct stream *st, const char *data, size_t len)
+{
+    struct session *s = CONTAINER_OF(st, struct session, st);
+    size_t used = 0;
+
+    while (used < len) {
+        size_t n = 0;
+
+        switch (s->state) {
+        case SESSION_STARTUP:
+            n = session_feed_startup(s, data + used, len - used);
+            break;
+        case SESSION_READY:
+            n = session_feed_ready(s, data + used, len - used);
+            break;
+        case SESSION_RUNNING:
+            if (s->exec && exec_wants_input(s->exec))
+                n = exec_input(s->exec, data + used, len - used);
+            break;
+        case SESSION_LOGIN:
+        case SESSION_WAITING:
+        case SESSION_HELD:
+            break;
+        case SESSION_CLOSING:
+            return len;
+        }
+        if (n == 0)
+            break;
+        used += n;
+    }
+    if (s->state != SESSION_CLOSING && s->state != SESSION_READY && len - used > SESSION_KEEP_MAX)
+        stream_pause(st, PAUSE_BUSY);
+    return used;
+}
+
+static void session_on_drained(struct stream *st)
+{
+    struct session *s = CONTAINER_OF(st, struct session, st);
+
+    for (struct backend *b = s->held; b; b = b->next_held)
+        stream_resume(&b->st, PAUSE_PEER_SLOW);
+}
+
+void session_backend_drained(struct session *s)
+{
+    stream_resume(&s->st, PAUSE_PEER_SLOW);
+}
+
+static void session_on_closed(struct stream *st, const struct err *e)
+{
+    struct session *s = CONTAINER_OF(st, struct session, st);
+
+    (void)e;
+    session_close(s);
+}
+
+static const struct stream_ops session_ops = {
+    .on_data = session_on_data,
+    .on_drained = session_on_drained,
+    .on_closed = session_on_closed,
+};
+
+/* Session ids carry the worker: (sequence * workers + index), so that any worker finds the owner of a cancel request. */
+static uint32_t session_next_id(struct worker *w)
+{
+    uint32_t id;
+
+    do {
+        id = (w->next_session++ % (0x7FFFFFFFu / w->router->nworker)) * w->router->nworker + w->index;
+    } while (id == 0 || session_find(w, id));
+    return id;
+}
+
+struct session *session_find(const struct worker *w, uint32_t id)
+{
+    struct hmap_node *node = hmap_first(&w->session_ids, id);
+
+    return node ? CONTAINER_OF(node, struct session, id_node) : NULL;
+}
+
+void session_accept(struct worker *w, int fd, const struct listener_peer *peer)
+{
+    struct session *s = mem_zalloc(sizeof(*s));
+    uint32_t count = atomic_fetch_add(&w->router->nclient, 1) + 1;
+
+    s->worker = w;
+    s->tx = 'I';
+    s->peer = *peer;
+    s->id = session_next_id(w);
+    s->cancel_key = cancel_new_key();
+    s->since_us = s->active_us = loop_now_us(w->loop);
+    list_init(&s->wait);
+    list_push_back(&w->sessions, &s->node);
+    hmap_insert(&w->session_ids, &s->id_node, s->id);
+    w->nsession++;
+    stream_open(&s->st, w->loop, fd, &session_ops);
+    if (count > (uint32_t)w->config->max_client_conn) {
+        struct err e = ERR_INIT;
+
+        err_set(&e, PB0302, "sorry, too many clients already");
+        err_detail(&e, "max_client_conn is %u.", (unsigned)w->config->max_client_conn);
+        session_fatal(s, &e);
+    }
+}
+
+/* --- waiting --- */
+
+void session_granted(struct session *s)
+{
+    void (*resume)(struct session *s) = s->resume;
+
+    s->resume = NULL;
+    if (resume) {
+        session_set_state(s, SESSION_RUNNING);
+        resume(s);
+        return;
+    }
+    session_set_state(s, SESSION_READY);
+    session_continue(s);
+}
+
+void session_continue(struct session *s)
+{
+    s->scanned = 0;
+    stream_resume(&s->st, PAUSE_BUSY);
+    stream_process(&s->st);
+}
+
+static void session_continue_deferred(void *arg)
+{
+    struct session *s = arg;
+
+    if (s->state != SESSION_CLOSING)
+        session_continue(s);
+}
+
+void session_continue_later(struct session *s)
+{
+    loop_defer(s->worker->loop, session_continue_deferred, s);
+}
+
+void session_refused(struct session *s, const struct err *e)
+{
+    s->resume = NULL;
+    if (s->exec) {
+        session_set_state(s, SESSION_RUNNING);
+        exec_refused(s->exec, e);
+        return;
+    }
+    session_set_state(s, SESSION_READY);
+    query_refused(s, e);
+    session_continue(s);
+}
+
+void session_released(struct session *s)
+{
+    if (s->state == SESSION_LOGIN) {
+        session_login_continue(s);
+        return;
+    }
+    session_set_state(s, SESSION_READY);
+    session_continue(s);
+}
+
+/* --- end of a short-way statement --- */
+
+void session_run_done(struct session *s, struct backend *b)
+{
+    struct plan *plan = s->run_plan;
+
+    s->run_plan = NULL;
+    if (plan && UNLIKELY(plan->opaque))
+        b->dirty = true;
+    plan_unref(plan);
+    if (s->run_nparse)
+        query_parses_done(s, b);
+    if (UNLIKELY(s->run_aside)) {
+        s->run_aside = false;
+        pool_release(b);
+        session_ready(s);
+    } else {
+        s->tx = b->tx;
+        if (s->tx == 'I')
+            session_end_transaction(s, !b->lost);
+    }
+    s->active_us = loop_now_us(s->worker->loop);
+    session_set_state(s, SESSION_READY);
+    if (UNLIKELY(stream_kept(&s->st)))
+        session_continue(s);
+}
+
+void session_backend_lost(struct session *s, struct backend *b, const struct err *cause)
+{
+    bool in_txn = s->txn.env != NULL;
+    struct err e = *cause;
+
+    if (s->exec) {
+        exec_backend_lost(s->exec, b, &e);
+        return;
+    }
+    if (s->state == SESSION_RUNNING) {
+        if (s->run_commit) {
+            err_state(&e, "08007");
+            err_hint(&e, "The outcome of the COMMIT is not known: look before you repeat the transaction.");
+        }
+        backend_close(b);
+        plan_unref(s->run_plan);
+        s->run_plan = NULL;
+        query_lost(s, &e, in_txn);
+        return;
+    }
+    /* Between two statements of a transaction: the next one hears of it. */
+    backend_close(b);
+    if (in_txn) {
+        s->txn.doomed = true;
+        if (s->tx == 'T')
+            s->tx = 'E';
+        while (s->held)
+            pool_release(s->held);
+    }
+}
+
+void session_cancel(struct session *s)
+{
+    struct err e = ERR_INIT;
+
+    switch (s->state) {
+    case SESSION_RUNNING:
+        for (struct backend *b = s->held; b; b = b->next_held) {
+            if (b->nexpect)
+                backend_cancel(b);
+        }
+        if (s->exec)
+            exec_cancel(s->exec);
+        break;
+    case SESSION_WAITING:
+        pool_cancel_wait(s);
+        err_set(&e, PB0309, "canceling statement due to user request");
+        session_refused(s, &e);
+        break;
+    case SESSION_HELD:
+        list_remove(&s->wait);
+        err_set(&e, PB0309, "canceling statement due to user request");
+        session_set_state(s, SESSION_READY);
+        query_refused(s, &e);
+        session_continue(s);
+        break;
+    case SESSION_STARTUP:
+    case SESSION_LOGIN:
+    case SESSION_READY:
+    case SESSION_CLOSING:
+        break;
+    }
+}
