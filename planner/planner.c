@@ -201,6 +201,18 @@ bool planner_literals(struct planner *p, const struct plan_env *env, struct span
     return read_shape(p, env, sql, &status, lits, &ignored);
 }
 
+bool planner_check(struct span sql, struct err *e)
+{
+    const PgQuery__ParseResult *tree;
+    struct arena scratch;
+    bool ok;
+
+    arena_init(&scratch, 0);
+    ok = parse_sql(sql, &scratch, &tree, e);
+    arena_fini(&scratch);
+    return ok;
+}
+
 void planner_get_stats(const struct planner *p, struct planner_stats *out)
 {
     struct cache_stats cache;

@@ -46,6 +46,14 @@ MUSTCHECK bool planner_literals(struct planner *p, const struct plan_env *env, s
  */
 int planner_split(struct span sql, const struct plan_env *env, struct literal *slices, int cap);
 
+/*
+ * Whether a whole query string parses. Call it when planner_plan fails with PB0202 on a slice of a query string, and
+ * send this error instead: PostgreSQL parses the whole string before it runs any of it, sees the semicolons (`at or
+ * near
+ * ";"`) and counts positions from the string's start.
+ */
+MUSTCHECK bool planner_check(struct span sql, struct err *e);
+
 struct planner_stats {
     uint64_t hits, misses, refused, evicted;
     size_t entries, bytes;
