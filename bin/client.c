@@ -163,7 +163,19 @@ void table_print_end(struct table_print *t)
     free(t);
 }
 
-static void print_result(const struct pgresult *r)
+/* Whether a row belongs to the database; without a column that says so it does. */
+static bool row_wanted(const struct pgresult *r, int row, const char *database)
+{
+    for (int i = 0; database && i < pgresult_columns(r); i++) {
+        const char *value = pgresult_value(r, row, i);
+
+        if (strcmp(pgresult_column_name(r, i), "database") == 0)
+            return value && strcmp(value, database) == 0;
+    }
+    return true;
+}
+
+static void print_result(const struct pgresult *r, const char *database)
 {
     int ncol = pgresult_columns(r);
     const char **cells;
@@ -178,6 +190,8 @@ static void print_result(const struct pgresult *r)
         cells[i] = pgresult_column_name(r, i);
     t = table_print_new((size_t)ncol, cells);
     for (int row = 0; row < pgresult_rows(r); row++) {
+        if (!row_wanted(r, row, database))
+            continue;
         for (int i = 0; i < ncol; i++)
             cells[i] = pgresult_value(r, row, i);
         table_print_row(t, cells);
@@ -186,13 +200,24 @@ static void print_result(const struct pgresult *r)
     free(cells);
 }
 
-bool client_run(struct client *c, const char *command, struct err *e)
+bool client_run(struct client *c, const char *command, const char *database, struct err *e)
 {
     struct pgresult *r = pgconn_query(c->console, command, e);
 
     if (!r)
         return false;
-    print_result(r);
+    print_result(r, database);
     pgresult_free(r);
     return true;
+}
+
+void client_put_argument(struct strbuf *command, struct span text)
+{
+    strbuf_putc(command, '\'');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '\'')
+            strbuf_putc(command, '\'');
+        strbuf_putc(command, text.ptr[i]);
+    }
+    strbuf_putc(command, '\'');
 }

@@ -44,8 +44,13 @@ MUSTCHECK bool client_open(struct client *c, const struct client_args *args, str
 void client_close(struct client *c);
 /* The directory file, when no router runs. NULL and the error. */
 MUSTCHECK struct directory *client_directory(struct client *c, bool create, struct err *e);
-/* Run a console command and print its rows or its tag. */
-MUSTCHECK bool client_run(struct client *c, const char *command, struct err *e);
+/*
+ * Run a console command and print its rows or its tag. `database`: only rows whose column of that name has this value;
+ * NULL: all.
+ */
+MUSTCHECK bool client_run(struct client *c, const char *command, const char *database, struct err *e);
+/* An argument for the console: 'text', quotes doubled. Its quoting knows no backslashes. */
+void client_put_argument(struct strbuf *command, struct span text);
 
 /* ---- printing ---- */
 

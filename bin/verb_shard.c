@@ -59,14 +59,14 @@ static bool add_by_console(struct client *c, const struct add_args *a, const cha
     bool ok;
 
     strbuf_puts(&command, "ADD SHARD ");
-    strbuf_put_ident(&command, span_str(name));
+    client_put_argument(&command, span_str(name));
     strbuf_puts(&command, " DATABASE ");
-    strbuf_put_ident(&command, span_str(a->database));
+    client_put_argument(&command, span_str(a->database));
     strbuf_puts(&command, " RANGE ");
-    strbuf_put_literal(&command, span_str(a->range));
+    client_put_argument(&command, span_str(a->range));
     strbuf_puts(&command, " CONNINFO ");
-    strbuf_put_literal(&command, span_str(a->conninfo));
-    ok = client_run(c, strbuf_str(&command), e);
+    client_put_argument(&command, span_str(a->conninfo));
+    ok = client_run(c, strbuf_str(&command), NULL, e);
     strbuf_fini(&command);
     return ok;
 }
@@ -191,7 +191,7 @@ static int shard_list(int argc, char **argv)
         return cmd_usage(&list_cmd, result, &e);
     if (!client_open(&c, &a.client, &e))
         return cmd_fail(&e);
-    ok = c.console ? client_run(&c, "SHOW SHARDS", &e) : list_by_file(&c, &e);
+    ok = c.console ? client_run(&c, "SHOW SHARDS", NULL, &e) : list_by_file(&c, &e);
     client_close(&c);
     return ok ? CMD_EXIT_OK : cmd_fail(&e);
 }

@@ -50,6 +50,7 @@ static const struct cmd shard_cmd = {
              "Tables sharded by equal keys lie together: join them on the key and each shard joins its own part.\n\n"
              "  pgbraid table shard orders --by customer_id\n"
              "  pgbraid table shard app.events --by tenant_id,device_id --database shop\n\n"
+             "TABLE is a name as in SQL, with its schema if it is not on the search path.\n"
              "The same from SQL: SELECT pgbraid.shard_table('orders', 'customer_id').",
     .options = shard_options,
     .noption = ARRAY_LEN(shard_options),
@@ -92,23 +93,6 @@ static const struct cmd list_cmd = {
 
 /* ---- commands for the console ---- */
 
-/* "schema.table" or "table": names as they are written, not folded to lower case. */
-static bool put_table(struct strbuf *out, const char *table, struct err *e)
-{
-    const char *dot = strchr(table, '.');
-
-    if (!table[0] || dot == table || (dot && (!dot[1] || strchr(dot + 1, '.')))) {
-        err_set(e, PB0502, "\"%s\" is not the name of a table", table);
-        return err_hint(e, "Write TABLE or SCHEMA.TABLE.");
-    }
-    if (dot) {
-        strbuf_put_ident(out, span_make(table, (size_t)(dot - table)));
-        strbuf_putc(out, '.');
-    }
-    strbuf_put_ident(out, span_str(dot ? dot + 1 : table));
-    return true;
-}
-
 /* " BY a, b" */
 static bool put_columns(struct strbuf *out, const char *columns, struct err *e)
 {
@@ -122,7 +106,7 @@ static bool put_columns(struct strbuf *out, const char *columns, struct err *e)
             return err_hint(e, "Write COLUMN or COLUMN,COLUMN without blanks.");
         }
         strbuf_puts(out, before);
-        strbuf_put_ident(out, span_make(p, len));
+        client_put_argument(out, span_make(p, len));
         p = p[len] ? p + len + 1 : NULL;
     }
     return true;
@@ -131,11 +115,12 @@ static bool put_columns(struct strbuf *out, const char *columns, struct err *e)
 static bool put_command(struct strbuf *out, const char *verb, const struct table_args *a, struct err *e)
 {
     strbuf_printf(out, "%s TABLE ", verb);
-    if (!put_table(out, a->args.args[0], e) || !put_columns(out, a->by, e))
+    client_put_argument(out, span_str(a->args.args[0]));
+    if (!put_columns(out, a->by, e))
         return false;
     if (a->database) {
         strbuf_puts(out, " IN DATABASE ");
-        strbuf_put_ident(out, span_str(a->database));
+        client_put_argument(out, span_str(a->database));
     }
     return true;
 }
@@ -148,7 +133,7 @@ static bool run_on_console(const char *command, const struct client_args *args, 
     if (!client_open(&c, args, e))
         return false;
     if (c.console) {
-        ok = client_run(&c, command, e);
+        ok = client_run(&c, command, NULL, e);
     } else { /* *e says who did not answer */
         char reason[sizeof(e->message)];
 
@@ -245,21 +230,6 @@ static bool list_by_file(struct client *c, const char *only, struct err *e)
     return ok;
 }
 
-static bool list_by_console(struct client *c, const char *only, struct err *e)
-{
-    struct strbuf command = STRBUF_INIT;
-    bool ok;
-
-    strbuf_puts(&command, "SHOW TABLES");
-    if (only) {
-        strbuf_puts(&command, " IN DATABASE ");
-        strbuf_put_ident(&command, span_str(only));
-    }
-    ok = client_run(c, strbuf_str(&command), e);
-    strbuf_fini(&command);
-    return ok;
-}
-
 static int table_list(int argc, char **argv)
 {
     struct table_args a = { 0 };
@@ -272,7 +242,7 @@ static int table_list(int argc, char **argv)
         return cmd_usage(&list_cmd, result, &e);
     if (!client_open(&c, &a.client, &e))
         return cmd_fail(&e);
-    ok = c.console ? list_by_console(&c, a.database, &e) : list_by_file(&c, a.database, &e);
+    ok = c.console ? client_run(&c, "SHOW TABLES", a.database, &e) : list_by_file(&c, a.database, &e);
     client_close(&c);
     return ok ? CMD_EXIT_OK : cmd_fail(&e);
 }

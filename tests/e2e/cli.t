@@ -95,7 +95,6 @@ cli_is([ 'table', 'list', @c, '--database', 'none' ], 1, '', qr/database "none" 
 for my $args ([ 'shard', 't', '--by', 'k' ], [ 'reference', 't' ], [ 'unshard', 't' ]) {
     cli_is([ 'table', @$args, @c ], 1, '', qr/no router is running, and this needs one.*pgbraid serve/s, "table $args->[0] without a router");
 }
-cli_is([ 'table', 'shard', 'a.b.c', '--by', 'k', @c ], 2, '', qr/"a\.b\.c" is not the name of a table/, 'bad table name');
 cli_is([ 'table', 'shard', 't', '--by', 'k,', @c ], 2, '', qr/"k," is not a list of columns/, 'bad column list');
 cli_is([ 'shard', 'list', '--console', "host=127.0.0.1 port=" . free_port() . " dbname=pgbraid", @c ],
     1, '', qr/pgbraid: error: /, 'a console that was named must answer');
