@@ -8,5 +8,6 @@
 int verb_config(int argc, char **argv);
 int verb_shard(int argc, char **argv);
 int verb_table(int argc, char **argv);
+int verb_demo(int argc, char **argv);
 
 #endif
