@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use Test::More;
 use PgbraidTest::Cluster;
-use PgbraidTest::Proc qw(free_port run wait_for workdir);
+use PgbraidTest::Proc qw(free_port gone run wait_for workdir);
 use PgbraidTest::Router;
 use PgbraidTest::Wire;
 
@@ -76,9 +76,9 @@ CHILD
 wait_for('the child', sub { -s $pidfile });
 open my $in, '<', $pidfile or die "$pidfile: $!";
 chomp(my $grandchild = <$in>);
-ok(kill(0, $grandchild), 'it runs');
+ok(!gone($grandchild), 'it runs');
 $child->kill_now;
-wait_for('its end', sub { !kill 0, $grandchild });
+wait_for('its end', sub { gone($grandchild) });
 pass('and ends with its parent');
 
 done_testing();

@@ -16,7 +16,7 @@ use POSIX qw(WNOHANG);
 use Test::More ();
 use Time::HiRes qw(time);
 
-our @EXPORT_OK = qw(as_postgres free_port run wait_for workdir);
+our @EXPORT_OK = qw(as_postgres free_port gone run wait_for workdir);
 
 my $owner = $$;
 my @running;
@@ -71,6 +71,15 @@ sub wait_for
         croak "timed out waiting for $what" if time > $until;
         select undef, undef, undef, 0.01;
     }
+}
+
+# Has the process ended? One that nobody reaps (a container without an init process) has.
+sub gone
+{
+    my ($pid) = @_;
+    open my $in, '<', "/proc/$pid/stat" or return 1;
+    my $stat = <$in> // return 1;
+    return $stat =~ /\) [ZX] /;
 }
 
 # Run to the end: { rc, out, err }. Options: stdin (text), env (hash), timeout_s.
