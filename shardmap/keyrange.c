@@ -1,167 +1,146 @@
-/*
- * Key ranges: intervals of the circle cut open at 0.
- *
- * A keyspace id is a number of 64 bits, and a bound is written as its first hexadecimal digits, two by two, as if a
- * byte string were compared: "8", as a byte string, would lie between "7f" and "80", which is why digits come in pairs.
- * The digits left out are zeros, so "80" and "8000" are one bound; the shortest is printed.
- *
- *     text        start               end                  unbounded
- *     "-"         0                   -                    yes
- *     "-40"       0                   0x4000000000000000   no
- *     "40-80"     0x4000000000000000  0x8000000000000000   no
- *     "80-"       0x8000000000000000  -                    yes
- *
- * Invariants: (1) no range is empty: keyrange_parse refuses them, so two ranges overlap iff each starts before the
- * other ends. (2) The top of the space cannot be written as a number of 64 bits: `unbounded` says it and `end` is then
- * 0, so that equal ranges have equal fields.
- *
- * On a shard the same interval is one of signed hashes: flipping the upper bit (id = hash XOR 2^63) maps the one order
- * to the other, so "-80" is hash < 0.
- */
 #include "shardmap/keyrange.h"
-
-#include "base/mem.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define BOUND_MAX_DIGITS 16u
-#define SIGN_BIT         (UINT64_C(1) << 63)
-
-static int hex_value(char c)
+/* 1 to 16 hex digits, an even number, as the upper bits of an id. */
+static bool parse_bound(const char *p, size_t n, uint64_t *id)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    uint64_t v = 0;
+
+    if (n == 0 || n > 16 || n % 2)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        unsigned digit;
+
+        if (p[i] >= '0' && p[i] <= '9')
+            digit = (unsigned)(p[i] - '0');
+        else if (p[i] >= 'a' && p[i] <= 'f')
+            digit = (unsigned)(p[i] - 'a') + 10;
+        else if (p[i] >= 'A' && p[i] <= 'F')
+            digit = (unsigned)(p[i] - 'A') + 10;
+        else
+            return false;
+        v |= (uint64_t)digit << (60 - 4 * i);
+    }
+    *id = v;
+    return true;
 }
 
-/* Digits, the last ones left out, to a number. No digits: 0. */
-static bool parse_bound(struct span digits, uint64_t *bound)
+static bool bad_range(struct span text, const char *why, struct err *e)
 {
-    if (digits.len > BOUND_MAX_DIGITS || digits.len % 2)
-        return false;
-    *bound = 0;
-    for (size_t i = 0; i < BOUND_MAX_DIGITS; i++) {
-        int value = i < digits.len ? hex_value(digits.ptr[i]) : 0;
-
-        if (value < 0)
-            return false;
-        *bound = *bound << 4 | (unsigned)value;
-    }
-    return true;
+    err_set(e, PB0402, "invalid key range \"%.*s\"", (int)(text.len < 64 ? text.len : 64), text.ptr ? text.ptr : "");
+    err_detail(e, "%s", why);
+    return err_hint(e, "Ranges are written as \"-\", \"-80\", \"40-80\" or \"80-\".");
 }
 
 bool keyrange_parse(struct keyrange *r, struct span text, struct err *e)
 {
     const char *dash = text.len ? memchr(text.ptr, '-', text.len) : NULL;
-    struct span low = { 0 }, high = { 0 };
-    struct keyrange parsed;
+    struct keyrange out = { 0 };
+    size_t low, high;
 
-    if (dash) {
-        low = span_make(text.ptr, (size_t)(dash - text.ptr));
-        high = span_make(dash + 1, text.len - low.len - 1);
-    }
-    if (!dash || !parse_bound(low, &parsed.start) || !parse_bound(high, &parsed.end)) {
-        err_set(e, PB0402, "\"%.*s\" is not a key range", (int)(text.len < 100 ? text.len : 100), text.ptr);
-        return err_hint(e,
-                        "Write the hexadecimal prefixes of its bounds, two digits each or more: -40, 40-80, 80-; - is "
-                        "everything.");
-    }
-    parsed.unbounded = high.len == 0;
-    if (!parsed.unbounded && parsed.end <= parsed.start) {
-        err_set(e, PB0402, "key range \"%.*s\" is empty", (int)text.len, text.ptr);
-        return err_detail(e, "It ends where it starts, or before.");
-    }
-    *r = parsed;
+    if (!dash)
+        return bad_range(text, "There is no \"-\" between the bounds.", e);
+    low = (size_t)(dash - text.ptr);
+    high = text.len - low - 1;
+    if (low && !parse_bound(text.ptr, low, &out.start))
+        return bad_range(text, "A bound has an even number of hexadecimal digits, at most 16.", e);
+    out.unbounded = high == 0;
+    if (high && !parse_bound(dash + 1, high, &out.end))
+        return bad_range(text, "A bound has an even number of hexadecimal digits, at most 16.", e);
+    if (!out.unbounded && out.start >= out.end)
+        return bad_range(text, "The range is empty: its lower bound is not below its upper bound.", e);
+    *r = out;
     return true;
 }
 
-/* The digits of a bound without trailing pairs of zeros; returns how many. */
-static size_t print_bound(uint64_t bound, char *out)
+static int print_bound(char *out, uint64_t id)
 {
-    size_t len = 0;
+    int n = snprintf(out, 17, "%016" PRIx64, id);
 
-    for (; bound; bound <<= 8)
-        len += (size_t)sprintf(out + len, "%02x", (unsigned)(bound >> 56));
-    return len;
+    while (n > 2 && out[n - 1] == '0' && out[n - 2] == '0')
+        n -= 2;
+    out[n] = '\0';
+    return n;
 }
 
 char *keyrange_print(const struct keyrange *r, char out[KEYRANGE_TEXT_MAX])
 {
-    size_t len = print_bound(r->start, out);
+    int n = 0;
 
-    out[len++] = '-';
+    if (r->start)
+        n = print_bound(out, r->start);
+    out[n++] = '-';
+    out[n] = '\0';
     if (!r->unbounded)
-        len += print_bound(r->end, out + len);
-    out[len] = '\0';
+        print_bound(out + n, r->end);
     return out;
 }
 
 bool keyrange_overlap(const struct keyrange *a, const struct keyrange *b)
 {
-    return (a->unbounded || b->start < a->end) && (b->unbounded || a->start < b->end);
+    return (b->unbounded || a->start < b->end) && (a->unbounded || b->start < a->end);
 }
 
-static int cmp_start(const void *a, const void *b)
+static int compare_start(const void *pa, const void *pb)
 {
-    const struct keyrange *x = a, *y = b;
+    const struct keyrange *a = *(const struct keyrange *const *)pa, *b = *(const struct keyrange *const *)pb;
 
-    return (x->start > y->start) - (x->start < y->start);
-}
-
-/* Sorted ranges: each starts where the one before ends. */
-static bool check_sorted(const struct keyrange *ranges, size_t n, struct err *e)
-{
-    char one[KEYRANGE_TEXT_MAX], two[KEYRANGE_TEXT_MAX];
-    struct keyrange gap = { 0 }; /* between what is covered so far and the next range */
-
-    for (size_t i = 0; i < n; i++) {
-        if (i && keyrange_overlap(&ranges[i - 1], &ranges[i]))
-            return err_set(e, PB0402, "key ranges \"%s\" and \"%s\" overlap", keyrange_print(&ranges[i - 1], one),
-                           keyrange_print(&ranges[i], two));
-        gap.end = ranges[i].start;
-        if (gap.end > gap.start)
-            return err_set(e, PB0402, "no shard has key range \"%s\"", keyrange_print(&gap, one));
-        if (!ranges[i].unbounded)
-            gap.start = ranges[i].end;
-    }
-    if (n && ranges[n - 1].unbounded)
-        return true;
-    gap.unbounded = true;
-    return err_set(e, PB0402, "no shard has key range \"%s\"", keyrange_print(&gap, one));
+    return a->start < b->start ? -1 : a->start > b->start;
 }
 
 bool keyrange_covers(const struct keyrange *ranges, size_t n, struct err *e)
 {
-    struct keyrange *sorted = mem_alloc(n * sizeof(*sorted));
-    bool ok;
+    const struct keyrange **sorted;
+    char a[KEYRANGE_TEXT_MAX], b[KEYRANGE_TEXT_MAX];
+    struct keyrange gap = { .unbounded = true };
+    bool ok = true;
 
-    if (n) {
-        memcpy(sorted, ranges, n * sizeof(*sorted));
-        qsort(sorted, n, sizeof(*sorted), cmp_start);
+    if (n == 0)
+        return err_set(e, PB0402, "there is no key range");
+    sorted = calloc(n, sizeof(*sorted));
+    BUG_ON(!sorted);
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = &ranges[i];
+    qsort(sorted, n, sizeof(*sorted), compare_start);
+    for (size_t i = 0; ok && i < n; i++) {
+        if (i && keyrange_overlap(sorted[i - 1], sorted[i])) {
+            ok = err_set(e, PB0402, "key ranges %s and %s overlap", keyrange_print(sorted[i - 1], a),
+                         keyrange_print(sorted[i], b));
+        } else if (sorted[i]->start != gap.start) {
+            gap.end = sorted[i]->start;
+            gap.unbounded = false;
+            ok = err_set(e, PB0402, "no shard owns key range %s", keyrange_print(&gap, a));
+        }
+        gap.start = sorted[i]->end;
     }
-    ok = check_sorted(sorted, n, e);
+    if (ok && !sorted[n - 1]->unbounded)
+        ok = err_set(e, PB0402, "no shard owns key range %s", keyrange_print(&gap, a));
     free(sorted);
     return ok;
 }
 
 void keyrange_split(struct keyrange *out, size_t n)
 {
-    BUG_ON(n < 1 || n > 256);
+    unsigned __int128 space = (unsigned __int128)1 << 64;
+
+    BUG_ON(n == 0 || n > 256);
     for (size_t i = 0; i < n; i++) {
-        /* Rounded to 16 bits: 4 digits. */
-        out[i].start = (uint64_t)(i * 0x10000 / n) << 48;
+        /* Bounds are whole bytes where that is as fair: 256 is a multiple of most n in use; else two bytes. */
+        unsigned shift = 256 % n == 0 ? 56 : 48;
+
+        out[i].start = (uint64_t)(space * i / n) >> shift << shift;
         out[i].unbounded = i + 1 == n;
-        out[i].end = out[i].unbounded ? 0 : (uint64_t)((i + 1) * 0x10000 / n) << 48;
+        out[i].end = out[i].unbounded ? 0 : (uint64_t)(space * (i + 1) / n) >> shift << shift;
     }
 }
 
 bool keyrange_hash_bounds(const struct keyrange *r, int64_t *low, int64_t *high)
 {
-    *low = (int64_t)(r->start ^ SIGN_BIT);
-    *high = (int64_t)(r->end ^ SIGN_BIT);
+    *low = (int64_t)(r->start ^ UINT64_C(1) << 63);
+    *high = (int64_t)(r->end ^ UINT64_C(1) << 63);
     return !r->unbounded;
 }
