@@ -5,10 +5,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct plan_box {
     struct plan pub;
     struct arena arena;
+    struct literals literals; /* of its text; in the arena */
 };
 
 static struct plan_box *plan_box(struct plan *p)
@@ -47,6 +49,40 @@ void plan_reason(struct plan *p, const char *fmt, ...)
     p->reason = arena_strdup(plan_arena(p), text);
 }
 
+/* First literal that starts at or after `location`; lits->n if none. */
+static uint32_t literal_from(const struct literals *lits, uint32_t location)
+{
+    uint32_t lo = 0, hi = lits->n;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (lits->v[mid].off < location)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+void plan_keep_literals(struct plan *p, const struct literals *lits)
+{
+    struct plan_box *box = plan_box(p);
+    struct literal *v = ARENA_ARRAY(&box->arena, struct literal, lits->n);
+    if (lits->n)
+        memcpy(v, lits->v, lits->n * sizeof *v);
+    box->literals = (struct literals){ .n = lits->n, .v = v };
+}
+
+uint32_t plan_offset(const struct plan *p, const struct literals *lits, uint32_t offset)
+{
+    const struct literals *old = &((const struct plan_box *)(const void *)p)->literals;
+    uint32_t n = literal_from(old, offset);
+    if (n == 0)
+        return offset;
+    BUG_ON(n > lits->n);
+    uint32_t old_end = old->v[n - 1].off + old->v[n - 1].len, new_end = lits->v[n - 1].off + lits->v[n - 1].len;
+    return new_end + (offset - old_end);
+}
+
 struct plan *plan_ref(struct plan *p)
 {
     p->refs++;
@@ -63,20 +99,6 @@ void plan_unref(struct plan *p)
     struct plan_box *box = plan_box(p);
     arena_fini(&box->arena);
     free(box);
-}
-
-/* First literal that starts at or after `location`; lits->n if none. */
-static uint32_t literal_from(const struct literals *lits, uint32_t location)
-{
-    uint32_t lo = 0, hi = lits->n;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (lits->v[mid].off < location)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
 }
 
 bool literal_at(const struct literals *lits, int location, uint32_t *index)

@@ -16,6 +16,14 @@ size_t plan_bytes(const struct plan *p);
 /* Set plan->reason. */
 void plan_reason(struct plan *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/*
+ * Remember where the literals of the text are that offsets in the plan are about. A plan with offsets needs it.
+ */
+void plan_keep_literals(struct plan *p, const struct literals *lits);
+/* An offset of the plan's own text, between tokens, as one of another text of the same shape, whose literals these are.
+ */
+uint32_t plan_offset(const struct plan *p, const struct literals *lits, uint32_t offset);
+
 /* Set *index to the literal that starts at byte `location` of the text; false if there is none. */
 MUSTCHECK bool literal_at(const struct literals *lits, int location, uint32_t *index);
 /*

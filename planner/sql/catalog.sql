@@ -7,11 +7,11 @@
 WITH base AS (
     SELECT p.oid, p.pronamespace, p.proname, p.prokind, p.provolatile, p.proretset, n.nspname,
            p.oid < 16384 AS builtin,
-           p.oid < 16384 OR n.nspname = 'pgbraid' OR (p.prokind = 'f' AND p.prolang IN (12, 13)
+           p.oid < 16384 OR n.nspname = 'pgbraid' OR (p.prokind = 'f'
                AND EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid
                            WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid
                              AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
-                             AND (p.provolatile = 'i' OR x.extname IN ('uuid-ossp', 'pgcrypto', 'pg_trgm', 'unaccent',
+                             AND ((p.provolatile = 'i' AND p.prolang IN (12, 13)) OR x.extname IN ('uuid-ossp', 'pgcrypto', 'pg_trgm', 'unaccent',
                                   'citext', 'hstore', 'ltree', 'intarray', 'cube', 'fuzzystrmatch', 'isn', 'seg',
                                   'btree_gin', 'btree_gist')))) AS harmless
     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace

@@ -1,0 +1,357 @@
+/*
+ * The analyser's top: what kind of statement it is, what it touches, and which plan that allows (DESIGN §5).
+ */
+#include "planner/analyse_int.h"
+#include "planner/catalog_hide.h"
+#include "planner/utility.h"
+
+#include <string.h>
+
+static bool names_schema(const PgQuery__FuncCall *f, const char *wanted)
+{
+    const char *schema;
+    (void)tree_name(f->n_funcname, f->funcname, &schema);
+    return strcmp(schema, wanted) == 0;
+}
+
+/* SELECT f(...) and nothing else, f being set_config or one of pgbraid's: the router carries it out. */
+static bool is_control_call(const PgQuery__SelectStmt *q)
+{
+    if (q->op != PG_QUERY__SET_OPERATION__SETOP_NONE || q->n_target_list != 1 || q->n_from_clause || q->where_clause ||
+        q->n_group_clause || q->having_clause || q->n_window_clause || q->n_values_lists || q->n_sort_clause ||
+        q->limit_count || q->limit_offset || q->n_locking_clause || q->with_clause || q->n_distinct_clause)
+        return false;
+    const PgQuery__Node *val = q->target_list[0]->res_target->val;
+    if (!val || val->node_case != PG_QUERY__NODE__NODE_FUNC_CALL)
+        return false;
+    return names_schema(val->func_call, "pgbraid") ||
+           tree_name_is(val->func_call->n_funcname, val->func_call->funcname, "set_config");
+}
+
+/* SELECT ... INTO creates a table: the utility planner's. It may stand in the leftmost arm of a set operation. */
+static bool has_into(const PgQuery__SelectStmt *q)
+{
+    while (q->larg)
+        q = q->larg;
+    return q->into_clause;
+}
+
+static bool is_ours(const PgQuery__Node *stmt)
+{
+    switch ((int)stmt->node_case) {
+    case PG_QUERY__NODE__NODE_SELECT_STMT:
+        return !has_into(stmt->select_stmt) && !is_control_call(stmt->select_stmt);
+    case PG_QUERY__NODE__NODE_INSERT_STMT:
+    case PG_QUERY__NODE__NODE_UPDATE_STMT:
+    case PG_QUERY__NODE__NODE_DELETE_STMT:
+    case PG_QUERY__NODE__NODE_MERGE_STMT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What the statement's occurrences are. */
+struct touched {
+    uint32_t sharded, reference, home;
+    const struct occurrence *reference_written, *home_first, *written;
+    bool wrote_other; /* written tables of several kinds */
+};
+
+static struct touched touch(const struct an *an)
+{
+    struct touched t = { 0 };
+    for (uint32_t i = 0; i < an->nocc; i++) {
+        const struct occurrence *o = an->occs[i];
+        switch (o->rel->dist) {
+        case DIST_SHARDED:
+            t.sharded++;
+            break;
+        case DIST_REFERENCE:
+            t.reference++;
+            if (o->use != USE_READ)
+                t.reference_written = o;
+            break;
+        case DIST_UNSHARDED:
+            t.home++;
+            t.home_first = t.home_first ? t.home_first : o;
+            break;
+        }
+        if (o->use != USE_READ) {
+            t.wrote_other |= t.written && t.written->rel->dist != o->rel->dist;
+            t.written = o;
+        }
+    }
+    return t;
+}
+
+static bool refuse_opaque(struct an *an, const char *what, const char *name)
+{
+    err_set(an->e, PB0205, "%s %s may read or write rows of other shards", what, name);
+    err_detail(an->e, "It runs on one shard and would see that shard's rows only; nothing proves that it looks at its "
+                      "arguments alone.");
+    return err_hint(an->e, "If it touches no table, name it in safe_functions in the configuration.");
+}
+
+/* Refusals that hold for every statement as soon as some table is distributed. */
+static bool check_code(struct an *an)
+{
+    if (an->inv.opaque)
+        return refuse_opaque(an, "function", an->inv.opaque);
+    if (an->inv.table_reader) {
+        refuse_opaque(an, "function", an->inv.table_reader);
+        return err_hint(an->e, "Run the query that it would run as a statement of its own.");
+    }
+    for (uint32_t i = 0; i < an->nocc; i++)
+        if (!hooks_allow(an, an->occs[i]))
+            return false;
+    if (!an->sharded_view)
+        return true;
+    err_set(an->e, PB0201, "view \"%s\" reads sharded tables", an->sharded_view->name);
+    err_detail(an->e, "The view is expanded on a shard, where only that shard's rows are.");
+    return err_hint(an->e, "Write the view's query in the statement.");
+}
+
+static bool check_session(struct an *an)
+{
+    if (!an->inv.session)
+        return true;
+    err_set(an->e, PB0313, "function %s() is not supported", an->inv.session);
+    err_detail(an->e, "It depends on state of one server connection, and statements of a session use many.");
+    if (strstr(an->inv.session, "advisory"))
+        return err_hint(an->e, "Use pg_advisory_xact_lock(), which lives as long as the transaction.");
+    if (strcmp(an->inv.session, "currval") == 0 || strcmp(an->inv.session, "lastval") == 0)
+        return err_hint(an->e, "Use INSERT ... RETURNING, or nextval() in a statement before.");
+    return false;
+}
+
+static void plan_home(struct an *an, const char *why)
+{
+    an->plan->scope = SCOPE_HOME;
+    plan_reason(an->plan, "home shard: %s", why);
+}
+
+static bool unknown_relation(struct an *an)
+{
+    err_set(an->e, PB0208, "relation \"%s\" does not exist", an->unknown_relation);
+    return false;
+}
+
+static bool refuse(struct an *an, const char *message, const char *detail, const char *hint)
+{
+    err_set(an->e, PB0201, "%s", message);
+    err_detail(an->e, "%s", detail);
+    return hint ? err_hint(an->e, "%s", hint) : false;
+}
+
+/* FOR UPDATE OF names only tables whose rows are on the shard alone. */
+static bool locks_reference(const PgQuery__SelectStmt *q)
+{
+    for (size_t i = 0; i < q->n_locking_clause; i++)
+        if (q->locking_clause[i]->locking_clause->n_locked_rels == 0)
+            return true;
+    return q->n_locking_clause == 0; /* in a sub-query: not looked at */
+}
+
+static bool check_sharded(struct an *an, const struct touched *t, const PgQuery__Node *stmt)
+{
+    if (an->unknown_relation)
+        return unknown_relation(an);
+    if (t->home_first) {
+        err_set(an->e, PB0201, "table \"%s\" is on the home shard and cannot be used together with sharded tables",
+                t->home_first->name);
+        err_detail(an->e, "Its rows are on the home shard only, those of the sharded tables may be elsewhere.");
+        return err_hint(an->e, t->home_first->rel->system ? "Query the catalog in a statement of its own."
+                                                          : "Make it a reference table: SELECT "
+                                                            "pgbraid.reference_table('...').");
+    }
+    if (t->reference_written)
+        return refuse(an, "a statement cannot write a reference table and use sharded tables",
+                      "The write has to happen on every shard, and each would see its own sharded rows.",
+                      "Split the statement in two, in one transaction.");
+    if (an->inv.home_function)
+        return refuse(
+            an, arena_printf(an->a, "function %s() cannot be used together with sharded tables", an->inv.home_function),
+            "Its answer or effect belongs to one server; calls of their own go to the home shard.",
+            "Call it in a statement of its own and pass the result.");
+    if (an->inv.cursor)
+        return refuse(an, "WHERE CURRENT OF cannot be used on sharded tables",
+                      "The cursor may be on another shard than the row.", "Use the primary key.");
+    if (an->inv.locking && t->reference > 0 &&
+        (stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT || locks_reference(stmt->select_stmt)))
+        return refuse(an, "rows of a reference table cannot be locked together with sharded ones",
+                      "The lock would be taken on one shard's copy, where writers do not look first.",
+                      "Name the sharded tables: FOR UPDATE OF ...");
+    if (an->default_sequence) {
+        err_set(an->e, PB0201, "column \"%s\" of a sharded table cannot be left to its sequence", an->default_sequence);
+        err_detail(an->e, "Each shard has a sequence of its own, so values would repeat across shards.");
+        return err_hint(an->e, "Give the value: SELECT nextval(...) in a statement of its own draws from the home "
+                               "shard, or use a uuid.");
+    }
+    return true;
+}
+
+/* Several rows in VALUES: each goes to its shard, whatever the others do. */
+static void allow_split(struct an *an, const PgQuery__InsertStmt *ins)
+{
+    struct plan *p = an->plan;
+    const char *why = an->inv.moment           ? "calls that read the clock"
+                      : an->inv.moment_literal ? "date constants that read the clock"
+                      : an->default_moment     ? "a column default that reads the clock"
+                      : an->inv.system_column  ? "system columns"
+                      : an->sub_limit          ? "LIMIT in a sub-query"
+                                               : NULL;
+    bool hooked = false;
+    for (uint32_t i = 0; i < an->nocc; i++)
+        for (uint32_t k = 0; k < an->occs[i]->rel->nhook; k++)
+            hooked |= an->occs[i]->rel->hooks[k].statement_level;
+    why = hooked ? "a statement-level trigger" : why;
+    if (p->classes[0].ngroup == 0 || !insert_split(an, ins))
+        return;
+    p->combine = why || p->insert->ordered ? COMBINE_NONE : COMBINE_CONCAT;
+    plan_reason(p, "by key: each of %u rows goes to the shard of its key", p->insert->nrow);
+    if (p->insert->ordered)
+        why = "RETURNING";
+    if (!why)
+        return;
+    err_set(&p->refusal, PB0201, "INSERT of rows for several shards with %s is not supported", why);
+    err_detail(&p->refusal, p->insert->ordered ? "The rows would not come back in the order of VALUES."
+                                               : "The shards' answers would differ within one statement.");
+    err_hint(&p->refusal, "Insert the rows of one key at a time, in one transaction.");
+}
+
+static bool plan_sharded(struct an *an, const struct touched *t, const PgQuery__Node *stmt)
+{
+    if (!check_sharded(an, t, stmt))
+        return false;
+    prove(an);
+    if (stmt->node_case == PG_QUERY__NODE__NODE_INSERT_STMT && an->plan->combine == COMBINE_NONE)
+        allow_split(an, stmt->insert_stmt);
+    return true;
+}
+
+/* Why the shards' copies of a reference table could differ after the statement; NULL: they cannot (rule P42). */
+static const char *diverges(struct an *an, const struct touched *t)
+{
+    const struct inventory *inv = &an->inv;
+    for (uint32_t i = 0; i < an->nocc; i++)
+        if (an->occs[i]->rel != t->reference_written->rel || (an->occs[i]->use == USE_READ))
+            return "other tables or rows";
+    if (an->unknown_relation || inv->sublink)
+        return "sub-queries";
+    if (inv->moment)
+        return arena_printf(an->a, "%s()", inv->moment);
+    if (inv->volatile_row)
+        return arena_printf(an->a, "%s()", inv->volatile_row);
+    if (inv->home_function)
+        return arena_printf(an->a, "%s()", inv->home_function);
+    if (inv->moment_literal)
+        return "a date constant that reads the clock";
+    if (an->default_sequence || an->default_moment || an->default_volatile)
+        return arena_printf(an->a, "the default of column \"%s\"",
+                            an->default_sequence ? an->default_sequence
+                            : an->default_moment ? an->default_moment
+                                                 : an->default_volatile);
+    if (inv->system_column)
+        return arena_printf(an->a, "the system column %s", inv->system_column);
+    return an->sub_limit || inv->tablesample || inv->cursor ? "a choice of rows that each shard makes by itself" : NULL;
+}
+
+static bool plan_reference_write(struct an *an, const struct touched *t)
+{
+    const char *why = diverges(an, t);
+    if (why) {
+        err_set(an->e, PB0201, "a write to reference table \"%s\" cannot depend on %s", t->reference_written->rel->name,
+                why);
+        err_detail(an->e, "Every shard carries it out by itself, and the copies would differ.");
+        return err_hint(an->e, "Read the value in a statement of its own and pass it as a constant.");
+    }
+    an->plan->scope = SCOPE_ALL;
+    an->plan->combine = COMBINE_SAME;
+    an->plan->sequential = true;
+    plan_reason(an->plan, "all shards: reference table %s is written on every one", t->reference_written->rel->name);
+    return true;
+}
+
+static bool decide(struct an *an, const PgQuery__Node *stmt)
+{
+    struct touched t = touch(an);
+    struct plan *p = an->plan;
+    if (!check_session(an))
+        return false;
+    if (catalog_all_home(an->in->cat)) {
+        plan_home(an, "nothing is distributed");
+        return true;
+    }
+    if (!check_code(an) || an->failed)
+        return false;
+    if (t.sharded)
+        return plan_sharded(an, &t, stmt);
+    if (t.reference_written)
+        return plan_reference_write(an, &t);
+    if (an->unknown_relation)
+        plan_home(an, "PostgreSQL says which table does not exist");
+    else if (t.home_first)
+        plan_home(an, t.home_first->rel->system ? "system catalog" : "unsharded tables");
+    else if (an->inv.home_function || an->inv.reads_shard || an->inv.cursor)
+        plan_home(an, "about one server");
+    else if (t.reference && (an->inv.locking || an->inv.system_column))
+        plan_home(an, "writers of reference tables begin there");
+    else
+        plan_reason(p, t.reference ? "any shard: reference tables only" : "any shard: no tables");
+    return true;
+}
+
+static size_t returning_count(const PgQuery__Node *stmt)
+{
+    switch ((int)stmt->node_case) {
+    case PG_QUERY__NODE__NODE_INSERT_STMT:
+        return stmt->insert_stmt->n_returning_list;
+    case PG_QUERY__NODE__NODE_UPDATE_STMT:
+        return stmt->update_stmt->n_returning_list;
+    case PG_QUERY__NODE__NODE_DELETE_STMT:
+        return stmt->delete_stmt->n_returning_list;
+    case PG_QUERY__NODE__NODE_SELECT_STMT:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* What holds for every plan. */
+static void describe(struct an *an, const PgQuery__Node *stmt)
+{
+    struct plan *p = an->plan;
+    p->returns_rows = returning_count(stmt) > 0;
+    p->writes = an->inv.locking || an->inv.declared || an->inv.home_writes;
+    for (uint32_t i = 0; i < an->nocc; i++)
+        p->writes |= an->occs[i]->use != USE_READ;
+    p->writes |= stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT;
+    p->opaque = an->inv.declared || an->inv.settings;
+    p->no_share = an->inv.moment_literal;
+    p->nparam = an->inv.nparam;
+}
+
+bool analyse(const struct plan_input *in, struct arena *scratch, struct plan_result *out, struct err *e)
+{
+    const PgQuery__Node *stmt = in->tree->stmts[0]->stmt;
+    struct an an = { .in = in, .a = scratch, .e = e, .out = out };
+    struct collist unused;
+    if (!is_ours(stmt))
+        return utility_plan(in, scratch, out, e);
+    an.plan = plan_new();
+    an.stmt = tree_message(stmt);
+    inventory_take(&an, an.stmt);
+    query_statement(&an, scope_new(&an, NULL), stmt, true, true, &unused);
+    if (!decide(&an, stmt)) {
+        plan_unref(an.plan);
+        return false;
+    }
+    describe(&an, stmt);
+    catalog_hide(&an);
+    *out = (struct plan_result){ .plan = an.plan,
+                                 .cacheable = !an.inv.moment_literal && !an.plan->rewritten,
+                                 .npair = an.npair,
+                                 .pairs = (const uint32_t(*)[2])an.pairs };
+    return true;
+}

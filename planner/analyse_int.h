@@ -1,0 +1,252 @@
+/*
+ * What the files of the analyser share. One `struct an` lives as long as one analyse() call, in its scratch arena.
+ *
+ * The proof in words. Every mention of a table is an occurrence. A condition that every surviving row must satisfy
+ * turns into a fact ("this column has one of these values") or an edge ("if the rows of A are restricted to values V of
+ * its column, so can be those of B"), and facts flow along edges (prove.c). What is known about an occurrence's
+ * sharding key says which of its rows the statement can need, hence on which shards they are. If all occurrences need
+ * rows of one shard only, the whole statement may run there untouched, whatever else it does.
+ *
+ * For several shards the statement has to be linear in one occurrence, the driver: the answer must be the sum of the
+ * answers for each of the driver's rows, and every other occurrence must follow the driver's key (prove.c, shape.c).
+ */
+#ifndef PLANNER_ANALYSE_INT_H
+#define PLANNER_ANALYSE_INT_H
+
+#include "planner/analyse.h"
+#include "planner/catalog_int.h"
+#include "planner/plan_int.h"
+#include "planner/tree.h"
+#include "planner/types.h"
+
+enum { NO_COLUMN = -1 };
+
+struct fact;
+
+/* A column of an occurrence, or an output column of a derived table: a node of the graph of facts. */
+struct variable {
+    const struct occurrence *occ; /* NULL: a derived table's column */
+    uint32_t type;
+    int32_t typmod;
+    bool nondeterministic;
+    struct fact_link *facts;
+};
+
+/* "The value is one of these." */
+struct fact {
+    enum key_type type; /* of the column that it was stated for: family and hash are the same along edges */
+    uint32_t nvalue;
+    struct key_value *values;
+    uint32_t tuple; /* 0: on its own; else facts with equal numbers belong together, value by value */
+};
+struct fact_link {
+    struct fact_link *next;
+    const struct fact *fact;
+};
+
+struct edge {
+    int from, to;
+};
+
+enum use { USE_READ, USE_INSERT, USE_UPDATE, USE_DELETE };
+
+/* One mention of a table. */
+struct occurrence {
+    const struct cat_rel *rel;
+    const char *name; /* as the statement writes it, for messages */
+    enum use use;
+    int first_variable;        /* of column 0; the others follow */
+    bool linear;               /* every output row of the statement comes from exactly one of its rows */
+    struct assigned *assigned; /* INSERT: the key values, found at the statement */
+};
+
+/* Key values of the new rows of an INSERT: values of nrow rows, or those of a column of the query it reads. */
+struct assigned {
+    uint32_t nrow;
+    struct key_value *values[CAT_MAX_KEY];
+    int variable[CAT_MAX_KEY]; /* NO_COLUMN: values */
+    bool unknown;              /* cannot be told */
+};
+
+/* A column as names resolve to it. */
+struct outcol {
+    const char *name; /* "": has one that is not known here */
+    int variable;     /* NO_COLUMN: an expression */
+    bool pushable;    /* of a query: a condition on it may be applied to the rows that the query reads */
+};
+
+/* Columns in the order SELECT * gives them. */
+struct collist {
+    struct outcol *cols;
+    uint32_t n;
+    bool open;    /* there are columns that are not known: no position can be counted, no name ruled out */
+    bool unnamed; /* some names are "": no name can be ruled out */
+};
+
+/* An item of FROM by the name it is visible under. */
+struct entry {
+    const char *name, *schema; /* schema: of a table without alias, "" otherwise */
+    struct collist list;
+    bool hidden; /* behind a join's alias */
+};
+
+struct cte {
+    const struct cte *next;
+    const char *name;
+    const struct collist *query; /* columns; NULL until it is analysed: a recursive or forward mention */
+    bool recursive;
+    bool single;                 /* mentioned once in the statement */
+    uint32_t first_occ, end_occ; /* occurrences in its query */
+};
+
+/* One query level's names. */
+struct scope {
+    const struct scope *parent;
+    struct entry **entries; /* by name: qualified references */
+    uint32_t nentry, entry_cap;
+    struct collist *items; /* unqualified references: joins merge columns */
+    uint32_t nitem, item_cap;
+    const struct cte *ctes; /* newest first; outer levels' follow */
+};
+
+/* What the statement calls and holds, found by one walk over all of it (opaque.c). */
+struct inventory {
+    const char *opaque;         /* "schema.name" of code that nobody proved or declared harmless */
+    const char *table_reader;   /* built-in function that runs queries */
+    const char *home_function;  /* built-in function that is about one server or has side effects */
+    const char *session;        /* built-in function that leaves state on its connection, or reads it */
+    const char *volatile_row;   /* random() ... */
+    const char *moment;         /* now() ... */
+    const char *moment_literal; /* 'now', 'today' ... */
+    const char *system_column;  /* ctid ... */
+    bool home_writes;           /* a home_function is volatile: it may change something */
+    bool settings;              /* set_config() */
+    bool declared;              /* calls code that was declared safe */
+    bool sublink;
+    bool locking; /* FOR UPDATE and its kin */
+    bool cursor;  /* WHERE CURRENT OF */
+    bool tablesample;
+    bool reads_shard;     /* regclass and its kin: names and numbers of one server's catalog */
+    uint32_t nparam;      /* highest $n */
+    uint32_t *param_uses; /* by number - 1 */
+};
+
+struct sublink_query {
+    struct sublink_query *next;
+    const PgQuery__SubLink *link;
+    struct collist query;
+};
+
+struct an {
+    const struct plan_input *in;
+    struct arena *a;
+    struct err *e;
+    struct plan *plan;
+    const ProtobufCMessage *stmt;
+    struct inventory inv;
+    struct occurrence **occs;
+    uint32_t nocc, occ_cap;
+    struct variable *vars;
+    uint32_t nvar, var_cap;
+    struct edge *edges;
+    uint32_t nedge, edge_cap;
+    uint32_t tuples;               /* numbers given to facts of row-valued lists */
+    uint32_t *param_key_uses;      /* uses as a key value, by number - 1 */
+    enum key_type *param_key_type; /* of the first such use */
+    struct sublink_query *sublinks;
+    const char *blocked;          /* why the statement is not a sum over rows; NULL: it may be */
+    const char *unknown_relation; /* first name that is no table: PostgreSQL's own 42P01 */
+    const struct cat_rel *sharded_view;
+    bool sub_limit;          /* a LIMIT below the top level */
+    const char *key_unknown; /* why the key of a new row is not known */
+    /* Columns of distributed tables that are filled by their default, by how; NULL: none */
+    const char *default_sequence, *default_moment, *default_volatile;
+    bool failed; /* e is set: a refusal that no proof can lift */
+    struct plan_result *out;
+    uint32_t (*pairs)[2];
+    uint32_t npair, pair_cap;
+};
+
+/* opaque.c */
+void inventory_take(struct an *an, const ProtobufCMessage *stmt);
+/* User code behind an occurrence that may look beyond its row; false with the refusal. */
+MUSTCHECK bool hooks_allow(struct an *an, const struct occurrence *occ);
+bool function_declared_safe(const struct an *an, const char *name);
+
+/* Occurrences, variables, edges (graph.c) */
+struct occurrence *occurrence_new(struct an *an, const struct cat_rel *rel, const char *name, enum use use);
+int variable_new(struct an *an, const struct occurrence *occ, uint32_t type, int32_t typmod, bool nondeterministic);
+/* A variable of the same kind, for a derived table's column. */
+int variable_derived(struct an *an, int of);
+void edge_add(struct an *an, int from, int to);
+struct fact *fact_new(struct an *an, int variable, enum key_type type, uint32_t nvalue);
+/* Count a parameter's use as a value of a key of this type. */
+void param_key_use(struct an *an, const struct constant *c, enum key_type type);
+/* The statement is not the sum over a table's rows; the first reason is kept. */
+void cut_blocked(struct an *an, const char *why);
+
+/* scope.c: names */
+struct scope *scope_new(struct an *an, const struct scope *parent);
+struct entry *scope_add(struct an *an, struct scope *s, const char *name);
+void scope_push_item(struct an *an, struct scope *s, struct collist item);
+/* Variable that a column reference means, or NO_COLUMN. *found: the name is a column that is known here. */
+int scope_resolve(const struct scope *s, const PgQuery__ColumnRef *ref, bool *found);
+const struct cte *scope_cte(const struct scope *s, const PgQuery__RangeVar *rv);
+struct outcol *collist_find(const struct collist *l, const char *name, uint32_t *matches);
+
+/* from.c */
+struct collist from_item(struct an *an, struct scope *s, const PgQuery__Node *item, bool linear);
+struct collist from_table(struct an *an, struct scope *s, const PgQuery__RangeVar *rv, enum use use, bool linear,
+                          struct occurrence **occ);
+
+/* Variables numbered from `first` up to `end`: those of some items of FROM. */
+struct region {
+    int first, end;
+};
+
+/*
+ * keys.c: a condition that rows must satisfy or be dropped; the rows it drops are those of the region's items. For
+ * WHERE and inner joins that is everything the condition can name at its own level, for an outer join the side that is
+ * filled with NULLs. Other variables it names, of the kept side or of outer levels, only lead to the region's.
+ */
+void condition_add(struct an *an, const struct scope *s, struct region dropped, const PgQuery__Node *cond);
+void equality_add(struct an *an, struct region dropped, int a, int b);
+/* The value of an expression that is stored in a key column. */
+bool key_assign(struct an *an, const PgQuery__Node *expr, enum key_type type, struct key_value *out);
+
+/* query.c: query levels */
+void query_statement(struct an *an, const struct scope *parent, const PgQuery__Node *stmt, bool linear, bool top,
+                     struct collist *out);
+void query_select(struct an *an, const struct scope *parent, const PgQuery__SelectStmt *s, bool linear, bool top,
+                  struct collist *out);
+/* Visit the sub-queries of an expression. */
+void query_expression(struct an *an, const struct scope *s, const PgQuery__Node *expr);
+void query_expressions(struct an *an, const struct scope *s, size_t n, PgQuery__Node *const *exprs);
+/* What query_expression() found for a sub-query of this level. */
+const struct collist *query_of_sublink(const struct an *an, const PgQuery__SubLink *link);
+/* WITH: adds its queries to the scope. */
+void query_with(struct an *an, struct scope *s, const PgQuery__WithClause *with, bool linear);
+void query_targets(struct an *an, const struct scope *s, size_t n, PgQuery__Node *const *targets, struct collist *out);
+
+/* dml.c */
+void dml_update(struct an *an, const struct scope *parent, const PgQuery__UpdateStmt *u, bool linear,
+                struct collist *out);
+void dml_delete(struct an *an, const struct scope *parent, const PgQuery__DeleteStmt *d, bool linear,
+                struct collist *out);
+void dml_merge(struct an *an, const struct scope *parent, const PgQuery__MergeStmt *m);
+/* insert.c */
+void insert_statement(struct an *an, const struct scope *parent, const PgQuery__InsertStmt *ins, bool top,
+                      struct collist *out);
+/* A statement whose only sharded table is the target of several rows of VALUES becomes a PLAN_INSERT. */
+MUSTCHECK bool insert_split(struct an *an, const PgQuery__InsertStmt *ins);
+/* What a column of a distributed table gets that an INSERT leaves out or sets to DEFAULT. */
+void default_take(struct an *an, const struct cat_rel *rel, const struct cat_column *col);
+/* The new rows of INSERT actions: exprs[i] is stored in column cols[i]. */
+struct occurrence *assign_row(struct an *an, const struct scope *s, const struct cat_rel *rel, size_t ncol,
+                              const struct cat_column *const *cols, size_t nrow, PgQuery__Node *const *const *rows,
+                              const size_t *nexpr);
+
+/* prove.c: fill plan->classes and plan->combine for a statement on sharded tables. */
+void prove(struct an *an);
+
+#endif

@@ -1,0 +1,448 @@
+/*
+ * What a statement calls. A function that reads tables sees one shard's rows (rule P20), one with side effects has them
+ * on one shard only (P45, P55), one that tells the time or draws random numbers tells each shard's own (P1). So every
+ * call is sorted into: harmless, evaluated where the row is, the same for a whole statement, the home server's
+ * business, state of a connection, or refused.
+ *
+ * PostgreSQL's own immutable functions are harmless and not even in the catalog. Its stable and volatile ones are
+ * harmless only if they are in the lists below: one that is not (of a newer version, say) is taken for the home
+ * server's business, which keeps it away from distributed tables.
+ */
+#include "planner/analyse_int.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum call {
+    CALL_HARMLESS, /* depends on arguments and settings only */
+    CALL_ROW,      /* volatile, but any server may evaluate it for a row */
+    CALL_MOMENT,   /* one value for the whole statement or transaction */
+    CALL_SETTINGS, /* changes settings */
+    CALL_SESSION,  /* leaves state on the connection, or depends on it */
+    CALL_TABLES,   /* runs queries */
+    CALL_HOME      /* everything else */
+};
+
+struct call_name {
+    const char *name;
+    enum call call;
+};
+
+/* Sorted by name. "prefix*" is not supported: the lists are the documentation. */
+static const struct call_name calls[] = {
+    { "age", CALL_MOMENT }, /* age(timestamp) counts from today */
+    { "array_to_json", CALL_HARMLESS },
+    { "array_to_string", CALL_HARMLESS },
+    { "clock_timestamp", CALL_ROW },
+    { "concat", CALL_HARMLESS },
+    { "concat_ws", CALL_HARMLESS },
+    { "convert", CALL_HARMLESS },
+    { "convert_from", CALL_HARMLESS },
+    { "convert_to", CALL_HARMLESS },
+    { "current_schema", CALL_HARMLESS },
+    { "current_schemas", CALL_HARMLESS },
+    { "current_setting", CALL_HARMLESS },
+    { "current_user", CALL_HARMLESS },
+    { "currval", CALL_SESSION },
+    { "cursor_to_xml", CALL_TABLES },
+    { "cursor_to_xmlschema", CALL_TABLES },
+    { "database_to_xml", CALL_TABLES },
+    { "database_to_xml_and_xmlschema", CALL_TABLES },
+    { "database_to_xmlschema", CALL_TABLES },
+    { "date", CALL_HARMLESS },
+    { "date_part", CALL_HARMLESS },
+    { "date_trunc", CALL_HARMLESS },
+    { "enum_first", CALL_HARMLESS },
+    { "enum_last", CALL_HARMLESS },
+    { "enum_range", CALL_HARMLESS },
+    { "extract", CALL_HARMLESS },
+    { "format", CALL_HARMLESS },
+    { "format_type", CALL_HARMLESS },
+    { "gen_random_uuid", CALL_ROW },
+    { "generate_series", CALL_HARMLESS },
+    { "get_current_ts_config", CALL_HARMLESS },
+    { "getdatabaseencoding", CALL_HARMLESS },
+    { "getpgusername", CALL_HARMLESS },
+    { "has_any_column_privilege", CALL_HARMLESS },
+    { "has_column_privilege", CALL_HARMLESS },
+    { "has_schema_privilege", CALL_HARMLESS },
+    { "has_table_privilege", CALL_HARMLESS },
+    { "json_build_array", CALL_HARMLESS },
+    { "json_build_object", CALL_HARMLESS },
+    { "json_populate_record", CALL_HARMLESS },
+    { "json_populate_recordset", CALL_HARMLESS },
+    { "json_to_record", CALL_HARMLESS },
+    { "json_to_recordset", CALL_HARMLESS },
+    { "json_to_tsvector", CALL_HARMLESS },
+    { "jsonb_build_array", CALL_HARMLESS },
+    { "jsonb_build_object", CALL_HARMLESS },
+    { "jsonb_path_exists_tz", CALL_HARMLESS },
+    { "jsonb_path_match_tz", CALL_HARMLESS },
+    { "jsonb_path_query_array_tz", CALL_HARMLESS },
+    { "jsonb_path_query_first_tz", CALL_HARMLESS },
+    { "jsonb_path_query_tz", CALL_HARMLESS },
+    { "jsonb_populate_record", CALL_HARMLESS },
+    { "jsonb_populate_recordset", CALL_HARMLESS },
+    { "jsonb_to_record", CALL_HARMLESS },
+    { "jsonb_to_recordset", CALL_HARMLESS },
+    { "jsonb_to_tsvector", CALL_HARMLESS },
+    { "lastval", CALL_SESSION },
+    { "length", CALL_HARMLESS },
+    { "make_timestamptz", CALL_HARMLESS },
+    { "money", CALL_HARMLESS },
+    { "now", CALL_MOMENT },
+    { "numeric", CALL_HARMLESS },
+    { "overlaps", CALL_HARMLESS },
+    { "pg_advisory_lock", CALL_SESSION },
+    { "pg_advisory_lock_shared", CALL_SESSION },
+    { "pg_advisory_unlock", CALL_SESSION },
+    { "pg_advisory_unlock_all", CALL_SESSION },
+    { "pg_advisory_unlock_shared", CALL_SESSION },
+    { "pg_backup_start", CALL_SESSION },
+    { "pg_backup_stop", CALL_SESSION },
+    { "pg_client_encoding", CALL_HARMLESS },
+    { "pg_collation_for", CALL_HARMLESS },
+    { "pg_column_size", CALL_HARMLESS },
+    { "pg_encoding_to_char", CALL_HARMLESS },
+    { "pg_export_snapshot", CALL_SESSION },
+    { "pg_has_role", CALL_HARMLESS },
+    { "pg_sleep", CALL_ROW },
+    { "pg_sleep_for", CALL_ROW },
+    { "pg_try_advisory_lock", CALL_SESSION },
+    { "pg_try_advisory_lock_shared", CALL_SESSION },
+    { "pg_typeof", CALL_HARMLESS },
+    { "phraseto_tsquery", CALL_HARMLESS },
+    { "plainto_tsquery", CALL_HARMLESS },
+    { "query_to_xml", CALL_TABLES },
+    { "query_to_xml_and_xmlschema", CALL_TABLES },
+    { "query_to_xmlschema", CALL_TABLES },
+    { "quote_literal", CALL_HARMLESS },
+    { "quote_nullable", CALL_HARMLESS },
+    { "random", CALL_ROW },
+    { "row_to_json", CALL_HARMLESS },
+    { "schema_to_xml", CALL_TABLES },
+    { "schema_to_xml_and_xmlschema", CALL_TABLES },
+    { "schema_to_xmlschema", CALL_TABLES },
+    { "session_user", CALL_HARMLESS },
+    { "set_config", CALL_SETTINGS },
+    { "setseed", CALL_SESSION },
+    { "statement_timestamp", CALL_MOMENT },
+    { "table_to_xml", CALL_TABLES },
+    { "table_to_xml_and_xmlschema", CALL_TABLES },
+    { "table_to_xmlschema", CALL_TABLES },
+    { "time", CALL_HARMLESS },
+    { "timeofday", CALL_ROW },
+    { "timestamp", CALL_HARMLESS },
+    { "timestamptz", CALL_HARMLESS },
+    { "timetz", CALL_HARMLESS },
+    { "timezone", CALL_HARMLESS },
+    { "to_char", CALL_HARMLESS },
+    { "to_date", CALL_HARMLESS },
+    { "to_json", CALL_HARMLESS },
+    { "to_jsonb", CALL_HARMLESS },
+    { "to_number", CALL_HARMLESS },
+    { "to_timestamp", CALL_HARMLESS },
+    { "to_tsquery", CALL_HARMLESS },
+    { "to_tsvector", CALL_HARMLESS },
+    { "transaction_timestamp", CALL_MOMENT },
+    { "ts_debug", CALL_HARMLESS },
+    { "ts_headline", CALL_HARMLESS },
+    { "ts_rewrite", CALL_TABLES },
+    { "ts_stat", CALL_TABLES },
+    { "version", CALL_HARMLESS },
+    { "websearch_to_tsquery", CALL_HARMLESS },
+    { "xml", CALL_HARMLESS },
+    { "xml_is_well_formed", CALL_HARMLESS },
+};
+
+static enum call builtin_call(const struct cat_func *f)
+{
+    size_t lo = 0, hi = ARRAY_LEN(calls);
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int d = strcmp(calls[mid].name, f->name);
+        if (d == 0)
+            return calls[mid].call;
+        if (d < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (f->aggregate || f->window || f->volatility == CAT_IMMUTABLE)
+        return CALL_HARMLESS;
+    return CALL_HOME;
+}
+
+bool function_declared_safe(const struct an *an, const char *name)
+{
+    const char *const *safe = an->in->options ? an->in->options->safe_functions : NULL;
+    for (; safe && *safe; safe++)
+        if (strcmp(*safe, name) == 0)
+            return true;
+    return false;
+}
+
+static void keep_first(const char **slot, const char *name)
+{
+    if (!*slot)
+        *slot = name;
+}
+
+static void take_builtin(struct an *an, const struct cat_func *f)
+{
+    struct inventory *inv = &an->inv;
+    switch (builtin_call(f)) {
+    case CALL_HARMLESS:
+        break;
+    case CALL_ROW:
+        keep_first(&inv->volatile_row, f->name);
+        break;
+    case CALL_MOMENT:
+        keep_first(&inv->moment, f->name);
+        break;
+    case CALL_SETTINGS:
+        inv->settings = true;
+        keep_first(&inv->home_function, f->name);
+        break;
+    case CALL_SESSION:
+        keep_first(&inv->session, f->name);
+        break;
+    case CALL_TABLES:
+        keep_first(&inv->table_reader, f->name);
+        break;
+    case CALL_HOME:
+        inv->home_writes |= f->volatility == CAT_VOLATILE;
+        keep_first(&inv->home_function, f->name);
+        break;
+    }
+}
+
+/* Code outside pg_catalog that a name may stand for. */
+static void take_user(struct an *an, const char *name, bool harmless, enum cat_volatility volatility)
+{
+    struct inventory *inv = &an->inv;
+    if (!harmless) {
+        if (!function_declared_safe(an, name)) {
+            keep_first(&inv->opaque, name);
+            return;
+        }
+        inv->declared = true;
+    }
+    if (volatility == CAT_VOLATILE)
+        keep_first(&inv->volatile_row, name);
+    else if (volatility == CAT_STABLE)
+        keep_first(&inv->moment, name);
+}
+
+static void take_call(struct an *an, size_t n, PgQuery__Node *const *names)
+{
+    const char *schema, *name = tree_name(n, names, &schema);
+    bool catalog_only = strcmp(schema, "pg_catalog") == 0;
+    const struct cat_func *builtin = !*schema || catalog_only ? catalog_builtin_function(an->in->cat, name) : NULL;
+    const struct cat_func *user = catalog_user_function(an->in->cat, schema, name);
+    /* An unqualified name may mean either: which one depends on argument types that are not computed here. */
+    if (builtin)
+        take_builtin(an, builtin);
+    if (user)
+        take_user(an, arena_printf(an->a, "%s.%s", user->schema, name), user->harmless, user->volatility);
+}
+
+/* Operators are taken by name alone: a user's operator of that name might be the one meant. */
+static void take_operator(struct an *an, size_t n, PgQuery__Node *const *names)
+{
+    const struct cat_operator *ops;
+    const char *schema, *name = tree_name(n, names, &schema);
+    uint32_t nop = catalog_operators(an->in->cat, &ops);
+    if (strcmp(schema, "pg_catalog") == 0)
+        return;
+    for (uint32_t i = 0; i < nop; i++)
+        if (strcmp(ops[i].name, name) == 0 && !ops[i].harmless)
+            take_user(an, ops[i].function, false, CAT_IMMUTABLE);
+}
+
+static void take_type(struct an *an, const PgQuery__TypeName *t)
+{
+    static const char *const shard_local[] = { "regclass", "regproc",     "regprocedure", "regtype",  "regnamespace",
+                                               "regrole",  "regoperator", "regoper",      "regconfig" };
+    const char *schema, *name = tree_name(t->n_names, t->names, &schema);
+    const struct cat_type *user = catalog_user_type(an->in->cat, schema, name);
+    if (user && user->function)
+        take_user(an, user->function, false, CAT_IMMUTABLE);
+    for (size_t i = 0; i < ARRAY_LEN(shard_local); i++)
+        an->inv.reads_shard |= strcmp(name, shard_local[i]) == 0;
+}
+
+static void take_column(struct an *an, const PgQuery__ColumnRef *ref)
+{
+    static const char *const system[] = { "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid" };
+    const char *name = ref->n_fields ? tree_string(ref->fields[ref->n_fields - 1]) : "";
+    for (size_t i = 0; i < ARRAY_LEN(system); i++)
+        if (strcmp(name, system[i]) == 0)
+            keep_first(&an->inv.system_column, system[i]);
+}
+
+/* (expr).name may call a user's function of that name. */
+static void take_indirection(struct an *an, const PgQuery__AIndirection *x)
+{
+    for (size_t i = 0; i < x->n_indirection; i++) {
+        const char *name = tree_string(x->indirection[i]);
+        const struct cat_func *user = *name ? catalog_user_function(an->in->cat, NULL, name) : NULL;
+        if (user && !user->harmless)
+            take_user(an, arena_printf(an->a, "%s.%s", user->schema, name), false, user->volatility);
+    }
+}
+
+/* CURRENT_TIMESTAMP and its kin; CURRENT_USER and the rest are the same on every shard but for the database's name. */
+static void take_value_function(struct an *an, const PgQuery__SQLValueFunction *f)
+{
+    if (f->op <= PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP_N)
+        keep_first(&an->inv.moment, "now");
+    else if (f->op == PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_CATALOG)
+        keep_first(&an->inv.home_function, "current_catalog");
+}
+
+/* A string that a date or time type would read the clock for (rule P13). */
+static bool is_moment_literal(const char *text)
+{
+    static const char *const words[] = { "now", "today", "tomorrow", "yesterday" };
+    if (strlen(text) > 64)
+        return false;
+    for (const char *p = text; *p;) {
+        size_t n = 0;
+        char word[12];
+        while (isalpha((unsigned char)p[n])) {
+            if (n < sizeof word - 1)
+                word[n] = (char)tolower((unsigned char)p[n]);
+            n++;
+        }
+        word[n < sizeof word ? n : sizeof word - 1] = 0;
+        for (size_t i = 0; i < ARRAY_LEN(words); i++)
+            if (strcmp(word, words[i]) == 0)
+                return true;
+        p += n ? n : 1;
+    }
+    return false;
+}
+
+static void take_const(struct an *an, const PgQuery__AConst *c)
+{
+    if (!c->isnull && c->val_case == PG_QUERY__A__CONST__VAL_SVAL && is_moment_literal(tree_str(c->sval->sval)))
+        keep_first(&an->inv.moment_literal, c->sval->sval);
+}
+
+static void take_param(struct an *an, int32_t number)
+{
+    if (number <= 0)
+        return;
+    uint32_t n = (uint32_t)number;
+    if (n > an->inv.nparam) {
+        uint32_t *uses = ARENA_ARRAY(an->a, uint32_t, n);
+        if (an->inv.nparam)
+            memcpy(uses, an->inv.param_uses, an->inv.nparam * sizeof *uses);
+        an->inv.param_uses = uses;
+        an->inv.nparam = n;
+    }
+    an->inv.param_uses[n - 1]++;
+}
+
+static void take_message(const ProtobufCMessage *m, void *arg)
+{
+    struct an *an = arg;
+    const ProtobufCMessageDescriptor *d = m->descriptor;
+    const void *v = m;
+    if (d == &pg_query__func_call__descriptor) {
+        take_call(an, ((const PgQuery__FuncCall *)v)->n_funcname, ((const PgQuery__FuncCall *)v)->funcname);
+    } else if (d == &pg_query__a__expr__descriptor) {
+        take_operator(an, ((const PgQuery__AExpr *)v)->n_name, ((const PgQuery__AExpr *)v)->name);
+    } else if (d == &pg_query__sort_by__descriptor) {
+        take_operator(an, ((const PgQuery__SortBy *)v)->n_use_op, ((const PgQuery__SortBy *)v)->use_op);
+    } else if (d == &pg_query__sub_link__descriptor) {
+        an->inv.sublink = true;
+        take_operator(an, ((const PgQuery__SubLink *)v)->n_oper_name, ((const PgQuery__SubLink *)v)->oper_name);
+    } else if (d == &pg_query__type_name__descriptor) {
+        take_type(an, v);
+    } else if (d == &pg_query__column_ref__descriptor) {
+        take_column(an, v);
+    } else if (d == &pg_query__a__indirection__descriptor) {
+        take_indirection(an, v);
+    } else if (d == &pg_query__sqlvalue_function__descriptor) {
+        take_value_function(an, v);
+    } else if (d == &pg_query__a__const__descriptor) {
+        take_const(an, v);
+    } else if (d == &pg_query__param_ref__descriptor) {
+        take_param(an, ((const PgQuery__ParamRef *)v)->number);
+    } else if (d == &pg_query__locking_clause__descriptor) {
+        an->inv.locking = true;
+    } else if (d == &pg_query__current_of_expr__descriptor) {
+        an->inv.cursor = true;
+    } else if (d == &pg_query__range_table_sample__descriptor) {
+        an->inv.tablesample = true;
+    }
+    tree_children(m, take_message, an);
+}
+
+void inventory_take(struct an *an, const ProtobufCMessage *stmt)
+{
+    const struct cat_cast *casts;
+    uint32_t n = catalog_casts(an->in->cat, &casts);
+    take_message(stmt, an);
+    /* A cast that calls user code may be anywhere: which ones are applied depends on types not computed here. */
+    for (uint32_t i = 0; i < n; i++)
+        if (!casts[i].harmless && casts[i].function)
+            take_user(an, casts[i].function, false, CAT_IMMUTABLE);
+    an->param_key_uses = ARENA_ARRAY(an->a, uint32_t, an->inv.nparam);
+    an->param_key_type = ARENA_ARRAY(an->a, enum key_type, an->inv.nparam);
+}
+
+static const char *hook_noun(enum cat_hook_kind kind)
+{
+    switch (kind) {
+    case CAT_HOOK_TRIGGER:
+        return "trigger";
+    case CAT_HOOK_POLICY:
+        return "row security policy";
+    case CAT_HOOK_RULE:
+        return "rule";
+    case CAT_HOOK_EXPRESSION:
+        return "expression of";
+    }
+    BUG_ON(true);
+}
+
+static bool hook_runs(const struct cat_hook *h, const struct occurrence *occ)
+{
+    switch (h->kind) {
+    case CAT_HOOK_POLICY:
+        return occ->rel->row_security;
+    case CAT_HOOK_EXPRESSION:
+        return occ->use != USE_READ || occ->rel->kind == 'v';
+    case CAT_HOOK_TRIGGER:
+    case CAT_HOOK_RULE:
+        break;
+    }
+    return occ->use != USE_READ;
+}
+
+bool hooks_allow(struct an *an, const struct occurrence *occ)
+{
+    for (uint32_t i = 0; i < occ->rel->nhook; i++) {
+        const struct cat_hook *h = &occ->rel->hooks[i];
+        if (!hook_runs(h, occ))
+            continue;
+        if (h->harmless || (h->function && function_declared_safe(an, h->function))) {
+            an->inv.declared |= !h->harmless;
+            if (h->statement_level)
+                cut_blocked(an, "a statement-level trigger");
+            continue;
+        }
+        err_set(an->e, PB0205, "%s \"%s\" on table \"%s\" may read or write rows of other shards", hook_noun(h->kind),
+                h->name, occ->rel->name);
+        if (h->function)
+            err_detail(an->e, "It uses %s, which has not been proved to look at nothing but its row.", h->function);
+        else
+            err_detail(an->e, "Rules rewrite the statement on the shard, where only that shard's rows are.");
+        return err_hint(an->e, "If it touches no other table, add its function to safe_functions in the configuration; "
+                               "otherwise keep the table unsharded.");
+    }
+    return true;
+}

@@ -1,0 +1,124 @@
+/*
+ * A plan in words, for SHOW ROUTE and the golden tests:
+ *
+ *   query keyed concat rows [flags]
+ *   reason: ...
+ *   class: key in ($1) & key in ('a', 'b')
+ *   shards: 2 (40-80), 3 (80-)
+ */
+#include "planner/plan.h"
+
+#include <inttypes.h>
+
+static const char *kind_name(enum plan_kind k)
+{
+    static const char *const names[] = {
+        [PLAN_EMPTY] = "empty",       [PLAN_QUERY] = "query", [PLAN_INSERT] = "insert",   [PLAN_COPY_IN] = "copy in",
+        [PLAN_COPY_OUT] = "copy out", [PLAN_DDL] = "ddl",     [PLAN_SESSION] = "session", [PLAN_CONTROL] = "control",
+    };
+    return names[k];
+}
+
+static const char *scope_name(enum plan_scope s)
+{
+    static const char *const names[] = {
+        [SCOPE_ANY] = "any", [SCOPE_HOME] = "home", [SCOPE_KEYED] = "keyed", [SCOPE_ALL] = "all"
+    };
+    return names[s];
+}
+
+static void print_value(const struct key_value *v, struct strbuf *out)
+{
+    switch (v->source) {
+    case VALUE_LITERAL:
+        strbuf_printf(out, "%sliteral %u", v->negate ? "-" : "", v->index);
+        return;
+    case VALUE_PARAM:
+        strbuf_printf(out, "$%u %s", v->index, key_type_name(v->type));
+        return;
+    case VALUE_PARAM_ARRAY:
+        strbuf_printf(out, "any of $%u %s[]", v->index, key_type_name(v->type));
+        return;
+    case VALUE_LITERAL_ARRAY:
+        strbuf_printf(out, "any of literal %u", v->index);
+        return;
+    case VALUE_NULL:
+        strbuf_puts(out, "null");
+        return;
+    }
+}
+
+static void print_group(const struct key_group *g, struct strbuf *out)
+{
+    strbuf_puts(out, g->use == VHASH_ASSIGN ? "store " : "");
+    strbuf_puts(out, g->identity ? "identity(" : "hash(");
+    for (uint32_t i = 0; i < g->columns[0].nvalue; i++) {
+        strbuf_puts(out, i ? ", " : "");
+        strbuf_puts(out, g->ncolumn > 1 ? "(" : "");
+        for (uint32_t k = 0; k < g->ncolumn; k++) {
+            strbuf_puts(out, k ? ", " : "");
+            print_value(&g->columns[k].values[i], out);
+        }
+        strbuf_puts(out, g->ncolumn > 1 ? ")" : "");
+    }
+    strbuf_putc(out, ')');
+}
+
+static void print_class(const struct key_class *c, struct strbuf *out)
+{
+    strbuf_puts(out, "class: ");
+    if (c->ngroup == 0)
+        strbuf_puts(out, "every key");
+    for (uint32_t i = 0; i < c->ngroup; i++) {
+        strbuf_puts(out, i ? " and " : "");
+        print_group(&c->groups[i], out);
+    }
+    strbuf_putc(out, '\n');
+}
+
+static void print_head(const struct plan *p, struct strbuf *out)
+{
+    strbuf_puts(out, kind_name(p->kind));
+    if (p->kind != PLAN_SESSION && p->kind != PLAN_CONTROL && p->kind != PLAN_EMPTY)
+        strbuf_printf(out, " %s", scope_name(p->scope));
+    if (p->combine == COMBINE_CONCAT)
+        strbuf_puts(out, " concat");
+    if (p->combine == COMBINE_SAME)
+        strbuf_puts(out, " same");
+    if (p->returns_rows)
+        strbuf_puts(out, " rows");
+    if (p->writes)
+        strbuf_puts(out, " writes");
+    if (p->sequential)
+        strbuf_puts(out, " sequential");
+    if (p->opaque)
+        strbuf_puts(out, " opaque");
+    if (p->no_share)
+        strbuf_puts(out, " no-share");
+    strbuf_putc(out, '\n');
+}
+
+static void print_route(const struct map_db *db, const struct route *r, struct strbuf *out)
+{
+    char range[KEYRANGE_TEXT_MAX];
+    strbuf_puts(out, "shards:");
+    if (r->any)
+        strbuf_puts(out, " any one");
+    for (uint32_t i = shardset_next(&r->set, 0); i < MAP_MAX_SHARDS; i = shardset_next(&r->set, i + 1))
+        strbuf_printf(out, " %s (%s)%s", db->shards[i].name, keyrange_print(&db->shards[i].range, range),
+                      i == db->home ? " home" : "");
+    strbuf_putc(out, '\n');
+}
+
+void plan_print(const struct plan *p, const struct map_db *db, const struct route *r, struct strbuf *out)
+{
+    print_head(p, out);
+    if (p->reason)
+        strbuf_printf(out, "reason: %s\n", p->reason);
+    for (uint32_t i = 0; i < p->nclass; i++)
+        print_class(&p->classes[i], out);
+    if (p->rewritten)
+        strbuf_printf(out, "sent as: %s\n", p->rewritten);
+    if (db && r)
+        print_route(db, r, out);
+}

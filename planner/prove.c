@@ -1,0 +1,412 @@
+/*
+ * The proof: facts flow along edges until nothing changes; what then is known of each sharded occurrence's key becomes
+ * its class of key groups, and if one occurrence leads all others, rows may be cut by it (analyse_int.h).
+ */
+#include "planner/analyse_int.h"
+
+#include <string.h>
+
+enum { MAX_FACTS = 16, MAX_GROUPS = 8, MAX_TUPLES = 256 };
+
+static bool has_fact(const struct variable *v, const struct fact *f, uint32_t *count)
+{
+    *count = 0;
+    for (const struct fact_link *l = v->facts; l; l = l->next) {
+        if (l->fact == f)
+            return true;
+        (*count)++;
+    }
+    return false;
+}
+
+static bool flow(struct an *an, struct edge e)
+{
+    bool changed = false;
+    for (const struct fact_link *l = an->vars[e.from].facts; l; l = l->next) {
+        uint32_t count;
+        if (has_fact(&an->vars[e.to], l->fact, &count) || count >= MAX_FACTS)
+            continue;
+        struct fact_link *copy = ARENA_NEW(an->a, struct fact_link);
+        struct fact_link **end = &an->vars[e.to].facts;
+        while (*end)
+            end = &(*end)->next;
+        copy->fact = l->fact;
+        *end = copy;
+        changed = true;
+    }
+    return changed;
+}
+
+static void flow_all(struct an *an)
+{
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (uint32_t i = 0; i < an->nedge; i++)
+            changed |= flow(an, an->edges[i]);
+    }
+}
+
+/*
+ * A parameter without a declared type gets its type where PostgreSQL's analysis meets it first, which may be elsewhere
+ * in the statement: its value can be read only if every use is as a value of the same key type.
+ */
+static bool values_usable(const struct an *an, uint32_t n, const struct key_value *values)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (values[i].source != VALUE_PARAM && values[i].source != VALUE_PARAM_ARRAY)
+            continue;
+        uint32_t p = values[i].index - 1;
+        if (p < an->in->ntype && an->in->types[p])
+            continue;
+        if (p >= an->inv.nparam || an->inv.param_uses[p] != an->param_key_uses[p])
+            return false;
+    }
+    return true;
+}
+
+static struct key_group *group_new(struct an *an, const struct cat_rel *rel, enum vhash_use use)
+{
+    struct arena *a = plan_arena(an->plan);
+    struct key_group *g = ARENA_NEW(a, struct key_group);
+    struct key_column *cols = ARENA_ARRAY(a, struct key_column, rel->nkey);
+    g->use = use;
+    g->identity = rel->identity_vindex;
+    g->ncolumn = rel->nkey;
+    for (uint32_t k = 0; k < rel->nkey; k++) {
+        cols[k].type = rel->key_type[k];
+        cols[k].typmod = rel->columns[rel->key[k]].typmod;
+    }
+    g->columns = cols;
+    return g;
+}
+
+static struct key_value *group_values(struct an *an, struct key_group *g, uint32_t column, uint32_t n)
+{
+    struct key_value *v = ARENA_ARRAY(plan_arena(an->plan), struct key_value, n);
+    struct key_column *c = (struct key_column *)(uintptr_t)&g->columns[column];
+    c->nvalue = n;
+    c->values = v;
+    return v;
+}
+
+struct groups {
+    uint32_t n;
+    struct key_group *v[MAX_GROUPS];
+};
+
+static void add_group(struct groups *gs, struct key_group *g)
+{
+    if (g && gs->n < MAX_GROUPS)
+        gs->v[gs->n++] = g;
+}
+
+/* Facts of several columns, value by value if they belong together, else every combination. */
+static struct key_group *combine(struct an *an, const struct cat_rel *rel, const struct fact *const *facts)
+{
+    uint32_t total = 1, before = 1;
+    bool together = rel->nkey > 1 && facts[0]->tuple != 0;
+    for (uint32_t k = 0; k < rel->nkey; k++)
+        together = together && facts[k]->tuple == facts[0]->tuple;
+    for (uint32_t k = 0; k < rel->nkey; k++) {
+        if (!values_usable(an, facts[k]->nvalue, facts[k]->values))
+            return NULL;
+        total = together ? facts[k]->nvalue : total * facts[k]->nvalue;
+        if (rel->nkey > 1 && total > MAX_TUPLES)
+            return NULL;
+    }
+    struct key_group *g = group_new(an, rel, VHASH_COMPARE);
+    for (uint32_t k = 0; k < rel->nkey; k++) {
+        struct key_value *v = group_values(an, g, k, total);
+        for (uint32_t i = 0; i < total; i++)
+            v[i] = facts[k]->values[together ? i : i / before % facts[k]->nvalue];
+        before *= facts[k]->nvalue;
+    }
+    /* An array is one entry that stands for many: fine alone, not in combination. */
+    for (uint32_t k = 0; rel->nkey > 1 && k < rel->nkey; k++)
+        for (uint32_t i = 0; i < total; i++)
+            if (g->columns[k].values[i].source == VALUE_PARAM_ARRAY ||
+                g->columns[k].values[i].source == VALUE_LITERAL_ARRAY)
+                return NULL;
+    return g;
+}
+
+static const struct fact *fact_with_tuple(const struct variable *v, uint32_t tuple)
+{
+    for (const struct fact_link *l = v->facts; l; l = l->next)
+        if (l->fact->tuple == tuple)
+            return l->fact;
+    return NULL;
+}
+
+/* Groups from what is known of the given variables, one per key column. */
+static void groups_of_variables(struct an *an, const struct cat_rel *rel, const int *vars, struct groups *gs)
+{
+    const struct fact *facts[CAT_MAX_KEY];
+    for (const struct fact_link *l = an->vars[vars[0]].facts; l; l = l->next) {
+        facts[0] = l->fact;
+        uint32_t k = 1;
+        for (; k < rel->nkey; k++) {
+            const struct fact_link *first = an->vars[vars[k]].facts;
+            facts[k] = l->fact->tuple ? fact_with_tuple(&an->vars[vars[k]], l->fact->tuple) : NULL;
+            if (!facts[k])
+                facts[k] = first ? first->fact : NULL;
+            if (!facts[k])
+                return;
+        }
+        add_group(gs, combine(an, rel, facts));
+    }
+}
+
+static void groups_of_insert(struct an *an, const struct occurrence *occ, struct groups *gs)
+{
+    const struct assigned *a = occ->assigned;
+    const struct cat_rel *rel = occ->rel;
+    uint32_t nvar = 0;
+    if (!a || a->unknown || rel->nkey == 0)
+        return;
+    for (uint32_t k = 0; k < rel->nkey; k++)
+        nvar += a->variable[k] != NO_COLUMN;
+    if (nvar == rel->nkey) {
+        groups_of_variables(an, rel, a->variable, gs);
+        return;
+    }
+    if (nvar > 0)
+        return;
+    struct key_group *g = group_new(an, rel, VHASH_ASSIGN);
+    for (uint32_t k = 0; k < rel->nkey; k++) {
+        if (!values_usable(an, a->nrow, a->values[k]))
+            return;
+        memcpy(group_values(an, g, k, a->nrow), a->values[k], a->nrow * sizeof *a->values[k]);
+    }
+    add_group(gs, g);
+}
+
+static void groups_of(struct an *an, const struct occurrence *occ, struct groups *gs)
+{
+    int vars[CAT_MAX_KEY];
+    gs->n = 0;
+    if (occ->use == USE_INSERT) {
+        groups_of_insert(an, occ, gs);
+        return;
+    }
+    if (occ->rel->nkey == 0)
+        return;
+    for (uint32_t k = 0; k < occ->rel->nkey; k++)
+        vars[k] = occ->first_variable + (int)occ->rel->key[k];
+    groups_of_variables(an, occ->rel, vars, gs);
+}
+
+static bool same_value(const struct key_value *a, const struct key_value *b)
+{
+    return a->source == b->source && a->type == b->type && a->negate == b->negate && a->index == b->index;
+}
+
+static bool same_group(const struct key_group *a, const struct key_group *b)
+{
+    if (a->use != b->use || a->identity != b->identity || a->ncolumn != b->ncolumn)
+        return false;
+    for (uint32_t k = 0; k < a->ncolumn; k++) {
+        const struct key_column *x = &a->columns[k], *y = &b->columns[k];
+        if (key_family(x->type) != key_family(y->type) || x->nvalue != y->nvalue)
+            return false;
+        if (a->use == VHASH_ASSIGN && (x->type != y->type || x->typmod != y->typmod))
+            return false;
+        for (uint32_t i = 0; i < x->nvalue; i++)
+            if (!same_value(&x->values[i], &y->values[i]))
+                return false;
+    }
+    return true;
+}
+
+/* Every group of a is one of b: b's shards are among a's. */
+static bool subset(const struct groups *a, const struct groups *b)
+{
+    for (uint32_t i = 0; i < a->n; i++) {
+        uint32_t k = 0;
+        while (k < b->n && !same_group(a->v[i], b->v[k]))
+            k++;
+        if (k == b->n)
+            return false;
+    }
+    return true;
+}
+
+static void plan_classes(struct an *an, uint32_t n, const struct groups *gs)
+{
+    struct arena *a = plan_arena(an->plan);
+    struct key_class *classes = ARENA_ARRAY(a, struct key_class, n);
+    uint32_t out = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        bool covered = false;
+        for (uint32_t k = 0; k < n && !covered; k++)
+            covered = k != i && subset(&gs[k], &gs[i]) && (k < i || !subset(&gs[i], &gs[k]));
+        if (covered)
+            continue;
+        struct key_group *groups = ARENA_ARRAY(a, struct key_group, gs[i].n);
+        for (uint32_t k = 0; k < gs[i].n; k++)
+            groups[k] = *gs[i].v[k];
+        classes[out++] = (struct key_class){ .ngroup = gs[i].n, .groups = groups };
+    }
+    an->plan->nclass = out;
+    an->plan->classes = classes;
+}
+
+/* The variables that follow `from`, itself included. */
+static bool *reach(struct an *an, int from)
+{
+    bool *hit = ARENA_ARRAY(an->a, bool, an->nvar);
+    hit[from] = true;
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (uint32_t i = 0; i < an->nedge; i++) {
+            if (hit[an->edges[i].from] && !hit[an->edges[i].to]) {
+                hit[an->edges[i].to] = true;
+                changed = true;
+            }
+        }
+    }
+    return hit;
+}
+
+static bool is_sharded(const struct occurrence *o)
+{
+    return o->rel->dist == DIST_SHARDED;
+}
+
+static bool colocated(const struct cat_rel *a, const struct cat_rel *b)
+{
+    if (a->nkey == 0 || a->nkey != b->nkey || a->identity_vindex != b->identity_vindex)
+        return false;
+    for (uint32_t k = 0; k < a->nkey; k++)
+        if (key_family(a->key_type[k]) != key_family(b->key_type[k]))
+            return false;
+    return true;
+}
+
+/* The first sharded occurrence that does not follow d; NULL: all do. */
+static const struct occurrence *stray(struct an *an, const struct occurrence *d)
+{
+    bool *hit[CAT_MAX_KEY];
+    if (d->rel->nkey == 0)
+        return d;
+    for (uint32_t k = 0; k < d->rel->nkey; k++)
+        hit[k] = reach(an, d->first_variable + (int)d->rel->key[k]);
+    for (uint32_t i = 0; i < an->nocc; i++) {
+        const struct occurrence *o = an->occs[i];
+        if (o == d || !is_sharded(o))
+            continue;
+        if (o->use == USE_INSERT || !colocated(d->rel, o->rel))
+            return o;
+        for (uint32_t k = 0; k < d->rel->nkey; k++)
+            if (!hit[k][o->first_variable + (int)o->rel->key[k]])
+                return o;
+    }
+    return NULL;
+}
+
+/* An occurrence by which the statement can be cut; *apart tells one that got in the way. */
+static const struct occurrence *find_driver(struct an *an, const struct occurrence **apart)
+{
+    bool changes = false;
+    for (uint32_t i = 0; i < an->nocc; i++)
+        changes |= an->occs[i]->use != USE_READ;
+    for (uint32_t i = 0; i < an->nocc; i++) {
+        const struct occurrence *o = an->occs[i];
+        if (!is_sharded(o) || !o->linear || (changes && o->use == USE_READ))
+            continue;
+        const struct occurrence *other = stray(an, o);
+        if (!other)
+            return o;
+        if (!*apart)
+            *apart = other;
+    }
+    return NULL;
+}
+
+static void block_by_inventory(struct an *an)
+{
+    const struct inventory *inv = &an->inv;
+    bool reference = false;
+    for (uint32_t i = 0; i < an->nocc; i++)
+        reference |= an->occs[i]->rel->dist == DIST_REFERENCE;
+    if (inv->system_column)
+        cut_blocked(an, arena_printf(an->a, "the system column %s", inv->system_column));
+    if (inv->moment)
+        cut_blocked(an, arena_printf(an->a, "%s(), which each shard would answer by its own clock", inv->moment));
+    if (inv->moment_literal)
+        cut_blocked(an, "a date constant that reads the clock");
+    if (inv->volatile_row)
+        cut_blocked(an, arena_printf(an->a, "the volatile function %s()", inv->volatile_row));
+    if (inv->tablesample)
+        cut_blocked(an, "TABLESAMPLE");
+    if (inv->locking)
+        cut_blocked(an, "a row locking clause such as FOR UPDATE");
+    if (an->sub_limit && reference)
+        cut_blocked(an, "a LIMIT in a sub-query beside a reference table");
+    if (an->default_moment)
+        cut_blocked(an, "a column default that reads the clock");
+}
+
+static void refuse_several(struct an *an, const struct occurrence *unbound, const struct occurrence *apart)
+{
+    struct err *r = &an->plan->refusal;
+    const char *key = unbound->rel->nkey ? unbound->rel->columns[unbound->rel->key[0]].name : "?";
+    if (an->key_unknown && unbound->use == USE_INSERT) {
+        err_set(r, PB0206, "the shard of the new rows of table \"%s\" is not known", unbound->rel->name);
+        err_detail(r, "%s", an->key_unknown);
+        err_hint(r, "Give the sharding key \"%s\" as a constant or a parameter.", key);
+        return;
+    }
+    if (an->blocked) {
+        err_set(r, PB0201, "a statement with %s cannot be run across shards", an->blocked);
+        err_detail(r, "It needs rows of several shards.");
+    } else if (apart) {
+        err_set(r, PB0201, "table \"%s\" does not follow the sharding key of the other tables", apart->name);
+        err_detail(r, "Its rows that belong together with those of the others may be on other shards.");
+    } else {
+        err_set(r, PB0201, "a statement that keeps rows without a match cannot be run across shards");
+        err_detail(r, "No sharded table supplies exactly one row for each row of the answer, so every shard would "
+                      "repeat the others' rows.");
+    }
+    err_hint(r, "Bind the key to one value, as in \"%s.%s = ...\", in the query level that reads the table.",
+             unbound->name, key);
+}
+
+void prove(struct an *an)
+{
+    struct groups *gs = ARENA_ARRAY(an->a, struct groups, an->nocc);
+    const struct occurrence *first = NULL, *unbound = NULL, *apart = NULL, *driver = NULL;
+    uint32_t n = 0;
+    flow_all(an);
+    block_by_inventory(an);
+    if (!an->blocked)
+        driver = find_driver(an, &apart);
+    for (uint32_t i = 0; i < an->nocc; i++) {
+        const struct occurrence *o = an->occs[i];
+        if (!is_sharded(o))
+            continue;
+        first = first ? first : o;
+        groups_of(an, o, &gs[n]);
+        if (gs[n++].n == 0 && !unbound)
+            unbound = o;
+        if (o == driver) {
+            gs[0] = gs[n - 1];
+            n = 1;
+            break;
+        }
+    }
+    plan_classes(an, n, gs);
+    an->plan->scope = SCOPE_KEYED;
+    if (driver) {
+        an->plan->combine = COMBINE_CONCAT;
+        plan_reason(an->plan, "%s: rows of %s are cut by %s, the shards' answers concatenated",
+                    gs[0].n ? "by key" : "scatter", driver->name, driver->rel->columns[driver->rel->key[0]].name);
+        return;
+    }
+    refuse_several(an, unbound ? unbound : first, apart);
+    if (unbound)
+        plan_reason(an->plan, "the sharding key of %s is not bound: runs on one shard only if there is no other",
+                    unbound->name);
+    else
+        plan_reason(an->plan, "one shard: every sharded table is bound by its key");
+}

@@ -1,0 +1,426 @@
+/*
+ * Query levels: a SELECT's tables, conditions and sub-queries, each level with its own names.
+ */
+#include "planner/analyse_int.h"
+
+#include <string.h>
+
+/* Aggregates and window functions of this level, sub-queries left out. */
+struct own {
+    const struct an *an;
+    const char *aggregate, *window;
+};
+
+static bool is_aggregate(const struct an *an, const PgQuery__FuncCall *f)
+{
+    const char *schema, *name = tree_name(f->n_funcname, f->funcname, &schema);
+    const struct cat_func *b = catalog_builtin_function(an->in->cat, name);
+    const struct cat_func *u = catalog_user_function(an->in->cat, schema, name);
+    return f->agg_star || f->agg_distinct || f->agg_within_group || f->n_agg_order || f->agg_filter ||
+           (b && b->aggregate) || (u && u->aggregate);
+}
+
+static void find_own(const ProtobufCMessage *m, void *arg)
+{
+    struct own *own = arg;
+    if (m->descriptor == &pg_query__sub_link__descriptor) {
+        const PgQuery__Node *test = ((const PgQuery__SubLink *)(const void *)m)->testexpr;
+        if (test)
+            find_own(tree_message(test), arg);
+        return;
+    }
+    if (m->descriptor == &pg_query__func_call__descriptor) {
+        const PgQuery__FuncCall *f = (const PgQuery__FuncCall *)(const void *)m;
+        const char *schema, *name = tree_name(f->n_funcname, f->funcname, &schema);
+        if (f->over)
+            own->window = name;
+        else if (is_aggregate(own->an, f))
+            own->aggregate = name;
+    }
+    if (m->descriptor == &pg_query__grouping_func__descriptor)
+        own->aggregate = "grouping";
+    tree_children(m, find_own, arg);
+}
+
+static void find_own_in(struct own *own, size_t n, PgQuery__Node *const *nodes)
+{
+    for (size_t i = 0; i < n; i++) {
+        const ProtobufCMessage *m = tree_message(nodes[i]);
+        if (m)
+            find_own(m, own);
+    }
+}
+
+/* Visiting an expression for its sub-queries. */
+struct visit {
+    struct an *an;
+    const struct scope *s;
+};
+
+struct locals {
+    const struct scope *s;
+    bool any, local;
+};
+
+/* Is there a column, and is one of this level among them? */
+static void find_locals(const ProtobufCMessage *m, void *arg)
+{
+    struct locals *l = arg;
+    if (m->descriptor == &pg_query__column_ref__descriptor) {
+        struct scope alone = *l->s;
+        bool found;
+        alone.parent = NULL;
+        (void)scope_resolve(&alone, (const PgQuery__ColumnRef *)(const void *)m, &found);
+        l->any = true;
+        l->local |= found;
+    }
+    tree_children(m, find_locals, arg);
+}
+
+/* An aggregate whose arguments are all columns of outer levels is an aggregate of that outer level. */
+static void check_aggregate(struct visit *v, const PgQuery__FuncCall *f)
+{
+    struct locals l = { .s = v->s };
+    if (!v->s->parent || f->over || !is_aggregate(v->an, f))
+        return;
+    tree_children(&f->base, find_locals, &l);
+    if (l.any && !l.local)
+        cut_blocked(v->an, "an aggregate of an outer query level");
+}
+
+/* t.f may be a call of a user's function f(t). */
+static void check_attribute(struct visit *v, const PgQuery__ColumnRef *ref)
+{
+    bool found;
+    if (ref->n_fields < 2)
+        return;
+    const char *name = tree_string(ref->fields[ref->n_fields - 1]);
+    const struct cat_func *f = *name ? catalog_user_function(v->an->in->cat, NULL, name) : NULL;
+    if (!f || f->harmless || v->an->inv.opaque)
+        return;
+    (void)scope_resolve(v->s, ref, &found);
+    if (!found)
+        v->an->inv.opaque = arena_printf(v->an->a, "%s.%s", f->schema, f->name);
+}
+
+static void visit_message(const ProtobufCMessage *m, void *arg)
+{
+    struct visit *v = arg;
+    if (m->descriptor == &pg_query__sub_link__descriptor) {
+        const PgQuery__SubLink *link = (const PgQuery__SubLink *)(const void *)m;
+        struct sublink_query *q = ARENA_NEW(v->an->a, struct sublink_query);
+        query_expression(v->an, v->s, link->testexpr);
+        query_statement(v->an, v->s, link->subselect, false, false, &q->query);
+        q->link = link;
+        q->next = v->an->sublinks;
+        v->an->sublinks = q;
+        return;
+    }
+    if (m->descriptor == &pg_query__func_call__descriptor)
+        check_aggregate(v, (const PgQuery__FuncCall *)(const void *)m);
+    if (m->descriptor == &pg_query__column_ref__descriptor)
+        check_attribute(v, (const PgQuery__ColumnRef *)(const void *)m);
+    tree_children(m, visit_message, arg);
+}
+
+void query_expression(struct an *an, const struct scope *s, const PgQuery__Node *expr)
+{
+    struct visit v = { .an = an, .s = s };
+    const ProtobufCMessage *m = tree_message(expr);
+    if (m)
+        visit_message(m, &v);
+}
+
+void query_expressions(struct an *an, const struct scope *s, size_t n, PgQuery__Node *const *exprs)
+{
+    for (size_t i = 0; i < n; i++)
+        query_expression(an, s, exprs[i]);
+}
+
+const struct collist *query_of_sublink(const struct an *an, const PgQuery__SubLink *link)
+{
+    for (const struct sublink_query *q = an->sublinks; q; q = q->next)
+        if (q->link == link)
+            return &q->query;
+    return NULL;
+}
+
+struct mentions {
+    const char *name;
+    uint32_t n;
+};
+
+static void count_mentions(const ProtobufCMessage *m, void *arg)
+{
+    struct mentions *c = arg;
+    if (m->descriptor == &pg_query__range_var__descriptor) {
+        const PgQuery__RangeVar *rv = (const PgQuery__RangeVar *)(const void *)m;
+        c->n += !*tree_str(rv->schemaname) && strcmp(rv->relname, c->name) == 0;
+    }
+    tree_children(m, count_mentions, arg);
+}
+
+static void with_query(struct an *an, struct scope *s, const PgQuery__CommonTableExpr *x, struct cte *cte, bool linear)
+{
+    struct scope *inside = scope_new(an, s->parent);
+    struct collist *q = ARENA_NEW(an->a, struct collist);
+    inside->ctes = s->ctes;
+    cte->first_occ = an->nocc;
+    query_statement(an, inside, x->ctequery, linear && !cte->recursive, false, q);
+    cte->end_occ = an->nocc;
+    for (size_t i = 0; i < x->n_aliascolnames; i++)
+        if (i < q->n)
+            q->cols[i].name = tree_string(x->aliascolnames[i]);
+    if (x->search_clause || x->cycle_clause)
+        q->open = true;
+    cte->query = q;
+}
+
+void query_with(struct an *an, struct scope *s, const PgQuery__WithClause *with, bool linear)
+{
+    struct cte **ctes = with ? ARENA_ARRAY(an->a, struct cte *, with->n_ctes) : NULL;
+    for (size_t i = 0; with && i < with->n_ctes; i++) {
+        const PgQuery__CommonTableExpr *x = with->ctes[i]->common_table_expr;
+        struct mentions m = { .name = x->ctename };
+        struct cte *cte = ctes[i] = ARENA_NEW(an->a, struct cte);
+        tree_children(an->stmt, count_mentions, &m);
+        cte->name = x->ctename;
+        cte->recursive = with->recursive;
+        cte->single = m.n == 1;
+        if (x->ctequery && x->ctequery->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
+            cut_blocked(an, "a data-modifying WITH query");
+        if (with->recursive) { /* names are known to each other */
+            cut_blocked(an, "WITH RECURSIVE");
+            cte->next = s->ctes;
+            s->ctes = cte;
+        }
+    }
+    for (size_t i = 0; with && i < with->n_ctes; i++) {
+        struct cte *cte = ctes[i];
+        with_query(an, s, with->ctes[i]->common_table_expr, cte, linear && cte->single);
+        if (!with->recursive) {
+            cte->next = s->ctes;
+            s->ctes = cte;
+        }
+    }
+}
+
+static void add_column(struct collist *l, const char *name, int variable)
+{
+    l->unnamed |= !*name;
+    l->cols[l->n++] = (struct outcol){ .name = name, .variable = variable, .pushable = false };
+}
+
+static bool is_star(const PgQuery__Node *n)
+{
+    return n && n->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && n->column_ref->n_fields > 0 &&
+           n->column_ref->fields[n->column_ref->n_fields - 1]->node_case == PG_QUERY__NODE__NODE_A_STAR;
+}
+
+/* The columns that "*" or "t.*" stands for, or NULL if it cannot be told. */
+static const struct collist *star_list(const struct scope *s, const PgQuery__ColumnRef *ref, uint32_t item)
+{
+    if (ref->n_fields == 1)
+        return item < s->nitem ? &s->items[item] : NULL;
+    if (item > 0)
+        return NULL;
+    const char *table = tree_string(ref->fields[ref->n_fields - 2]);
+    for (uint32_t i = 0; i < s->nentry; i++)
+        if (!s->entries[i]->hidden && strcmp(s->entries[i]->name, table) == 0)
+            return &s->entries[i]->list;
+    return NULL;
+}
+
+static uint32_t count_columns(const struct scope *s, size_t n, PgQuery__Node *const *targets)
+{
+    uint32_t total = 0;
+    for (size_t i = 0; i < n; i++) {
+        const PgQuery__ResTarget *t = targets[i]->res_target;
+        if (!is_star(t->val)) {
+            total++;
+            continue;
+        }
+        const struct collist *l;
+        for (uint32_t k = 0; (l = star_list(s, t->val->column_ref, k)); k++)
+            total += l->n;
+    }
+    return total;
+}
+
+/* The name PostgreSQL gives an output column, "" where the rule is not redone here. */
+static const char *target_name(const PgQuery__ResTarget *t)
+{
+    const char *schema;
+    if (*tree_str(t->name))
+        return t->name;
+    if (t->val->node_case == PG_QUERY__NODE__NODE_COLUMN_REF)
+        return tree_string(t->val->column_ref->fields[t->val->column_ref->n_fields - 1]);
+    if (t->val->node_case == PG_QUERY__NODE__NODE_FUNC_CALL)
+        return tree_name(t->val->func_call->n_funcname, t->val->func_call->funcname, &schema);
+    return "";
+}
+
+void query_targets(struct an *an, const struct scope *s, size_t n, PgQuery__Node *const *targets, struct collist *out)
+{
+    query_expressions(an, s, n, targets);
+    out->cols = ARENA_ARRAY(an->a, struct outcol, count_columns(s, n, targets));
+    for (size_t i = 0; i < n; i++) {
+        const PgQuery__ResTarget *t = targets[i]->res_target;
+        if (is_star(t->val)) {
+            const struct collist *l = star_list(s, t->val->column_ref, 0);
+            out->open |= !l && t->val->column_ref->n_fields > 1;
+            for (uint32_t k = 0; (l = star_list(s, t->val->column_ref, k)); k++) {
+                out->open |= l->open;
+                for (uint32_t c = 0; c < l->n; c++)
+                    add_column(out, l->cols[c].name, l->cols[c].variable);
+            }
+            continue;
+        }
+        bool found;
+        int v = t->val && t->val->node_case == PG_QUERY__NODE__NODE_COLUMN_REF
+                    ? scope_resolve(s, t->val->column_ref, &found)
+                    : NO_COLUMN;
+        add_column(out, t->val ? target_name(t) : "", v);
+    }
+}
+
+static void query_values(struct an *an, const struct scope *s, const PgQuery__SelectStmt *v, struct collist *out)
+{
+    query_expressions(an, s, v->n_values_lists, v->values_lists);
+    size_t n = v->values_lists[0]->list->n_items;
+    out->cols = ARENA_ARRAY(an->a, struct outcol, n);
+    for (size_t i = 0; i < n; i++)
+        add_column(out, arena_printf(an->a, "column%zu", i + 1), NO_COLUMN);
+}
+
+static void query_set_operation(struct an *an, const struct scope *s, const PgQuery__SelectStmt *q, struct collist *out)
+{
+    struct collist left = { 0 }, right = { 0 };
+    query_select(an, s, q->larg, false, false, &left);
+    query_select(an, s, q->rarg, false, false, &right);
+    *out = left;
+    for (uint32_t i = 0; i < out->n; i++) {
+        out->cols[i].variable = NO_COLUMN;
+        out->cols[i].pushable = false;
+    }
+}
+
+static bool plain_distinct(const PgQuery__SelectStmt *q)
+{
+    return q->n_distinct_clause == 1 && q->distinct_clause[0]->node_case == PG_QUERY__NODE__NODE__NOT_SET;
+}
+
+/* Why the rows of a level are not the sum over the rows it reads; NULL if they are. */
+static const char *level_blocker(const struct an *an, const PgQuery__SelectStmt *q, struct own *own)
+{
+    *own = (struct own){ .an = an };
+    find_own_in(own, q->n_target_list, q->target_list);
+    find_own_in(own, q->n_sort_clause, q->sort_clause);
+    if (q->op != PG_QUERY__SET_OPERATION__SETOP_NONE)
+        return q->op == PG_QUERY__SET_OPERATION__SETOP_UNION       ? "UNION"
+               : q->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT ? "INTERSECT"
+                                                                   : "EXCEPT";
+    if (own->window || q->n_window_clause)
+        return "a window function";
+    if (q->n_group_clause)
+        return "GROUP BY";
+    if (q->having_clause)
+        return "HAVING";
+    if (own->aggregate)
+        return arena_printf(an->a, "the aggregate function %s()", own->aggregate);
+    if (q->n_distinct_clause)
+        return "DISTINCT";
+    if (q->n_sort_clause)
+        return "ORDER BY";
+    if (q->limit_count || q->limit_offset)
+        return "LIMIT or OFFSET";
+    if (q->n_locking_clause)
+        return "a row locking clause such as FOR UPDATE";
+    return q->n_values_lists ? "VALUES" : NULL;
+}
+
+static bool grouped_by(const struct scope *s, const PgQuery__SelectStmt *q, int variable)
+{
+    bool hit = false;
+    for (size_t i = 0; i < q->n_group_clause; i++) {
+        bool found;
+        if (q->group_clause[i]->node_case == PG_QUERY__NODE__NODE_GROUPING_SET)
+            return false;
+        hit |= q->group_clause[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && variable != NO_COLUMN &&
+               scope_resolve(s, q->group_clause[i]->column_ref, &found) == variable;
+    }
+    return hit;
+}
+
+/*
+ * A condition on an output column is one on the input where filtering before or after makes no difference: not with
+ * LIMIT, windows or locks; with groups if the column is a group's.
+ */
+static void mark_pushable(const struct scope *s, const PgQuery__SelectStmt *q, const struct own *own,
+                          struct collist *out)
+{
+    bool whole = !q->limit_count && !q->limit_offset && !own->window && !q->n_window_clause && !q->n_locking_clause &&
+                 (q->n_distinct_clause == 0 || plain_distinct(q));
+    bool grouped = q->n_group_clause || q->having_clause || own->aggregate;
+    for (uint32_t i = 0; i < out->n; i++)
+        out->cols[i].pushable = whole && (!grouped || grouped_by(s, q, out->cols[i].variable));
+}
+
+static void query_plain(struct an *an, struct scope *s, const PgQuery__SelectStmt *q, bool linear, int first,
+                        struct collist *out)
+{
+    for (size_t i = 0; i < q->n_from_clause; i++)
+        scope_push_item(an, s, from_item(an, s, q->from_clause[i], linear));
+    const struct region level = { first, (int)an->nvar };
+    query_expression(an, s, q->where_clause);
+    condition_add(an, s, level, q->where_clause);
+    query_targets(an, s, q->n_target_list, q->target_list, out);
+    query_expressions(an, s, q->n_group_clause, q->group_clause);
+    query_expression(an, s, q->having_clause);
+    query_expressions(an, s, q->n_window_clause, q->window_clause);
+    query_expressions(an, s, q->n_distinct_clause, q->distinct_clause);
+}
+
+void query_select(struct an *an, const struct scope *parent, const PgQuery__SelectStmt *q, bool linear, bool top,
+                  struct collist *out)
+{
+    struct scope *s = scope_new(an, parent);
+    struct own own;
+    const char *blocker = level_blocker(an, q, &own);
+    if (blocker && top)
+        cut_blocked(an, blocker);
+    if (!top && (q->limit_count || q->limit_offset || (q->n_distinct_clause && !plain_distinct(q))))
+        an->sub_limit = true;
+    linear = linear && !blocker;
+    query_with(an, s, q->with_clause, linear);
+    int first = (int)an->nvar;
+    if (q->op != PG_QUERY__SET_OPERATION__SETOP_NONE)
+        query_set_operation(an, s, q, out);
+    else if (q->n_values_lists)
+        query_values(an, s, q, out);
+    else
+        query_plain(an, s, q, linear, first, out);
+    query_expressions(an, s, q->n_sort_clause, q->sort_clause);
+    query_expression(an, s, q->limit_count);
+    query_expression(an, s, q->limit_offset);
+    if (q->op == PG_QUERY__SET_OPERATION__SETOP_NONE)
+        mark_pushable(s, q, &own, out);
+}
+
+void query_statement(struct an *an, const struct scope *parent, const PgQuery__Node *stmt, bool linear, bool top,
+                     struct collist *out)
+{
+    *out = (struct collist){ .open = true };
+    if (stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT) {
+        out->open = false;
+        query_select(an, parent, stmt->select_stmt, linear, top, out);
+    } else if (stmt->node_case == PG_QUERY__NODE__NODE_INSERT_STMT) {
+        insert_statement(an, parent, stmt->insert_stmt, top, out);
+    } else if (stmt->node_case == PG_QUERY__NODE__NODE_UPDATE_STMT) {
+        dml_update(an, parent, stmt->update_stmt, linear, out);
+    } else if (stmt->node_case == PG_QUERY__NODE__NODE_DELETE_STMT) {
+        dml_delete(an, parent, stmt->delete_stmt, linear, out);
+    } else if (stmt->node_case == PG_QUERY__NODE__NODE_MERGE_STMT) {
+        dml_merge(an, parent, stmt->merge_stmt);
+    }
+}

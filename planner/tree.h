@@ -1,0 +1,33 @@
+/*
+ * Small helpers over libpg_query's protobuf tree. Children are found by protobuf reflection, so a walk never misses a
+ * node kind that somebody forgot to list.
+ */
+#ifndef PLANNER_TREE_H
+#define PLANNER_TREE_H
+
+#include "base/span.h"
+
+#include <pg_query/pg_query.pb-c.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Call fn for each message directly below `m` (Node wrappers are seen through). */
+void tree_children(const ProtobufCMessage *m, void (*fn)(const ProtobufCMessage *child, void *arg), void *arg);
+
+/* The message inside a Node; NULL for NULL. */
+const ProtobufCMessage *tree_message(const PgQuery__Node *n);
+
+/* "" for an empty one; protobuf never gives NULL, but absent messages are. */
+static inline const char *tree_str(const char *s)
+{
+    return s ? s : "";
+}
+
+/* String of a String node, or "". */
+const char *tree_string(const PgQuery__Node *n);
+/* A name list's last part, and the one before it ("" if there is none). */
+const char *tree_name(size_t n, PgQuery__Node *const *names, const char **schema);
+/* The list is exactly this unqualified or pg_catalog-qualified name. */
+bool tree_name_is(size_t n, PgQuery__Node *const *names, const char *name);
+
+#endif
