@@ -2,72 +2,37 @@
  * The lexer against PostgreSQL's own scanner, over every SQL file that PostgreSQL installs and over texts made to trip
  * it up.
  */
+#include "installed_sql.h"
 #include "planner/lex.h"
 #include "scan_compare.h"
 
-#include "base/strbuf.h"
-
-#include <fts.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#define INSTALLED "/usr/share/postgresql/15"
-
-static void read_file(const char *path, struct strbuf *out)
+static void check_file(const char *path, struct strbuf *text)
 {
-    FILE *f = fopen(path, "r");
-    char chunk[4096];
-    size_t n;
-
-    assert_non_null(f);
-    strbuf_reset(out);
-    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
-        strbuf_put(out, chunk, n);
-    fclose(f);
-}
-
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-
-    return n >= m && strcmp(s + n - m, end) == 0;
+    switch (scan_compare(strbuf_span(text))) {
+    case SCAN_AGREES:
+    case SCAN_DECLINED:
+        break;
+    case SCAN_REFUSED:
+    case SCAN_UNNOTICED:
+    case SCAN_DIFFERS:
+        fail_msg("%s", path);
+    }
 }
 
 /* psql's backslash commands in them are bytes no token starts with, so most files are "declined": the spans still
  * agree. */
 static void test_installed_files(void **state)
 {
-    char *const roots[] = { (char[]){ INSTALLED }, NULL };
-    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-    struct strbuf text = STRBUF_INIT;
-    uint32_t files = 0;
-
     (void)state;
-    assert_non_null(tree);
-    for (FTSENT *f = fts_read(tree); f; f = fts_read(tree)) {
-        if (f->fts_info != FTS_F || !ends_with(f->fts_path, ".sql"))
-            continue;
-        read_file(f->fts_path, &text);
-        files++;
-        switch (scan_compare(strbuf_span(&text))) {
-        case SCAN_AGREES:
-        case SCAN_DECLINED:
-            break;
-        case SCAN_REFUSED:
-        case SCAN_UNNOTICED:
-        case SCAN_DIFFERS:
-            fail_msg("%s", f->fts_path);
-        }
-    }
-    fts_close(tree);
-    strbuf_fini(&text);
-    assert_true(files > 100);
+    assert_true(installed_sql_each(check_file) > 100);
 }
 
 static void test_tricky_texts(void **state)
