@@ -15,6 +15,7 @@
 #define DEFAULT_CACHE_ENTRIES 4096u
 #define DEFAULT_CACHE_BYTES   (64u * 1024u * 1024u)
 #define MAX_STATEMENT_BYTES   (1u << 30)
+#define SHORT_TEXT_BYTES      16u
 
 struct planner {
     struct planner_options options; /* strings owned */
@@ -98,10 +99,13 @@ static uint32_t db_id(struct planner *p, const struct map_db *db)
     return p->ndb++;
 }
 
-/* Texts that applications send again byte for byte: with parameters, or with nothing else that varies. */
-static bool comes_again(struct span sql, const struct literals *lits)
+/*
+ * Texts with parameters are sent again byte for byte, so they are looked up without being lexed; so are those too short
+ * to hold much (BEGIN, COMMIT).
+ */
+static bool comes_again(struct span sql)
 {
-    return lits->n == 0 || memchr(sql.ptr, '$', sql.len) != NULL;
+    return sql.len <= SHORT_TEXT_BYTES || memchr(sql.ptr, '$', sql.len) != NULL;
 }
 
 static bool read_shape(struct planner *p, const struct plan_env *env, struct span sql, enum shape_status *status,
@@ -126,8 +130,8 @@ static struct plan *empty_plan(void)
     return plan;
 }
 
-/* Parse and analyse: the slow path. */
-static bool make_plan(struct planner *p, struct plan_input *in, struct plan_result *r, struct err *e)
+/* Parse and analyse. */
+static bool make_result(struct planner *p, struct plan_input *in, struct plan_result *r, struct err *e)
 {
     const PgQuery__ParseResult *tree;
 
@@ -143,6 +147,22 @@ static bool make_plan(struct planner *p, struct plan_input *in, struct plan_resu
     return analyse(in, &p->scratch, r, e);
 }
 
+/* The slow way to a plan. It is kept unless `keep` is false: then the shape does not vouch for it. */
+static struct plan *make_plan(struct planner *p, const struct cache_scope *scope, struct plan_input *in, bool keep,
+                              struct err *e)
+{
+    struct plan_result r = { 0 };
+
+    p->misses++;
+    if (!make_result(p, in, &r, e))
+        p->refused++;
+    else if (keep)
+        cache_put(p->cache, scope, span_make(p->shape.bytes, p->shape.shape_len), in->sql, in->lits,
+                  comes_again(in->sql), &r);
+    arena_reset(&p->scratch);
+    return r.plan;
+}
+
 static struct plan *hit(struct planner *p, struct plan *plan)
 {
     p->hits++;
@@ -156,41 +176,32 @@ struct plan *planner_plan(struct planner *p, const struct catalog *cat, const st
     struct cache_scope scope = {
         .epoch = catalog_epoch(cat), .env_id = env->id, .db_id = db_id(p, db), .types = types, .ntype = ntype
     };
-    struct plan_input in = { .cat = cat,
-                             .db = db,
-                             .env = env,
-                             .sql = sql,
-                             .types = types,
-                             .ntype = ntype,
-                             .lits = lits,
-                             .options = &p->options };
-    struct plan_result r = { 0 };
     enum shape_status status = SHAPE_BACKSLASH;
+    struct plan_input in;
     struct plan *plan;
-    struct span shape;
 
     while (scope.ntype > 0 && types[scope.ntype - 1] == 0)
         scope.ntype--;
-    plan = cache_find_text(p->cache, &scope, sql, lits);
+    plan = comes_again(sql) ? cache_find_text(p->cache, &scope, sql, lits) : NULL;
     if (plan)
         return hit(p, plan);
     if (!read_shape(p, env, sql, &status, lits, e)) {
         p->refused++;
         return NULL;
     }
-    shape = span_make(p->shape.bytes, p->shape.shape_len);
-    plan = status == SHAPE_OK ? cache_find_shape(p->cache, &scope, shape, sql, lits) : NULL;
+    if (status == SHAPE_OK)
+        plan = cache_find_shape(p->cache, &scope, span_make(p->shape.bytes, p->shape.shape_len), sql, lits);
     if (plan)
         return hit(p, plan);
-    p->misses++;
-    if (!make_plan(p, &in, &r, e)) {
-        p->refused++;
-    } else if (status == SHAPE_OK) {
-        cache_put(p->cache, &scope, shape, sql, lits, comes_again(sql, lits), &r);
-    }
-    plan = r.plan;
-    arena_reset(&p->scratch);
-    return plan;
+    in = (struct plan_input){ .cat = cat,
+                              .db = db,
+                              .env = env,
+                              .sql = sql,
+                              .types = types,
+                              .ntype = ntype,
+                              .lits = lits,
+                              .options = &p->options };
+    return make_plan(p, &scope, &in, status == SHAPE_OK, e);
 }
 
 bool planner_literals(struct planner *p, const struct plan_env *env, struct span sql, struct literals *lits)
