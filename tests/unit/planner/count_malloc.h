@@ -10,7 +10,9 @@
 static uint64_t malloc_count;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#include <sanitizer/allocator_interface.h>
+/* Declared here: Debian's gcc has the function, but not sanitizer/allocator_interface.h. */
+int __sanitizer_install_malloc_and_free_hooks(void (*malloc_hook)(const volatile void *, size_t),
+                                              void (*free_hook)(const volatile void *));
 
 static void count_malloc_hook(const volatile void *ptr, size_t size)
 {
