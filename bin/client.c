@@ -48,6 +48,12 @@ static const char *reachable(const struct config *c)
     return strcmp(c->listen_addr, "::") == 0 ? "::1" : c->listen_addr;
 }
 
+static void print_notice(void *arg, const char *message)
+{
+    (void)arg;
+    fprintf(stderr, "pgbraid: notice: %s\n", message);
+}
+
 bool client_open(struct client *c, const struct client_args *args, struct err *e)
 {
     struct strbuf conninfo = STRBUF_INIT;
@@ -66,6 +72,8 @@ bool client_open(struct client *c, const struct client_args *args, struct err *e
     /* Nobody listens: no router runs, unless one was asked for by name. Whoever answers with an error is there. */
     ok = c->console || (e->id == PB0301 && !args->console);
     strbuf_fini(&conninfo);
+    if (c->console)
+        pgconn_on_notice(c->console, print_notice, NULL);
     if (!ok)
         client_close(c);
     return ok;

@@ -255,6 +255,22 @@ void pgconn_close_blocking(struct pgconn *c)
     pgconn_finish(c);
 }
 
+static void receive_notice(void *arg, const PGresult *res)
+{
+    const struct pgconn *c = arg;
+    const char *message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+
+    if (message)
+        c->on_notice(c->notice_arg, message);
+}
+
+void pgconn_on_notice(struct pgconn *c, void (*fn)(void *arg, const char *message), void *arg)
+{
+    c->on_notice = fn;
+    c->notice_arg = arg;
+    PQsetNoticeReceiver(c->pg, receive_notice, c);
+}
+
 struct pgresult *pgconn_wrap_result(struct pgconn *c, void *pg_result, struct err *e)
 {
     PGresult *res = pg_result;

@@ -54,6 +54,8 @@ void connector_close(struct connector *c, struct pgconn *conn);
  * wrapped the same way, or NULL. */
 MUSTCHECK struct pgconn *pgconn_open_blocking(const struct pgconn_target *t, struct err *e);
 void pgconn_close_blocking(struct pgconn *c);
+/* Notices and warnings of such a connection go to fn, the message alone; without it they are ignored. */
+void pgconn_on_notice(struct pgconn *c, void (*fn)(void *arg, const char *message), void *arg);
 
 /* Blocking query on such a connection. Rows come as text; on failure the error is the server's own. */
 struct pgresult; /* owned by the caller */

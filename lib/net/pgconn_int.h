@@ -13,6 +13,8 @@ struct pgconn {
     struct pg_conn *pg; /* libpq's, owned */
     uint32_t pid;
     bool raw; /* taken over: libpq's view of it is stale */
+    void (*on_notice)(void *arg, const char *message);
+    void *notice_arg;
 };
 
 struct pgresult {

@@ -53,7 +53,8 @@ cli_is([ 'shard', 'add' ], 2, '', qr/option --database is missing/, 'shard add w
 my $defaults = cli_is([ 'config', '--print-defaults' ], 0, qr/^\[pgbraid\]\n.*^#port = 6432\n/ms, '', 'defaults');
 write_file($conf, $defaults->{out} =~ s/^#(\w)/$1/mgr);
 cli_is([ 'config', '--check', $conf ], 0, qr/^port = 6432$/m, '', 'the printed defaults are a configuration');
-cli_is([ 'config', '--docs' ], 0, qr/^\| `port` \| `6432` \|/m, '', 'docs');
+my $docs = cli_is([ 'config', '--docs' ], 0, qr/^\| `port` \| `6432` \|/m, '', 'docs');
+ok(index(PgbraidTest::Tree::slurp('docs/configuration.md'), $docs->{out}) > 0, 'docs/configuration.md has the table of today (pgbraid config --docs)');
 cli_is(['config'], 2, '', qr/say what to do/, 'config without options');
 write_file($conf, "[pgbraid]\nprot = 1\nworkers = many\n");
 cli_is([ 'config', '--check', $conf ], 1, '',
