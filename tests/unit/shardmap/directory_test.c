@@ -125,7 +125,7 @@ static void test_served_when_covered(void **state)
     assert_true(directory_list(d, &a, &all, &n, &e));
     assert_int_equal(n, 1);
     assert_false(all[0].served);
-    assert_string_equal(all[0].why_not, "no shard has key range \"-80\"");
+    assert_string_equal(all[0].why_not, "no shard owns key range -80");
     assert_null(all[0].home);
     add_ok(d, "shop", NULL, "-40", "host=a");
     add_ok(d, "shop", "mid", "40-80", "host=c");
@@ -204,10 +204,10 @@ static void test_refused_shards(void **state)
     add_bad(d, "shop", "a", "80-", "host=b", PB0404, "database \"shop\" has a shard \"a\" already");
     add_bad(d, "shop", "b", "80-", "host=a", PB0404, "shard \"shop.a\" has the same conninfo");
     add_bad(d, "other", "b", "80-", "host=a", PB0404, "shard \"shop.a\" has the same conninfo");
-    add_bad(d, "shop", "b", "80", "host=b", PB0402, "\"80\" is not a key range");
-    add_bad(d, "shop", "b", "", "host=b", PB0402, "is not a key range");
-    add_bad(d, "shop", "b", "zz-", "host=b", PB0402, "is not a key range");
-    add_bad(d, "shop", "b", "80-40", "host=b", PB0402, "key range \"80-40\" is empty");
+    add_bad(d, "shop", "b", "80", "host=b", PB0402, "invalid key range \"80\"");
+    add_bad(d, "shop", "b", "", "host=b", PB0402, "invalid key range");
+    add_bad(d, "shop", "b", "zz-", "host=b", PB0402, "invalid key range");
+    add_bad(d, "shop", "b", "80-40", "host=b", PB0402, "invalid key range \"80-40\"");
     add_bad(d, "shop", "", "80-", "host=b", PB0402, "the name of a shard is empty");
     add_bad(d, "shop", "b\t", "80-", "host=b", PB0402, "control character");
     add_bad(d, "", "b", "80-", "host=b", PB0402, "the name of a database is empty");

@@ -76,9 +76,9 @@ static void test_refused(void **state)
     struct map_db_def twice[] = { { "d", NULL, halves, 2 }, { "d", NULL, halves, 2 } };
 
     (void)state;
-    new_bad(&(struct map_db_def){ "d", NULL, gap, 2 }, 1, "no shard has key range \"80-90\"");
-    new_bad(&(struct map_db_def){ "d", NULL, overlap, 2 }, 1, "key ranges \"-80\" and \"70-\" overlap");
-    new_bad(&(struct map_db_def){ "d", NULL, halves, 1 }, 1, "no shard has key range \"80-\"");
+    new_bad(&(struct map_db_def){ "d", NULL, gap, 2 }, 1, "no shard owns key range 80-90");
+    new_bad(&(struct map_db_def){ "d", NULL, overlap, 2 }, 1, "key ranges -80 and 70- overlap");
+    new_bad(&(struct map_db_def){ "d", NULL, halves, 1 }, 1, "no shard owns key range 80-");
     new_bad(&(struct map_db_def){ "d", NULL, NULL, 0 }, 1, "database \"d\" has 0 shards");
     new_bad(&(struct map_db_def){ "d", NULL, many, MAP_MAX_SHARDS + 1 }, 1, "has 257 shards");
     new_bad(&(struct map_db_def){ "d", NULL, clash, 2 }, 1, "two shards of database \"d\" are named \"a\"");
