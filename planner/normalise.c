@@ -16,7 +16,10 @@ void shape_fini(struct shape *s)
 {
     free(s->bytes);
     free(s->literals);
-    *s = (struct shape){ 0 };
+    s->bytes = NULL;
+    s->literals = NULL;
+    s->nliteral = 0;
+    s->shape_len = s->bytes_cap = s->literals_cap = 0;
 }
 
 /* A shape is never longer than its text: a literal has at least one byte. */
