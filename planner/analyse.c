@@ -85,9 +85,9 @@ static struct touched touch(const struct an *an)
     return t;
 }
 
-static bool refuse_opaque(struct an *an, const char *what, const char *name)
+static bool refuse_opaque(struct an *an, const char *what)
 {
-    err_set(an->e, PB0205, "%s %s may read or write rows of other shards", what, name);
+    err_set(an->e, PB0205, "%s may read or write rows of other shards", what);
     err_detail(an->e, "It runs on one shard and would see that shard's rows only; nothing proves that it looks at its "
                       "arguments alone.");
     return err_hint(an->e, "If it touches no table, name it in safe_functions in the configuration.");
@@ -97,9 +97,9 @@ static bool refuse_opaque(struct an *an, const char *what, const char *name)
 static bool check_code(struct an *an)
 {
     if (an->inv.opaque)
-        return refuse_opaque(an, "function", an->inv.opaque);
+        return refuse_opaque(an, an->inv.opaque);
     if (an->inv.table_reader) {
-        refuse_opaque(an, "function", an->inv.table_reader);
+        refuse_opaque(an, arena_printf(an->a, "function %s()", an->inv.table_reader));
         return err_hint(an->e, "Run the query that it would run as a statement of its own.");
     }
     for (uint32_t i = 0; i < an->nocc; i++)
@@ -107,9 +107,9 @@ static bool check_code(struct an *an)
             return false;
     if (!an->sharded_view)
         return true;
-    err_set(an->e, PB0201, "view \"%s\" reads sharded tables", an->sharded_view->name);
+    err_set(an->e, PB0201, "view \"%s\" stands for distributed tables", an->sharded_view->name);
     err_detail(an->e, "The view is expanded on a shard, where only that shard's rows are.");
-    return err_hint(an->e, "Write the view's query in the statement.");
+    return err_hint(an->e, "Use the view's query, or its table, in the statement itself.");
 }
 
 static bool check_session(struct an *an)
@@ -144,19 +144,57 @@ static bool refuse(struct an *an, const char *message, const char *detail, const
     return hint ? err_hint(an->e, "%s", hint) : false;
 }
 
-/* FOR UPDATE OF names only tables whose rows are on the shard alone. */
-static bool locks_reference(const PgQuery__SelectStmt *q)
+static bool locks_by_name(const struct an *an, const PgQuery__LockingClause *c)
 {
-    for (size_t i = 0; i < q->n_locking_clause; i++)
-        if (q->locking_clause[i]->locking_clause->n_locked_rels == 0)
+    for (size_t i = 0; i < c->n_locked_rels; i++) {
+        const char *name = c->locked_rels[i]->range_var->relname;
+        bool sharded = false;
+        for (uint32_t k = 0; k < an->nocc; k++) {
+            if (strcmp(an->occs[k]->name, name) != 0)
+                continue;
+            if (an->occs[k]->rel->dist == DIST_REFERENCE)
+                return true;
+            sharded = true;
+        }
+        if (!sharded)
+            return true; /* a sub-query: not looked into */
+    }
+    return c->n_locked_rels == 0;
+}
+
+/* May the statement's FOR UPDATE lock rows of a reference table? */
+static bool locks_reference(const struct an *an, const PgQuery__Node *stmt)
+{
+    if (stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT || stmt->select_stmt->n_locking_clause == 0)
+        return true; /* it is in a sub-query: not looked into */
+    for (size_t i = 0; i < stmt->select_stmt->n_locking_clause; i++)
+        if (locks_by_name(an, stmt->select_stmt->locking_clause[i]->locking_clause))
             return true;
-    return q->n_locking_clause == 0; /* in a sub-query: not looked at */
+    return false;
+}
+
+/* A table that carries pgbraid's placement check but is in no row of pgbraid.tables. */
+static bool check_known(struct an *an)
+{
+    for (uint32_t i = 0; i < an->nocc; i++) {
+        const struct cat_rel *rel = an->occs[i]->rel;
+        if (rel->dist != DIST_SHARDED || rel->nkey > 0)
+            continue;
+        err_set(an->e, PB0207, "it is not known how table \"%s\" is distributed", rel->name);
+        err_detail(an->e, "It carries the constraint pgbraid_placement but is not in pgbraid.tables.");
+        return err_hint(an->e,
+                        "It may have been renamed past pgbraid; declare it again, or drop the constraint on every "
+                        "shard.");
+    }
+    return true;
 }
 
 static bool check_sharded(struct an *an, const struct touched *t, const PgQuery__Node *stmt)
 {
     if (an->unknown_relation)
         return unknown_relation(an);
+    if (!check_known(an))
+        return false;
     if (t->home_first) {
         err_set(an->e, PB0201, "table \"%s\" is on the home shard and cannot be used together with sharded tables",
                 t->home_first->name);
@@ -177,8 +215,7 @@ static bool check_sharded(struct an *an, const struct touched *t, const PgQuery_
     if (an->inv.cursor)
         return refuse(an, "WHERE CURRENT OF cannot be used on sharded tables",
                       "The cursor may be on another shard than the row.", "Use the primary key.");
-    if (an->inv.locking && t->reference > 0 &&
-        (stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT || locks_reference(stmt->select_stmt)))
+    if (an->inv.locking && t->reference > 0 && locks_reference(an, stmt))
         return refuse(an, "rows of a reference table cannot be locked together with sharded ones",
                       "The lock would be taken on one shard's copy, where writers do not look first.",
                       "Name the sharded tables: FOR UPDATE OF ...");
@@ -296,7 +333,7 @@ static bool decide(struct an *an, const PgQuery__Node *stmt)
     else if (an->inv.home_function || an->inv.reads_shard || an->inv.cursor)
         plan_home(an, "about one server");
     else if (t.reference && (an->inv.locking || an->inv.system_column))
-        plan_home(an, "writers of reference tables begin there");
+        plan_home(an, "locks and row addresses of reference tables are taken there");
     else
         plan_reason(p, t.reference ? "any shard: reference tables only" : "any shard: no tables");
     return true;
@@ -323,7 +360,7 @@ static void describe(struct an *an, const PgQuery__Node *stmt)
 {
     struct plan *p = an->plan;
     p->returns_rows = returning_count(stmt) > 0;
-    p->writes = an->inv.locking || an->inv.declared || an->inv.home_writes;
+    p->writes = an->inv.locking || an->inv.home_writes;
     for (uint32_t i = 0; i < an->nocc; i++)
         p->writes |= an->occs[i]->use != USE_READ;
     p->writes |= stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT;

@@ -111,7 +111,7 @@ struct scope {
 
 /* What the statement calls and holds, found by one walk over all of it (opaque.c). */
 struct inventory {
-    const char *opaque;         /* "schema.name" of code that nobody proved or declared harmless */
+    const char *opaque;         /* code that nobody proved or declared harmless: "function a.b()" */
     const char *table_reader;   /* built-in function that runs queries */
     const char *home_function;  /* built-in function that is about one server or has side effects */
     const char *session;        /* built-in function that leaves state on its connection, or reads it */
@@ -155,6 +155,7 @@ struct an {
     enum key_type *param_key_type; /* of the first such use */
     struct sublink_query *sublinks;
     const char *blocked;          /* why the statement is not a sum over rows; NULL: it may be */
+    const char *inner_blocked;    /* the same for a sub-query in FROM that supplies the rows */
     const char *unknown_relation; /* first name that is no table: PostgreSQL's own 42P01 */
     const struct cat_rel *sharded_view;
     bool sub_limit;          /* a LIMIT below the top level */

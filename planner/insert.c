@@ -54,6 +54,18 @@ static bool default_value(struct an *an, const struct cat_column *col, struct ke
     return false;
 }
 
+/* A column's value is placed the same once it is stored in another: an integer keeps its value or is out of range. */
+static bool stored_as_is(const struct an *an, int variable, const struct cat_column *col)
+{
+    const struct variable *v = &an->vars[variable];
+    enum key_type from, to;
+    if (!key_type_of_oid(v->type, &from) || !key_type_of_oid(col->type, &to) || v->nondeterministic)
+        return false;
+    if (key_family(from) == FAMILY_INT && key_family(to) == FAMILY_INT)
+        return true;
+    return from == to && (col->typmod == -1 || col->typmod == v->typmod);
+}
+
 /* Value or source variable of a key column in one row. */
 static bool row_key(struct an *an, const struct scope *s, struct assigned *a, uint32_t k, const struct cat_rel *rel,
                     const PgQuery__Node *expr, size_t row)
@@ -66,8 +78,7 @@ static bool row_key(struct an *an, const struct scope *s, struct assigned *a, ui
         return true;
     if (expr->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && a->nrow == 1) {
         int v = scope_resolve(s, expr->column_ref, &found);
-        if (v != NO_COLUMN && an->vars[v].type == col->type &&
-            (col->typmod == -1 || col->typmod == an->vars[v].typmod)) {
+        if (v != NO_COLUMN && stored_as_is(an, v, col)) {
             a->variable[k] = v;
             return true;
         }
@@ -176,7 +187,7 @@ static void insert_query(struct an *an, const struct scope *s, const struct cat_
         int v = at >= 0 && !out.open && (uint32_t)at < out.n ? out.cols[at].variable : NO_COLUMN;
         bool known = false;
         if (v != NO_COLUMN) {
-            known = an->vars[v].type == col->type && (col->typmod == -1 || col->typmod == an->vars[v].typmod);
+            known = stored_as_is(an, v, col);
             occ->assigned->variable[k] = v;
         } else if (at >= 0 && (uint32_t)at < out.n && plain) {
             known = key_assign(an, q->target_list[at]->res_target->val, rel->key_type[k], &occ->assigned->values[k][0]);

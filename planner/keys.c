@@ -35,14 +35,14 @@ static bool in_region(struct region r, int v)
 /* The type of a variable that a key comparison can be proved for. */
 static bool key_variable(const struct an *an, int v, enum key_type *type)
 {
-    return v != NO_COLUMN && !an->vars[v].nondeterministic && key_type_of_oid(an->vars[v].type, type) &&
-           equality_builtin(an->in, *type);
+    return v != NO_COLUMN && !an->vars[v].nondeterministic && key_type_of_oid(an->vars[v].type, type);
 }
 
 void equality_add(struct an *an, struct region dropped, int a, int b)
 {
     enum key_type ta, tb;
-    if (!key_variable(an, a, &ta) || !key_variable(an, b, &tb) || key_family(ta) != key_family(tb))
+    if (!key_variable(an, a, &ta) || !key_variable(an, b, &tb) || key_family(ta) != key_family(tb) ||
+        !equality_builtin(an->in, ta, tb))
         return;
     if (in_region(dropped, b))
         edge_add(an, a, b);
@@ -81,7 +81,8 @@ static struct found *found_add(const struct context *c, struct found ***end, int
 static bool read_value(const struct context *c, const PgQuery__Node *n, enum key_type type, struct key_value *out)
 {
     struct constant k;
-    if (!constant_read(c->an->in, n, &k) || !constant_compare(c->an->in, &k, type, out))
+    if (!constant_read(c->an->in, n, &k) || !constant_compare(c->an->in, &k, type, out) ||
+        !equality_builtin(c->an->in, type, out->type))
         return false;
     param_key_use(c->an, &k, type);
     return true;
@@ -177,7 +178,7 @@ static void any_array(const struct context *c, int v, enum key_type type, const 
         bool untyped = !k.cast && (k.kind == CONSTANT_STRING || constant_untyped(c->an->in, &k));
         if (untyped && key_family(type) != FAMILY_STRING)
             return;
-        if (!constant_compare(c->an->in, &k, type, &values[i]))
+        if (!constant_compare(c->an->in, &k, type, &values[i]) || !equality_builtin(c->an->in, type, values[i].type))
             return;
         param_key_use(c->an, &k, type);
     }
@@ -201,7 +202,8 @@ static void any(const struct context *c, const PgQuery__Node *l, const PgQuery__
         any_array(c, v, type, r->type_cast->arg->a_array_expr, r->type_cast, end);
         return;
     }
-    if (!constant_read(c->an->in, r, &k) || !constant_compare_array(c->an->in, &k, type, &value))
+    if (!constant_read(c->an->in, r, &k) || !constant_compare_array(c->an->in, &k, type, &value) ||
+        !equality_builtin(c->an->in, type, value.type))
         return;
     param_key_use(c->an, &k, type);
     found_add(c, end, v, type, 1)->values[0] = value;

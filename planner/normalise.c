@@ -3,6 +3,7 @@
 #include "base/bug.h"
 #include "base/mem.h"
 #include "planner/lex.h"
+#include "planner/moment.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,28 @@ static inline char *append(char *out, const unsigned char *from, const unsigned 
     return out + len;
 }
 
+/* E'...' with an escape that may stand for a letter: \x6e, \156, and \w, which is w. */
+static bool spells_letters(struct span text)
+{
+    for (size_t i = 0; i + 1 < text.len; i++)
+        if (text.ptr[i] == '\\' && !memchr("nrtbf'\\", text.ptr[++i], 7))
+            return true;
+    return false;
+}
+
+/*
+ * A string constant that may read the clock makes another plan than other strings do (rule P13), so it must not share
+ * theirs.
+ */
+static bool is_clock_string(const struct lex_token *t)
+{
+    const struct span text = span_make((const char *)t->start, (size_t)(t->end - t->start));
+
+    if ((t->kind != LEX_STRING && t->kind != LEX_ESCAPE && t->kind != LEX_DOLLAR) || text.len <= 4)
+        return false;
+    return (t->kind == LEX_ESCAPE && spells_letters(text)) || moment_in(text);
+}
+
 enum shape_status shape_read(struct shape *s, struct span sql, bool nonstandard_strings)
 {
     const unsigned char *text, *copied;
@@ -83,6 +106,8 @@ enum shape_status shape_read(struct shape *s, struct span sql, bool nonstandard_
             out = append(out, copied, t.start, l.end);
             *out++ = marker(t.kind);
             copied = t.end;
+            if (UNLIKELY(is_clock_string(&t)))
+                status = SHAPE_UNCACHEABLE;
         }
         if (UNLIKELY(t.kind == LEX_BAD || t.kind == LEX_ODD_STRING || t.kind == LEX_ODD_QUOTED))
             status = SHAPE_UNCACHEABLE;

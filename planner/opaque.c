@@ -9,8 +9,8 @@
  * server's business, which keeps it away from distributed tables.
  */
 #include "planner/analyse_int.h"
+#include "planner/moment.h"
 
-#include <ctype.h>
 #include <string.h>
 
 enum call {
@@ -39,8 +39,6 @@ static const struct call_name calls[] = {
     { "convert", CALL_HARMLESS },
     { "convert_from", CALL_HARMLESS },
     { "convert_to", CALL_HARMLESS },
-    { "current_schema", CALL_HARMLESS },
-    { "current_schemas", CALL_HARMLESS },
     { "current_setting", CALL_HARMLESS },
     { "current_user", CALL_HARMLESS },
     { "currval", CALL_SESSION },
@@ -57,16 +55,11 @@ static const struct call_name calls[] = {
     { "enum_range", CALL_HARMLESS },
     { "extract", CALL_HARMLESS },
     { "format", CALL_HARMLESS },
-    { "format_type", CALL_HARMLESS },
     { "gen_random_uuid", CALL_ROW },
     { "generate_series", CALL_HARMLESS },
     { "get_current_ts_config", CALL_HARMLESS },
     { "getdatabaseencoding", CALL_HARMLESS },
     { "getpgusername", CALL_HARMLESS },
-    { "has_any_column_privilege", CALL_HARMLESS },
-    { "has_column_privilege", CALL_HARMLESS },
-    { "has_schema_privilege", CALL_HARMLESS },
-    { "has_table_privilege", CALL_HARMLESS },
     { "json_build_array", CALL_HARMLESS },
     { "json_build_object", CALL_HARMLESS },
     { "json_populate_record", CALL_HARMLESS },
@@ -105,7 +98,6 @@ static const struct call_name calls[] = {
     { "pg_column_size", CALL_HARMLESS },
     { "pg_encoding_to_char", CALL_HARMLESS },
     { "pg_export_snapshot", CALL_SESSION },
-    { "pg_has_role", CALL_HARMLESS },
     { "pg_sleep", CALL_ROW },
     { "pg_sleep_for", CALL_ROW },
     { "pg_try_advisory_lock", CALL_SESSION },
@@ -223,15 +215,23 @@ static void take_user(struct an *an, const char *name, bool harmless, enum cat_v
     struct inventory *inv = &an->inv;
     if (!harmless) {
         if (!function_declared_safe(an, name)) {
-            keep_first(&inv->opaque, name);
+            keep_first(&inv->opaque, arena_printf(an->a, "function %s()", name));
             return;
         }
         inv->declared = true;
+        inv->home_writes |= volatility == CAT_VOLATILE;
     }
     if (volatility == CAT_VOLATILE)
         keep_first(&inv->volatile_row, name);
     else if (volatility == CAT_STABLE)
         keep_first(&inv->moment, name);
+}
+
+/* A function behind an operator, a cast or a type, which may or may not be the one that is meant. */
+static void take_implicit(struct an *an, const char *function)
+{
+    if (!function_declared_safe(an, function))
+        keep_first(&an->inv.opaque, arena_printf(an->a, "function %s()", function));
 }
 
 static void take_call(struct an *an, size_t n, PgQuery__Node *const *names)
@@ -240,6 +240,8 @@ static void take_call(struct an *an, size_t n, PgQuery__Node *const *names)
     bool catalog_only = strcmp(schema, "pg_catalog") == 0;
     const struct cat_func *builtin = !*schema || catalog_only ? catalog_builtin_function(an->in->cat, name) : NULL;
     const struct cat_func *user = catalog_user_function(an->in->cat, schema, name);
+    if (strncmp(schema, "pg_temp", 7) == 0)
+        keep_first(&an->inv.opaque, arena_printf(an->a, "function %s.%s()", schema, name));
     /* An unqualified name may mean either: which one depends on argument types that are not computed here. */
     if (builtin)
         take_builtin(an, builtin);
@@ -257,19 +259,41 @@ static void take_operator(struct an *an, size_t n, PgQuery__Node *const *names)
         return;
     for (uint32_t i = 0; i < nop; i++)
         if (strcmp(ops[i].name, name) == 0 && !ops[i].harmless)
-            take_user(an, ops[i].function, false, CAT_IMMUTABLE);
+            take_implicit(an, ops[i].function);
+}
+
+/* Types that are the same on every server. Others may be the row types of tables that only the home shard has. */
+static bool is_everywhere(const char *schema, const char *name)
+{
+    static const char *const types[] = {
+        "bit",       "bool",      "box",         "bpchar",   "bytea",   "char",    "cidr",      "circle",   "date",
+        "daterange", "float4",    "float8",      "inet",     "int2",    "int4",    "int4range", "int8",     "int8range",
+        "interval",  "json",      "jsonb",       "jsonpath", "line",    "lseg",    "macaddr",   "macaddr8", "money",
+        "name",      "numeric",   "numrange",    "path",     "pg_lsn",  "point",   "polygon",   "record",   "text",
+        "time",      "timestamp", "timestamptz", "timetz",   "tsquery", "tsrange", "tstzrange", "tsvector", "unknown",
+        "uuid",      "varbit",    "varchar",     "void",     "xml",
+    };
+    size_t lo = 0, hi = ARRAY_LEN(types);
+    while ((!*schema || strcmp(schema, "pg_catalog") == 0) && lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int d = strcmp(types[mid], name);
+        if (d == 0)
+            return true;
+        if (d < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return false;
 }
 
 static void take_type(struct an *an, const PgQuery__TypeName *t)
 {
-    static const char *const shard_local[] = { "regclass", "regproc",     "regprocedure", "regtype",  "regnamespace",
-                                               "regrole",  "regoperator", "regoper",      "regconfig" };
     const char *schema, *name = tree_name(t->n_names, t->names, &schema);
     const struct cat_type *user = catalog_user_type(an->in->cat, schema, name);
     if (user && user->function)
-        take_user(an, user->function, false, CAT_IMMUTABLE);
-    for (size_t i = 0; i < ARRAY_LEN(shard_local); i++)
-        an->inv.reads_shard |= strcmp(name, shard_local[i]) == 0;
+        take_implicit(an, user->function);
+    an->inv.reads_shard |= !is_everywhere(schema, name);
 }
 
 static void take_column(struct an *an, const PgQuery__ColumnRef *ref)
@@ -301,32 +325,9 @@ static void take_value_function(struct an *an, const PgQuery__SQLValueFunction *
         keep_first(&an->inv.home_function, "current_catalog");
 }
 
-/* A string that a date or time type would read the clock for (rule P13). */
-static bool is_moment_literal(const char *text)
-{
-    static const char *const words[] = { "now", "today", "tomorrow", "yesterday" };
-    if (strlen(text) > 64)
-        return false;
-    for (const char *p = text; *p;) {
-        size_t n = 0;
-        char word[12];
-        while (isalpha((unsigned char)p[n])) {
-            if (n < sizeof word - 1)
-                word[n] = (char)tolower((unsigned char)p[n]);
-            n++;
-        }
-        word[n < sizeof word ? n : sizeof word - 1] = 0;
-        for (size_t i = 0; i < ARRAY_LEN(words); i++)
-            if (strcmp(word, words[i]) == 0)
-                return true;
-        p += n ? n : 1;
-    }
-    return false;
-}
-
 static void take_const(struct an *an, const PgQuery__AConst *c)
 {
-    if (!c->isnull && c->val_case == PG_QUERY__A__CONST__VAL_SVAL && is_moment_literal(tree_str(c->sval->sval)))
+    if (!c->isnull && c->val_case == PG_QUERY__A__CONST__VAL_SVAL && moment_in(span_str(tree_str(c->sval->sval))))
         keep_first(&an->inv.moment_literal, c->sval->sval);
 }
 
@@ -389,7 +390,7 @@ void inventory_take(struct an *an, const ProtobufCMessage *stmt)
     /* A cast that calls user code may be anywhere: which ones are applied depends on types not computed here. */
     for (uint32_t i = 0; i < n; i++)
         if (!casts[i].harmless && casts[i].function)
-            take_user(an, casts[i].function, false, CAT_IMMUTABLE);
+            take_implicit(an, casts[i].function);
     an->param_key_uses = ARENA_ARRAY(an->a, uint32_t, an->inv.nparam);
     an->param_key_type = ARENA_ARRAY(an->a, enum key_type, an->inv.nparam);
 }

@@ -332,7 +332,7 @@ static void block_by_inventory(struct an *an)
     if (inv->system_column)
         cut_blocked(an, arena_printf(an->a, "the system column %s", inv->system_column));
     if (inv->moment)
-        cut_blocked(an, arena_printf(an->a, "%s(), which each shard would answer by its own clock", inv->moment));
+        cut_blocked(an, arena_printf(an->a, "%s(), which shards answer by clocks of their own,", inv->moment));
     if (inv->moment_literal)
         cut_blocked(an, "a date constant that reads the clock");
     if (inv->volatile_row)
@@ -347,35 +347,46 @@ static void block_by_inventory(struct an *an)
         cut_blocked(an, "a column default that reads the clock");
 }
 
+/* Why the statement is not proven for several shards. `unbound` is NULL when every key is bound. */
 static void refuse_several(struct an *an, const struct occurrence *unbound, const struct occurrence *apart)
 {
     struct err *r = &an->plan->refusal;
-    const char *key = unbound->rel->nkey ? unbound->rel->columns[unbound->rel->key[0]].name : "?";
-    if (an->key_unknown && unbound->use == USE_INSERT) {
+    struct strbuf how = STRBUF_INIT;
+    if (an->key_unknown && unbound && unbound->use == USE_INSERT) {
         err_set(r, PB0206, "the shard of the new rows of table \"%s\" is not known", unbound->rel->name);
         err_detail(r, "%s", an->key_unknown);
-        err_hint(r, "Give the sharding key \"%s\" as a constant or a parameter.", key);
+        err_hint(r, "Give the sharding key as a constant or a parameter.");
         return;
     }
-    if (an->blocked) {
-        err_set(r, PB0201, "a statement with %s cannot be run across shards", an->blocked);
-        err_detail(r, "It needs rows of several shards.");
-    } else if (apart) {
+    if (an->blocked || an->inner_blocked)
+        err_set(r, PB0201, "a statement with %s%s cannot be run across shards", an->blocked ? "" : "a sub-query with ",
+                an->blocked ? an->blocked : an->inner_blocked);
+    else if (apart)
         err_set(r, PB0201, "table \"%s\" does not follow the sharding key of the other tables", apart->name);
-        err_detail(r, "Its rows that belong together with those of the others may be on other shards.");
-    } else {
-        err_set(r, PB0201, "a statement that keeps rows without a match cannot be run across shards");
-        err_detail(r, "No sharded table supplies exactly one row for each row of the answer, so every shard would "
-                      "repeat the others' rows.");
+    else if (!unbound)
+        err_set(r, PB0201, "the tables of the statement are bound to keys of different shards");
+    else
+        err_set(r, PB0201, "a statement that may answer without a row of a sharded table cannot be run across shards");
+    if (!unbound) {
+        err_detail(r, "Its rows are on several shards.");
+        err_hint(r, "Use one key value, or several statements in one transaction.");
+        return;
     }
-    err_hint(r, "Bind the key to one value, as in \"%s.%s = ...\", in the query level that reads the table.",
-             unbound->name, key);
+    err_detail(r,
+               "It needs rows of table \"%s\" on several shards, and the shards' answers do not add up to its answer.",
+               unbound->name);
+    for (uint32_t k = 0; k < unbound->rel->nkey; k++)
+        strbuf_printf(&how, "%s%s.%s = ...", k ? " AND " : "", unbound->name,
+                      unbound->rel->columns[unbound->rel->key[k]].name);
+    err_hint(r, "Bind the sharding key to one value, as in \"%s\", in the query level that reads the table.",
+             strbuf_str(&how));
+    strbuf_fini(&how);
 }
 
 void prove(struct an *an)
 {
     struct groups *gs = ARENA_ARRAY(an->a, struct groups, an->nocc);
-    const struct occurrence *first = NULL, *unbound = NULL, *apart = NULL, *driver = NULL;
+    const struct occurrence *unbound = NULL, *apart = NULL, *driver = NULL;
     uint32_t n = 0;
     flow_all(an);
     block_by_inventory(an);
@@ -385,7 +396,6 @@ void prove(struct an *an)
         const struct occurrence *o = an->occs[i];
         if (!is_sharded(o))
             continue;
-        first = first ? first : o;
         groups_of(an, o, &gs[n]);
         if (gs[n++].n == 0 && !unbound)
             unbound = o;
@@ -403,7 +413,7 @@ void prove(struct an *an)
                     gs[0].n ? "by key" : "scatter", driver->name, driver->rel->columns[driver->rel->key[0]].name);
         return;
     }
-    refuse_several(an, unbound ? unbound : first, apart);
+    refuse_several(an, unbound, apart);
     if (unbound)
         plan_reason(an->plan, "the sharding key of %s is not bound: runs on one shard only if there is no other",
                     unbound->name);

@@ -100,7 +100,7 @@ static void check_attribute(struct visit *v, const PgQuery__ColumnRef *ref)
         return;
     (void)scope_resolve(v->s, ref, &found);
     if (!found)
-        v->an->inv.opaque = arena_printf(v->an->a, "%s.%s", f->schema, f->name);
+        v->an->inv.opaque = arena_printf(v->an->a, "function %s.%s()", f->schema, f->name);
 }
 
 static void visit_message(const ProtobufCMessage *m, void *arg)
@@ -389,6 +389,8 @@ void query_select(struct an *an, const struct scope *parent, const PgQuery__Sele
     const char *blocker = level_blocker(an, q, &own);
     if (blocker && top)
         cut_blocked(an, blocker);
+    else if (blocker && linear && !an->inner_blocked)
+        an->inner_blocked = blocker;
     if (!top && (q->limit_count || q->limit_offset || (q->n_distinct_clause && !plain_distinct(q))))
         an->sub_limit = true;
     linear = linear && !blocker;

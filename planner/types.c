@@ -4,6 +4,8 @@
 #include "planner/catalog_int.h"
 #include "planner/plan_int.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum key_family key_family(enum key_type type)
@@ -70,6 +72,16 @@ static bool array_element(uint32_t oid, enum key_type *type)
     return false;
 }
 
+/* A Float of digits only is an integer too big for int4. Without its sign, as the lexer types it (lex.h). */
+static bool is_int8(const char *text)
+{
+    char *end;
+    text += *text == '-';
+    errno = 0;
+    (void)strtoll(text, &end, 10);
+    return errno == 0 && *end == 0 && end > text && strspn(text, "0123456789") == strlen(text);
+}
+
 static bool read_const(const struct plan_input *in, const PgQuery__AConst *c, struct constant *out)
 {
     if (c->isnull) {
@@ -81,10 +93,7 @@ static bool read_const(const struct plan_input *in, const PgQuery__AConst *c, st
         out->kind = CONSTANT_INTEGER;
         return literal_number_at(in->sql, in->lits, c->location, &out->index, &out->negate);
     case PG_QUERY__A__CONST__VAL_FVAL:
-        /* A Float of digits only is an integer too big for int4; the route reads the digits and decides. */
-        out->kind = strpbrk(tree_str(c->fval->fval), ".eE") ? CONSTANT_NUMERIC : CONSTANT_INTEGER;
-        if (out->kind == CONSTANT_INTEGER && strlen(c->fval->fval) > 20)
-            out->kind = CONSTANT_NUMERIC;
+        out->kind = is_int8(tree_str(c->fval->fval)) ? CONSTANT_INTEGER : CONSTANT_NUMERIC;
         return literal_number_at(in->sql, in->lits, c->location, &out->index, &out->negate);
     case PG_QUERY__A__CONST__VAL_SVAL:
         out->kind = CONSTANT_STRING;
@@ -197,17 +206,6 @@ bool constant_compare_array(const struct plan_input *in, const struct constant *
     return false;
 }
 
-bool constant_assign(const struct plan_input *in, const struct constant *c, enum key_type column, struct key_value *out)
-{
-    /* The assignment cast from the column's own family is the identity but for typmod and range, which the hash with
-     * VHASH_ASSIGN knows; an integer becomes its digits in a string column. */
-    if (c->kind == CONSTANT_INTEGER && !c->cast && key_family(column) == FAMILY_STRING) {
-        *out = (struct key_value){ .source = VALUE_LITERAL, .type = KEY_INT8, .index = c->index, .negate = c->negate };
-        return true;
-    }
-    return constant_compare(in, c, column, out);
-}
-
 static bool is_polymorphic(uint32_t oid)
 {
     static const uint32_t oids[] = { 2276, 2277, 2283, 2776, 3500, 3831, 4537, 5077, 5078, 5079, 5080, 4538 };
@@ -229,20 +227,36 @@ static bool is_near(enum key_family family, uint32_t oid)
     return is_polymorphic(oid);
 }
 
+bool constant_assign(const struct plan_input *in, const struct constant *c, enum key_type column, struct key_value *out)
+{
+    /* The assignment cast from the column's own family is the identity but for typmod and range, which the hash with
+     * VHASH_ASSIGN knows; an integer becomes its digits in a string column. */
+    if (c->kind == CONSTANT_INTEGER && !c->cast && key_family(column) == FAMILY_STRING) {
+        const struct cat_cast *casts;
+        for (uint32_t i = catalog_casts(in->cat, &casts); i-- > 0;)
+            if (is_near(FAMILY_NUMERIC, casts[i].source) && is_near(FAMILY_STRING, casts[i].target))
+                return false;
+        *out = (struct key_value){ .source = VALUE_LITERAL, .type = KEY_INT8, .index = c->index, .negate = c->negate };
+        return true;
+    }
+    return constant_compare(in, c, column, out);
+}
+
 /*
- * For int, text, bpchar, uuid, timestamp and date an operator of pg_catalog takes exactly these operand types (an
- * untyped constant counts as the other side's type), and the first exact match in the search path wins: with pg_catalog
- * first nobody can be before it. varchar has no "=" of its own and numeric none with an integer, so there PostgreSQL
- * compares candidates of all schemas: any user operator or implicit cast near these types voids the proof.
+ * An operator of pg_catalog that takes exactly the operand types is found first in the search path, with pg_catalog at
+ * its head: nobody can be before it, and an untyped constant counts as the other side's type. There is one for two
+ * equal types and among the integers. varchar has none of its own and numeric none with an integer: there PostgreSQL
+ * compares candidates of all schemas, so any user operator or implicit cast near these types voids the proof.
  */
-bool equality_builtin(const struct plan_input *in, enum key_type type)
+bool equality_builtin(const struct plan_input *in, enum key_type a, enum key_type b)
 {
     const struct cat_operator *ops;
     const struct cat_cast *casts;
-    enum key_family family = key_family(type);
+    enum key_family family = key_family(a);
     if (in->env->odd_parse_settings || !env_catalog_first(in->env))
         return false;
-    if (family != FAMILY_STRING && family != FAMILY_NUMERIC)
+    bool exact = family == FAMILY_INT || (a == b && a != KEY_VARCHAR && a != KEY_NUMERIC);
+    if (exact)
         return true;
     uint32_t n = catalog_operators(in->cat, &ops);
     for (uint32_t i = 0; i < n; i++)

@@ -54,7 +54,7 @@ bool constant_assign(const struct plan_input *in, const struct constant *c, enum
 /* A parameter with neither a declared type nor a cast: PostgreSQL takes the type from where it is first used. */
 bool constant_untyped(const struct plan_input *in, const struct constant *c);
 
-/* "=" between this column type and what constant_compare() admits, or its own family, cannot be a user's operator. */
-bool equality_builtin(const struct plan_input *in, enum key_type type);
+/* "=" between operands of these types, of one family, cannot be a user's operator (rule P16). */
+bool equality_builtin(const struct plan_input *in, enum key_type a, enum key_type b);
 
 #endif

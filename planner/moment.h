@@ -1,0 +1,15 @@
+/*
+ * Date and time constants that read the clock: 'now', 'today', 'tomorrow', 'yesterday' (rule P13). A string holding one
+ * of these words may be one, depending on a type that is only known to the analyser, and not always to it.
+ */
+#ifndef PLANNER_MOMENT_H
+#define PLANNER_MOMENT_H
+
+#include "base/span.h"
+
+#include <stdbool.h>
+
+/* The text of a string constant, with or without its quotes, may read the clock. Long texts are no dates. Pure. */
+bool moment_in(struct span text);
+
+#endif
