@@ -13,7 +13,8 @@
  *   type      schema, name, function
  *
  * Booleans are "true" and "false". Rows come in any order, except that a view may read views: that is closed over in
- * finish(). A partition or inheritance child is distributed as its topmost distributed ancestor is.
+ * finish(). A partition or inheritance child is distributed as its topmost distributed ancestor is, an index as its
+ * table.
  */
 #include "planner/catalog_int.h"
 
@@ -430,7 +431,7 @@ static void inherit_distribution(struct catalog_builder *b)
 static bool link_keys(struct raw_rel *raw, struct err *e)
 {
     struct cat_rel *rel = &raw->rel;
-    if (rel->dist != DIST_SHARDED || raw->unknown)
+    if (rel->dist != DIST_SHARDED || raw->unknown || rel->kind == 'i' || rel->kind == 'I')
         return true; /* a sharded table without key columns: every use of it is refused */
     for (uint32_t k = 0; k < CAT_MAX_KEY && raw->key[k]; k++) {
         uint32_t i = 0;

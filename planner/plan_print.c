@@ -76,6 +76,98 @@ static void print_class(const struct key_class *c, struct strbuf *out)
     strbuf_putc(out, '\n');
 }
 
+static void print_session(const struct plan_session *s, struct strbuf *out)
+{
+    static const char *const verbs[] = {
+        [SESSION_BEGIN] = "begin",
+        [SESSION_COMMIT] = "commit",
+        [SESSION_ROLLBACK] = "rollback",
+        [SESSION_SAVEPOINT] = "savepoint",
+        [SESSION_RELEASE] = "release",
+        [SESSION_ROLLBACK_TO] = "rollback to",
+        [SESSION_SET_TRANSACTION] = "set transaction",
+        [SESSION_SET] = "set",
+        [SESSION_RESET] = "reset",
+        [SESSION_RESET_ALL] = "reset all",
+        [SESSION_SHOW] = "show",
+        [SESSION_SET_CONFIG] = "set_config",
+        [SESSION_DISCARD_ALL] = "discard all",
+        [SESSION_DISCARD_OTHER] = "discard",
+        [SESSION_DEALLOCATE] = "deallocate",
+        [SESSION_DEALLOCATE_ALL] = "deallocate all",
+        [SESSION_SET_CONSTRAINTS] = "set constraints",
+    };
+    strbuf_printf(out, "session: %s", verbs[s->verb]);
+    if (s->name)
+        strbuf_printf(out, " \"%s\"", s->name);
+    strbuf_puts(out, s->local ? " local" : "");
+    strbuf_puts(out, s->chain ? " chain" : "");
+    strbuf_putc(out, '\n');
+}
+
+static void print_control(const struct plan_control *c, struct strbuf *out)
+{
+    static const char *const verbs[] = {
+        [CONTROL_SHARD_TABLE] = "shard_table",
+        [CONTROL_REFERENCE_TABLE] = "reference_table",
+        [CONTROL_UNSHARD_TABLE] = "unshard_table",
+    };
+    strbuf_printf(out, "control: %s(", verbs[c->verb]);
+    for (uint32_t i = 0; i < c->narg; i++) {
+        strbuf_puts(out, i ? ", " : "");
+        print_value(&c->args[i], out);
+    }
+    strbuf_printf(out, ") as \"%s\"\n", c->column);
+}
+
+static void print_char(const char *what, char c, struct strbuf *out)
+{
+    if (c == '\t')
+        strbuf_printf(out, " %s tab", what);
+    else
+        strbuf_printf(out, " %s %c", what, c);
+}
+
+static void print_copy(const struct plan_copy *c, struct strbuf *out)
+{
+    static const char *const formats[] = { "text", "csv", "binary" };
+    strbuf_printf(out, "copy: %s", formats[c->format]);
+    if (c->format != COPY_FORMAT_BINARY) {
+        print_char("delimiter", c->delimiter, out);
+        strbuf_printf(out, " null '%s'", c->null_text);
+    }
+    if (c->format == COPY_FORMAT_CSV) {
+        print_char("quote", c->quote, out);
+        print_char("escape", c->escape, out);
+    }
+    strbuf_puts(out, c->header ? " header" : "");
+    if (c->table)
+        strbuf_printf(out, " table %s", c->table);
+    if (c->ncolumn)
+        strbuf_printf(out, " columns %u", c->ncolumn);
+    for (uint32_t i = 0; i < c->nkey; i++)
+        strbuf_printf(out, "%s%u %s",
+                      i             ? ", "
+                      : c->identity ? " identity field "
+                                    : " key field ",
+                      c->keys[i].field, key_type_name(c->keys[i].type));
+    strbuf_putc(out, '\n');
+}
+
+static void print_ddl(const struct plan_ddl *d, struct strbuf *out)
+{
+    strbuf_puts(out, "ddl:");
+    strbuf_puts(out, d->schema_change ? " schema" : "");
+    strbuf_puts(out, d->no_transaction ? " no-transaction" : "");
+    strbuf_puts(out, d->once_per_server ? " once-per-server" : "");
+    if (d->shard_table)
+        strbuf_printf(out, " shard %s.%s by %s %s(%d)", d->shard_schema, d->shard_table, d->shard_column,
+                      key_type_name(d->shard_type), d->shard_typmod);
+    strbuf_putc(out, '\n');
+    if (d->elsewhere)
+        strbuf_printf(out, "elsewhere: %s\n", d->elsewhere);
+}
+
 static void print_head(const struct plan *p, struct strbuf *out)
 {
     strbuf_puts(out, kind_name(p->kind));
@@ -119,6 +211,14 @@ void plan_print(const struct plan *p, const struct map_db *db, const struct rout
         print_class(&p->classes[i], out);
     if (p->rewritten)
         strbuf_printf(out, "sent as: %s\n", p->rewritten);
+    if (p->session)
+        print_session(p->session, out);
+    if (p->control)
+        print_control(p->control, out);
+    if (p->copy)
+        print_copy(p->copy, out);
+    if (p->ddl)
+        print_ddl(p->ddl, out);
     if (db && r)
         print_route(db, r, out);
 }

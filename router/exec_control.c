@@ -257,6 +257,8 @@ void exec_put_ddl(struct exec *x, const struct part *p, struct strbuf *out)
 {
     const char *sql = x->plan->rewritten;
 
+    if (x->plan->ddl->elsewhere && p->shard != x->s->db->map->home)
+        sql = x->plan->ddl->elsewhere;
     /* Bodies of functions may name tables that exist on the home shard only. */
     if (x->npart > 1 && p != x->parts)
         strbuf_puts(out, "SET LOCAL check_function_bodies = off;\n");

@@ -19,6 +19,14 @@ CREATE TABLE IF NOT EXISTS pgbraid.tables (
 );
 GRANT SELECT ON pgbraid.tables TO PUBLIC;
 
+-- After a DROP, in its transaction: forget the tables that are gone, whoever dropped them. Anyone may call it, since it
+-- only removes what has no table any more.
+CREATE OR REPLACE PROCEDURE pgbraid.forget_dropped() LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $body$
+    DELETE FROM pgbraid.tables t WHERE NOT EXISTS (
+        SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = t.schema_name AND c.relname = t.table_name AND c.relkind IN ('r', 'p'));
+$body$;
+
 -- The router answers SELECT pgbraid.shard_table(...) itself; a call that reaches a shard came from inside something
 -- else (rule P40), where moving rows between shards is impossible.
 CREATE OR REPLACE FUNCTION pgbraid.shard_table(VARIADIC arguments text[]) RETURNS text LANGUAGE plpgsql AS $stub$

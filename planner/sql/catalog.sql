@@ -30,7 +30,8 @@ WITH base AS (
     SELECT c.oid, n.nspname, c.relname, c.relkind, c.relrowsecurity, c.relreplident,
            n.nspname IN ('pg_catalog', 'information_schema', 'pgbraid') AS system
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
+    WHERE (c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') OR (c.relkind IN ('i', 'I') AND c.oid >= 16384))
+      AND c.relpersistence <> 't'
       AND n.nspname !~ '^pg_(toast|temp)'
 ), userrel AS (
     SELECT * FROM rel WHERE NOT system
@@ -127,7 +128,10 @@ SELECT 'table', r.oid::text, r.nspname, r.relname, r.relkind::text, r.relrowsecu
                                             WHERE k.conrelid = r.oid AND k.conname = 'pgbraid_placement')
             THEN 'unknown' ELSE t.dist END,
        t.vindex,
-       (SELECT i.inhparent::text FROM pg_catalog.pg_inherits i WHERE i.inhrelid = r.oid ORDER BY i.inhseqno LIMIT 1),
+       -- an index is where its table is
+       CASE WHEN r.relkind IN ('i', 'I')
+            THEN (SELECT x.indrelid::text FROM pg_catalog.pg_index x WHERE x.indexrelid = r.oid)
+            ELSE (SELECT i.inhparent::text FROM pg_catalog.pg_inherits i WHERE i.inhrelid = r.oid ORDER BY i.inhseqno LIMIT 1) END,
        EXISTS (SELECT FROM pg_catalog.pg_index i
                WHERE i.indrelid = r.oid AND i.indisvalid AND i.indisunique
                  AND ((r.relreplident = 'd' AND i.indisprimary) OR (r.relreplident = 'i' AND i.indisreplident))
@@ -149,7 +153,7 @@ FROM userrel r
 JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
 LEFT JOIN filled f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
-WHERE r.relkind <> 'S'
+WHERE r.relkind NOT IN ('S', 'i', 'I')
 UNION ALL
 SELECT 'hook', h.rel::text, h.kind, h.name, h.function, h.harmless::text, h.statement_level::text,
        NULL, NULL, NULL, NULL, NULL
