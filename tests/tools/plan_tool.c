@@ -11,7 +11,6 @@
  * if their plans differ, something is missing in the plan cache's key (rule P12).
  */
 #include "base/arena.h"
-#include "base/mem.h"
 #include "base/strbuf.h"
 #include "planner/planner.h"
 #include "shardmap/map.h"
@@ -33,6 +32,7 @@ static struct {
     struct catalog *cat;
 } catalogs[MAX_CATALOGS];
 static int ncatalog;
+static struct arena kept; /* strings of directives */
 
 static struct {
     const struct catalog *cat;
@@ -101,7 +101,7 @@ static void use_shards(size_t n)
 {
     struct map_shard shards[16];
     struct keyrange ranges[16];
-    char names[16][8];
+    char names[16][32];
     struct err e = ERR_INIT;
     keyrange_split(ranges, n);
     for (size_t i = 0; i < n; i++) {
@@ -119,7 +119,7 @@ static void use_shards(size_t n)
 static struct span unhex(const char *hex)
 {
     size_t n = strlen(hex) / 2;
-    char *out = mem_alloc(n + 1);
+    char *out = arena_alloc(&kept, n + 1);
     for (size_t i = 0; i < n; i++) {
         unsigned byte;
         if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
@@ -139,10 +139,10 @@ static void directive(char *line)
     if (strcmp(line, "\\catalog") == 0) {
         use_catalog(arg);
     } else if (strcmp(line, "\\path") == 0) {
-        tool.env.search_path = mem_strdup(arg);
+        tool.env.search_path = arena_strdup(&kept, arg);
         tool.env.id++;
     } else if (strcmp(line, "\\role") == 0) {
-        tool.env.role = mem_strdup(arg);
+        tool.env.role = arena_strdup(&kept, arg);
         tool.env.id++;
     } else if (strcmp(line, "\\odd") == 0) {
         tool.env.odd_parse_settings = strcmp(arg, "on") == 0;
@@ -157,7 +157,7 @@ static void directive(char *line)
             tool.binary[tool.nbind] = strncmp(v, "0x", 2) == 0;
             tool.values[tool.nbind] = strcmp(v, "\\N") == 0     ? span_make(NULL, 0)
                                       : tool.binary[tool.nbind] ? unhex(v + 2)
-                                                                : span_str(mem_strdup(v));
+                                                                : span_str(arena_strdup(&kept, v));
             tool.nbind++;
         }
     } else {
@@ -269,6 +269,7 @@ int main(int argc, char **argv)
 {
     pthread_attr_t attr;
     pthread_t thread;
+    arena_init(&kept, 0);
     for (int i = 1; i < argc; i++)
         load(argv[i]);
     if (ncatalog == 0)
@@ -279,5 +280,11 @@ int main(int argc, char **argv)
     if (pthread_attr_setstacksize(&attr, PLANNER_STACK_BYTES) || pthread_create(&thread, &attr, main_thread, NULL))
         die("thread", NULL);
     pthread_join(thread, NULL);
+    pthread_attr_destroy(&attr);
+    planner_free(tool.warm);
+    map_unref(tool.map);
+    while (ncatalog > 0)
+        catalog_unref(catalogs[--ncatalog].cat);
+    arena_fini(&kept);
     return 0;
 }
