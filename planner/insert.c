@@ -32,7 +32,7 @@ void default_take(struct an *an, const struct cat_rel *rel, const struct cat_col
 
 static bool is_default(const PgQuery__Node *n)
 {
-    return n->node_case == PG_QUERY__NODE__NODE_SET_TO_DEFAULT;
+    return n && n->node_case == PG_QUERY__NODE__NODE_SET_TO_DEFAULT;
 }
 
 static int column_position(const struct cat_column *col, size_t ncol, const struct cat_column *const *cols)

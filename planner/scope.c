@@ -68,7 +68,7 @@ static int resolve_unqualified(const struct scope *s, const char *name, bool *fo
             col = c ? c : col;
             open |= s->items[i].open || s->items[i].unnamed;
         }
-        if (total == 1) {
+        if (col && total == 1) {
             *found = true;
             return col->variable;
         }
