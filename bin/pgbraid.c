@@ -5,6 +5,7 @@
 #include <string.h>
 
 static const struct cmd_verb verbs[] = {
+    { "serve", "run the router", verb_serve },
     { "demo", "start shards and a router on this machine, with a sample to try", verb_demo },
     { "shard", "add and list shards", verb_shard },
     { "table", "shard, replicate and list tables", verb_table },

@@ -5,6 +5,7 @@
 #ifndef BIN_VERBS_H
 #define BIN_VERBS_H
 
+int verb_serve(int argc, char **argv);
 int verb_config(int argc, char **argv);
 int verb_shard(int argc, char **argv);
 int verb_table(int argc, char **argv);

@@ -24,7 +24,8 @@ struct catalog_builder;
  * transaction sees.
  */
 const char *catalog_sql(void);
-/* What must exist on every shard before that (schema pgbraid, pgbraid.tables, the stubs of rule P40); idempotent, one simple query. */
+/* What must exist on every shard before that (schema pgbraid, pgbraid.tables, the stubs of rule P40); idempotent, one
+ * simple query. */
 const char *catalog_bootstrap_sql(void);
 
 struct catalog_builder *catalog_builder_new(uint64_t epoch);

@@ -165,8 +165,8 @@ struct plan_ddl {
     const char *shard_schema, *shard_table, *shard_column;
     enum key_type shard_type;
     int32_t shard_typmod;
-    /* Text for every shard but the home shard when some of the objects named are on the home shard only (DROP TABLE of a
-     * sharded and an unsharded table ...). NULL: the same text everywhere. */
+    /* Text for every shard but the home shard when some of the objects named are on the home shard only (DROP TABLE of
+     * a sharded and an unsharded table ...). NULL: the same text everywhere. */
     const char *elsewhere;
 };
 

@@ -88,7 +88,8 @@ void backend_internal(struct backend *b, const char *sql, backend_internal_fn *f
     strbuf_reset(out);
 }
 
-/* The server says what its status is; the environment that holds from here on follows from how the transaction ended. */
+/* The server says what its status is; the environment that holds from here on follows from how the transaction ended.
+ */
 static void backend_note_ready(struct backend *b, char status)
 {
     bool lost = b->failed || b->rolled_back;
@@ -292,8 +293,8 @@ static bool frame_is_bulk(char type)
 }
 
 /*
- * Frames out of a read: those to be relayed are gathered into one run of bytes and written once; a bulk frame that is not
- * complete is relayed as far as it is there. Everything else is looked at whole.
+ * Frames out of a read: those to be relayed are gathered into one run of bytes and written once; a bulk frame that is
+ * not complete is relayed as far as it is there. Everything else is looked at whole.
  */
 static size_t backend_on_data(struct stream *st, const char *data, size_t len)
 {

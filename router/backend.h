@@ -1,20 +1,21 @@
 /*
  * A server connection of one worker's pool: opened by libpq in a helper thread, then spoken to in raw messages.
  *
- * What the server is going to answer is known in advance: everything sent is accompanied by an entry in the connection's
- * queue of expectations, and frames are dealt with as the head of that queue says:
+ * What the server is going to answer is known in advance: everything sent is accompanied by an entry in the
+ * connection's queue of expectations, and frames are dealt with as the head of that queue says:
  *
  *   EXPECT_PREFIX   answers to commands put before a statement (BEGIN, settings, SAVEPOINT): swallowed until `count`
  *                   CommandCompletes have come. An error ends the prefix, goes to the client, and the server skips what
  *                   follows up to the Sync (rule P47).
  *   EXPECT_PARSE    the answer to a Parse that the client did not send now: one ParseComplete is swallowed.
  *   EXPECT_RELAY    frames go to the client as they are, ReadyForQuery included, which ends the entry.
- *   EXPECT_EXEC     frames go to the session's exec (several parts, or settings being read back); ReadyForQuery ends it.
- *   EXPECT_INTERNAL nobody's client: checks, resets, rollbacks. Swallowed up to ReadyForQuery; `fn` is told.
+ *   EXPECT_EXEC     frames go to the session's exec (several parts, or settings being read back); ReadyForQuery ends
+ * it. EXPECT_INTERNAL nobody's client: checks, resets, rollbacks. Swallowed up to ReadyForQuery; `fn` is told.
  *
- * Invariants: (1) a connection is in exactly one of: connecting, idle in its pool, leased to one session, being cleaned,
- * closing; backend_set_state() is the only writer. (2) An idle connection has no expectation, status 'I' and no cancel in
- * flight (rule P49). (3) env is what the server's settings are if its transaction rolls back, env_next if it commits.
+ * Invariants: (1) a connection is in exactly one of: connecting, idle in its pool, leased to one session, being
+ * cleaned, closing; backend_set_state() is the only writer. (2) An idle connection has no expectation, status 'I' and
+ * no cancel in flight (rule P49). (3) env is what the server's settings are if its transaction rolls back, env_next if
+ * it commits.
  */
 #ifndef ROUTER_BACKEND_H
 #define ROUTER_BACKEND_H
@@ -33,10 +34,11 @@ struct pool;
 struct session;
 struct prepared;
 
-#define BACKEND_STATES(X)                                                                                             \
-    X(BACKEND_CONNECTING, "connecting", BIT(BACKEND_IDLE) | BIT(BACKEND_CLOSING))                                     \
+#define BACKEND_STATES(X)                                                                                              \
+    X(BACKEND_CONNECTING, "connecting", BIT(BACKEND_IDLE) | BIT(BACKEND_CLOSING))                                      \
     X(BACKEND_IDLE, "idle", BIT(BACKEND_LEASED) | BIT(BACKEND_CLEANING) | BIT(BACKEND_CLOSING))                        \
-    X(BACKEND_LEASED, "active", BIT(BACKEND_IDLE) | BIT(BACKEND_LEASED) | BIT(BACKEND_CLEANING) | BIT(BACKEND_CLOSING)) \
+    X(BACKEND_LEASED, "active",                                                                                        \
+      BIT(BACKEND_IDLE) | BIT(BACKEND_LEASED) | BIT(BACKEND_CLEANING) | BIT(BACKEND_CLOSING))                          \
     X(BACKEND_CLEANING, "cleaning", BIT(BACKEND_IDLE) | BIT(BACKEND_LEASED) | BIT(BACKEND_CLOSING))                    \
     X(BACKEND_CLOSING, "closing", 0u)
 
@@ -52,11 +54,11 @@ struct backend;
 typedef void backend_internal_fn(struct backend *b, bool ok);
 
 struct expect {
-    uint8_t kind;       /* enum expect_kind */
-    bool send_sync;     /* EXPECT_PREFIX before a simple Query: on error a Sync must be sent to be heard again */
-    bool failed;        /* EXPECT_INTERNAL: an error was seen */
-    uint32_t count;     /* EXPECT_PREFIX: CommandCompletes still to come; EXPECT_PARSE: Parse and CloseCompletes */
-    uint32_t serial;    /* EXPECT_PARSE: the statement being prepared */
+    uint8_t kind;            /* enum expect_kind */
+    bool send_sync;          /* EXPECT_PREFIX before a simple Query: on error a Sync must be sent to be heard again */
+    bool failed;             /* EXPECT_INTERNAL: an error was seen */
+    uint32_t count;          /* EXPECT_PREFIX: CommandCompletes still to come; EXPECT_PARSE: Parse and CloseCompletes */
+    uint32_t serial;         /* EXPECT_PARSE: the statement being prepared */
     backend_internal_fn *fn; /* EXPECT_INTERNAL */
 };
 
@@ -82,15 +84,15 @@ struct backend {
     uint8_t cancels;           /* cancel requests in flight */
     uint8_t nexpect;
     struct expect expect[BACKEND_MAX_EXPECT]; /* [0] is the head */
-    uint64_t frame_left;       /* bytes of a frame relayed in pieces that are still to come */
-    struct env *env, *env_next; /* owned references */
-    struct hmap statements;    /* prepared on this connection, by serial */
-    struct list statement_lru; /* most recently used first */
+    uint64_t frame_left;                      /* bytes of a frame relayed in pieces that are still to come */
+    struct env *env, *env_next;               /* owned references */
+    struct hmap statements;                   /* prepared on this connection, by serial */
+    struct list statement_lru;                /* most recently used first */
     uint32_t nstatement;
-    uint32_t nparsed;          /* ParseCompletes relayed for the running batch */
+    uint32_t nparsed; /* ParseCompletes relayed for the running batch */
     uint64_t opened_us, used_us;
     uint64_t queries;
-    char *fatal;               /* the server's last FATAL message, owned; NULL: none */
+    char *fatal; /* the server's last FATAL message, owned; NULL: none */
 };
 
 const char *backend_state_name(enum backend_state state);
@@ -115,7 +117,8 @@ void backend_internal(struct backend *b, const char *sql, backend_internal_fn *f
 
 /* Is the statement prepared here? Notes the use. */
 bool backend_has_statement(struct backend *b, uint32_t serial);
-/* Note that it is being prepared; closes the least recently used one (appending Close to `out`) beyond the limit. Returns how many closes were appended. */
+/* Note that it is being prepared; closes the least recently used one (appending Close to `out`) beyond the limit.
+ * Returns how many closes were appended. */
 uint32_t backend_add_statement(struct backend *b, uint32_t serial, uint32_t limit, struct strbuf *out);
 void backend_forget_statement(struct backend *b, uint32_t serial);
 /* All of them: the server has discarded them. */

@@ -1,6 +1,6 @@
 /*
- * Cancel requests: by the id and key that the client was given at login, on any worker's listener, passed on to the worker that
- * has the session.
+ * Cancel requests: by the id and key that the client was given at login, on any worker's listener, passed on to the
+ * worker that has the session.
  */
 #ifndef ROUTER_CANCEL_H
 #define ROUTER_CANCEL_H

@@ -23,7 +23,8 @@
 
 static bool run_help(struct console *c, struct err *e);
 
-/* The grammar. A word in capitals is a keyword, the rest is an argument: name or quoted 'text'; "..." takes the rest of the line. */
+/* The grammar. A word in capitals is a keyword, the rest is an argument: name or quoted 'text'; "..." takes the rest of
+ * the line. */
 static const struct console_command commands[] = {
     { "SHOW HELP", run_help, "this list" },
     { "SHOW DATABASES", console_databases, "databases and whether they are served" },
@@ -37,7 +38,8 @@ static const struct console_command commands[] = {
     { "SHOW CONFIG", console_config, "settings in force" },
     { "SHOW VERSION", console_version, "version of pgbraid" },
     { "SHOW ROUTE FOR ...", console_route, "how a statement would be run, without running it" },
-    { "ADD SHARD name DATABASE database RANGE range CONNINFO conninfo", console_add_shard, "a new shard; served once the ranges cover" },
+    { "ADD SHARD name DATABASE database RANGE range CONNINFO conninfo", console_add_shard,
+      "a new shard; served once the ranges cover" },
     { "SHARD TABLE ...", console_shard_table, "table BY column [, column] [IN DATABASE database]" },
     { "REFERENCE TABLE ...", console_reference_table, "table [IN DATABASE database]: the same rows on every shard" },
     { "UNSHARD TABLE ...", console_unshard_table, "table [IN DATABASE database]: all rows to the home shard" },

@@ -1,6 +1,6 @@
 /*
- * The console: database "pgbraid" on the same port. One command a Query message; its grammar is a table (console.c), which SHOW
- * HELP prints. Commands run on a control thread and ask the workers for what only they know.
+ * The console: database "pgbraid" on the same port. One command a Query message; its grammar is a table (console.c),
+ * which SHOW HELP prints. Commands run on a control thread and ask the workers for what only they know.
  */
 #ifndef ROUTER_CONSOLE_H
 #define ROUTER_CONSOLE_H

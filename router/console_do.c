@@ -4,8 +4,8 @@
 #include "base/mem.h"
 #include "router/config.h"
 #include "router/console_int.h"
-#include "router/placement.h"
 #include "router/place.h"
+#include "router/placement.h"
 #include "router/reload.h"
 #include "router/router.h"
 #include "router/schema.h"
@@ -19,11 +19,9 @@
 
 bool console_add_shard(struct console *c, struct err *e)
 {
-    struct directory_shard_def def = { .name = c->args[0],
-                                       .database = c->args[1],
-                                       .range = c->args[2],
-                                       .conninfo = c->args[3],
-                                       .create_database = true };
+    struct directory_shard_def def = {
+        .name = c->args[0], .database = c->args[1], .range = c->args[2], .conninfo = c->args[3], .create_database = true
+    };
 
     if (!directory_add_shard(c->router->directory, &def, e))
         return false;

@@ -20,11 +20,11 @@ struct worker;
 struct console {
     struct control_job job;
     struct arena arena;
-    struct worker *worker;  /* borrowed: where the client is */
-    struct router *router;  /* borrowed */
+    struct worker *worker; /* borrowed: where the client is */
+    struct router *router; /* borrowed */
     uint32_t session_id;
-    char *user, *text;      /* in the arena */
-    const char *rest;       /* what "..." matched */
+    char *user, *text; /* in the arena */
+    const char *rest;  /* what "..." matched */
     char *args[8];
     unsigned narg;
     struct strbuf out, tag; /* messages for the client; command tag */

@@ -17,15 +17,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COLUMNS(c, ...)                                                         \
-    do {                                                                        \
-        static const char *const column_names_[] = { __VA_ARGS__ };             \
-        console_columns((c), column_names_, (uint16_t)ARRAY_LEN(column_names_)); \
+#define COLUMNS(c, ...)                                                                                                \
+    do {                                                                                                               \
+        static const char *const column_names_[] = { __VA_ARGS__ };                                                    \
+        console_columns((c), column_names_, (uint16_t)ARRAY_LEN(column_names_));                                       \
     } while (0)
-#define ROW(c, ...)                                           \
-    do {                                                      \
-        const char *column_values_[] = { __VA_ARGS__ };       \
-        console_row((c), column_values_);                     \
+#define ROW(c, ...)                                                                                                    \
+    do {                                                                                                               \
+        const char *column_values_[] = { __VA_ARGS__ };                                                                \
+        console_row((c), column_values_);                                                                              \
     } while (0)
 
 static const char *number(struct console *c, uint64_t n)
@@ -105,8 +105,12 @@ static void table_row(const struct catalog_table *t, void *arg)
         strbuf_printf(&keys, "%s%s", i ? ", " : "", t->key_columns[i]);
     ROW(a->c, a->database, arena_strdup(&a->c->arena, t->schema), arena_strdup(&a->c->arena, t->name),
         distribution_name(t->dist), arena_strdup(&a->c->arena, strbuf_str(&keys)),
-        t->dist != DIST_SHARDED ? "" : t->identity_vindex ? "identity" : "hash",
-        t->dist != DIST_SHARDED ? "" : t->has_identity ? "yes" : "no");
+        t->dist != DIST_SHARDED ? ""
+        : t->identity_vindex    ? "identity"
+                                : "hash",
+        t->dist != DIST_SHARDED ? ""
+        : t->has_identity       ? "yes"
+                                : "no");
     strbuf_fini(&keys);
 }
 
@@ -168,7 +172,8 @@ static void clients_on_worker(struct worker *w, void *arg)
     struct console *c = arg;
     uint64_t now = loop_now_us(w->loop);
 
-    LIST_FOREACH(node, &w->sessions) {
+    LIST_FOREACH(node, &w->sessions)
+    {
         const struct session *s = LIST_ENTRY(node, struct session, node);
         const char txn[2] = { s->tx, '\0' };
 
@@ -195,7 +200,8 @@ static void server_rows(struct hmap_node *node, void *arg)
     uint64_t now = loop_now_us(ps->worker->loop);
 
     for (uint32_t i = 0; i < ps->npool; i++) {
-        LIST_FOREACH(n, &ps->pools[i]->all) {
+        LIST_FOREACH(n, &ps->pools[i]->all)
+        {
             const struct backend *b = LIST_ENTRY(n, struct backend, node);
             const char txn[2] = { b->tx, '\0' };
 
@@ -301,10 +307,9 @@ static const struct worker_db *only_database(struct worker *w, const char *name,
 static void route_on_worker(struct worker *w, void *arg)
 {
     struct route_ask *a = arg;
-    const struct plan_env env = { .id = UINT32_MAX,
-                                  .role = a->c->user,
-                                  .search_path = "\"$user\", public",
-                                  .parse_settings = "" };
+    const struct plan_env env = {
+        .id = UINT32_MAX, .role = a->c->user, .search_path = "\"$user\", public", .parse_settings = ""
+    };
     const struct worker_db *db = only_database(w, a->database, &a->error);
     struct literals lits;
     struct route route;

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define CONTROL_QUEUE_MAX 1024u
+#define CONTROL_QUEUE_MAX   1024u
 #define CONTROL_MAX_THREADS 16u
 
 struct control {

@@ -1,6 +1,6 @@
 /*
- * Work that blocks, off the loops: loading catalogs and templates, layout changes, configuration files. A few threads take
- * jobs from one bounded queue; the answer goes back to the asking loop as a message.
+ * Work that blocks, off the loops: loading catalogs and templates, layout changes, configuration files. A few threads
+ * take jobs from one bounded queue; the answer goes back to the asking loop as a message.
  */
 #ifndef ROUTER_CONTROL_H
 #define ROUTER_CONTROL_H

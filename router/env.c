@@ -94,8 +94,8 @@ static bool env_same(const struct env *e, const struct env_setting *settings, ui
     if (e->n != n)
         return false;
     for (uint32_t i = 0; i < n; i++) {
-        if (strcmp(e->settings[i].name, settings[i].name) != 0 || strcmp(e->settings[i].value, settings[i].value) != 0 ||
-            e->settings[i].local != settings[i].local)
+        if (strcmp(e->settings[i].name, settings[i].name) != 0 ||
+            strcmp(e->settings[i].value, settings[i].value) != 0 || e->settings[i].local != settings[i].local)
             return false;
     }
     return true;
@@ -139,9 +139,9 @@ static void env_make_plan(struct env_table *t, struct env *e)
     e->plan.role = t->role;
     e->plan.search_path = path ? path : t->search_path;
     e->plan.nonstandard_strings = !setting_is(e, "standard_conforming_strings", "on");
-    e->plan.odd_parse_settings = !setting_is(e, "transform_null_equals", "off") || !setting_is(e, "array_nulls", "on") ||
-                                 !setting_is(e, "session_replication_role", "origin") ||
-                                 !setting_is(e, "row_security", "on");
+    e->plan.odd_parse_settings =
+        !setting_is(e, "transform_null_equals", "off") || !setting_is(e, "array_nulls", "on") ||
+        !setting_is(e, "session_replication_role", "origin") || !setting_is(e, "row_security", "on");
     e->plan.parse_settings = strbuf_take(&sb);
 }
 
@@ -165,7 +165,8 @@ static void plan_id_visit(struct hmap_node *node, void *arg)
         search->id = e->plan.id;
 }
 
-/* Environments with equal views for parse analysis share a plan id: application_name and the like do not split the plan cache. */
+/* Environments with equal views for parse analysis share a plan id: application_name and the like do not split the plan
+ * cache. */
 static struct env *env_intern(struct env_table *t, const struct env_setting *settings, uint32_t n)
 {
     uint64_t hash = env_hash(settings, n);

@@ -1,7 +1,8 @@
 /*
- * Session environments: the settings a session has changed, as an immutable, interned, reference-counted list. Sessions and
- * server connections each point to one; when the pointers differ, the differences are replayed in the same write as the next
- * statement (rules P12, P30, P47). The empty environment is the canonical one every server connection starts in.
+ * Session environments: the settings a session has changed, as an immutable, interned, reference-counted list. Sessions
+ * and server connections each point to one; when the pointers differ, the differences are replayed in the same write as
+ * the next statement (rules P12, P30, P47). The empty environment is the canonical one every server connection starts
+ * in.
  *
  * Belongs to one worker. Values are what current_setting() returned, so replaying them is exact.
  */
@@ -40,7 +41,8 @@ struct env_defaults {
     const char *parse_settings;
 };
 
-/* One table per (worker, database, user). Strings are copied; next_plan_id is borrowed: ids are unique within a worker. */
+/* One table per (worker, database, user). Strings are copied; next_plan_id is borrowed: ids are unique within a worker.
+ */
 struct env_table *env_table_new(const struct env_defaults *d, uint32_t *next_plan_id);
 /* All environments must have been released. */
 void env_table_free(struct env_table *t);
@@ -58,8 +60,8 @@ struct env *env_without_local(struct env *e);
 const char *env_get(const struct env *e, const char *name);
 
 /*
- * Append to `out` the extended-protocol messages (Parse, Bind, Execute each) that turn a connection in `from` into `to`, and
- * return how many commands that are.
+ * Append to `out` the extended-protocol messages (Parse, Bind, Execute each) that turn a connection in `from` into
+ * `to`, and return how many commands that are.
  */
 uint32_t env_put_changes(struct strbuf *out, const struct env *from, const struct env *to);
 

@@ -273,7 +273,8 @@ static void exec_step_statement(struct exec *x, const struct step *st)
     x->text = st->body;
     x->text_offset = st->offset;
     plan_unref(x->plan);
-    x->plan = planner_plan(s->worker->planner, session_catalog(s), s->db->map, &s->env->plan, x->text, NULL, 0, &lits, &e);
+    x->plan =
+        planner_plan(s->worker->planner, session_catalog(s), s->db->map, &s->env->plan, x->text, NULL, 0, &lits, &e);
     if (!x->plan) {
         if (e.position && st->offset)
             e.position += (int)st->offset;
@@ -578,7 +579,8 @@ static void exec_step(struct exec *x)
     }
 }
 
-/* Run steps until one waits. exec_step_done() may be called from inside a step: then the loop goes on, not the stack. */
+/* Run steps until one waits. exec_step_done() may be called from inside a step: then the loop goes on, not the stack.
+ */
 void exec_advance(struct exec *x)
 {
     struct session *s = x->s;

@@ -1,16 +1,16 @@
 /*
- * The long way: statements over several shards, strings and pipelines of several statements, settings, transaction control
- * over several shards, COPY, DDL and calls of pgbraid's own functions.
+ * The long way: statements over several shards, strings and pipelines of several statements, settings, transaction
+ * control over several shards, COPY, DDL and calls of pgbraid's own functions.
  *
- * An exec is a list of steps made from one Query message or one run of extended-protocol messages, copied, so that the input is
- * consumed at once. Steps run one after another; a step that waits for servers returns to the loop and goes on in exec_frame() or
- * exec_resume().
+ * An exec is a list of steps made from one Query message or one run of extended-protocol messages, copied, so that the
+ * input is consumed at once. Steps run one after another; a step that waits for servers returns to the loop and goes on
+ * in exec_frame() or exec_resume().
  *
- * A statement has one part per shard. Invariants: (1) the session is RUNNING (or WAITING for a lease) as long as it has an exec;
- * (2) every part's connection has an EXPECT_EXEC while the part is not ready, and the statement ends when all parts are
- * ready, whatever failed; (3) the client sees one RowDescription, rows only after all parts have described equal rows (rule P31), one
- * CommandComplete, and that only after the distributed commit when the statement commits by itself; (4) after an error nothing else of
- * the statement reaches the client.
+ * A statement has one part per shard. Invariants: (1) the session is RUNNING (or WAITING for a lease) as long as it has
+ * an exec; (2) every part's connection has an EXPECT_EXEC while the part is not ready, and the statement ends when all
+ * parts are ready, whatever failed; (3) the client sees one RowDescription, rows only after all parts have described
+ * equal rows (rule P31), one CommandComplete, and that only after the distributed commit when the statement commits by
+ * itself; (4) after an error nothing else of the statement reaches the client.
  */
 #ifndef ROUTER_EXEC_H
 #define ROUTER_EXEC_H

@@ -1,6 +1,6 @@
 /*
- * Steps for which a control thread works: calls of pgbraid's own functions, and the catalog after DDL. Also what DDL under a
- * sharding_key rule adds to the statement.
+ * Steps for which a control thread works: calls of pgbraid's own functions, and the catalog after DDL. Also what DDL
+ * under a sharding_key rule adds to the statement.
  */
 #include "base/log.h"
 #include "base/mem.h"
@@ -26,7 +26,7 @@ struct control_request {
     struct control_job job;
     struct placement_request request;
     struct worker *worker;
-    struct exec *exec;   /* borrowed; NULL once the client has gone */
+    struct exec *exec; /* borrowed; NULL once the client has gone */
     char *database, *user, *table, *search_path, *columns[4];
     bool ok;
     struct err error;
@@ -167,7 +167,8 @@ void exec_control(struct exec *x)
         return;
     }
     if (s->txn.env && (!s->txn.implicit || s->nheld)) {
-        err_set(&e, PB0207, "the distribution of a table cannot be changed inside a transaction that does something else");
+        err_set(&e, PB0207,
+                "the distribution of a table cannot be changed inside a transaction that does something else");
         err_hint(&e, "Send the call as a statement of its own.");
         exec_fail(x, &e);
         return;
@@ -228,7 +229,8 @@ void exec_reload_schema(struct exec *x)
 
 /* --- DDL --- */
 
-/* CREATE TABLE of a table that a rule shards: key NOT NULL, placement CHECK and distribution in the same transaction (P19, P39). */
+/* CREATE TABLE of a table that a rule shards: key NOT NULL, placement CHECK and distribution in the same transaction
+ * (P19, P39). */
 static void put_rule(struct exec *x, const struct part *p, struct strbuf *out)
 {
     const struct plan_ddl *d = x->plan->ddl;

@@ -1,6 +1,7 @@
 /*
- * COPY over shards. IN: each part has its own COPY; the client's data is cut into rows and each row's bytes go to the shard that
- * owns its key, gathered per shard into CopyData messages. OUT: the shards' data one after another's message, with one header and one trailer.
+ * COPY over shards. IN: each part has its own COPY; the client's data is cut into rows and each row's bytes go to the
+ * shard that owns its key, gathered per shard into CopyData messages. OUT: the shards' data one after another's
+ * message, with one header and one trailer.
  */
 #include "base/mem.h"
 #include "router/backend.h"
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COPY_FLUSH 32768u    /* bytes gathered for a shard before they are sent */
+#define COPY_FLUSH         32768u /* bytes gathered for a shard before they are sent */
 #define COPY_BINARY_HEADER 19u
 
 /* --- in --- */
@@ -23,7 +24,9 @@
 static void copy_options_of(const struct plan_copy *pc, struct copy_options *o, size_t max_row)
 {
     *o = (struct copy_options){
-        .format = pc->format == COPY_FORMAT_TEXT ? 't' : pc->format == COPY_FORMAT_CSV ? 'c' : 'b',
+        .format = pc->format == COPY_FORMAT_TEXT  ? 't'
+                  : pc->format == COPY_FORMAT_CSV ? 'c'
+                                                  : 'b',
         .delimiter = pc->delimiter,
         .quote = pc->quote,
         .escape = pc->escape,

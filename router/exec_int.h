@@ -33,16 +33,16 @@ enum step_kind {
 
 struct step {
     enum step_kind kind;
-    struct span body;  /* statement text, or message body; in the arena */
-    uint32_t offset;   /* STEP_STATEMENT: bytes of the string before it */
+    struct span body; /* statement text, or message body; in the arena */
+    uint32_t offset;  /* STEP_STATEMENT: bytes of the string before it */
 };
 
 /* What the parts are running. */
 enum exec_task {
     TASK_NONE,
     TASK_STATEMENT,
-    TASK_TXN,      /* COMMIT, ROLLBACK, SAVEPOINT ... on every lease of the transaction */
-    TASK_SETTING,  /* SET and its kin, followed by reading the value back */
+    TASK_TXN,     /* COMMIT, ROLLBACK, SAVEPOINT ... on every lease of the transaction */
+    TASK_SETTING, /* SET and its kin, followed by reading the value back */
     TASK_COPY_IN,
     TASK_DESCRIBE, /* Describe of a statement, or Parse: beside the transaction */
     TASK_JOB       /* a control thread works for us */
@@ -52,45 +52,45 @@ struct part {
     uint32_t shard;          /* index into the pool set */
     struct backend *backend; /* borrowed lease; NULL: not acquired, or lost */
     bool started, described, done, failed;
-    bool preamble_seen;      /* COPY OUT: header passed */
+    bool preamble_seen; /* COPY OUT: header passed */
 };
 
 struct exec {
     struct session *s;
     struct arena arena;
-    struct strbuf out;       /* to the client; flushed before returning to the loop and before relayed rows */
-    struct strbuf sql;       /* whole Query string, for error positions */
+    struct strbuf out; /* to the client; flushed before returning to the loop and before relayed rows */
+    struct strbuf sql; /* whole Query string, for error positions */
     struct step *steps;
     uint32_t nstep, cur;
     bool extended;
-    bool has_sync;           /* the batch ends with Sync */
+    bool has_sync; /* the batch ends with Sync */
     uint32_t nexecute;
-    bool advancing, again;   /* exec_advance is on the stack; a step ended inside it */
+    bool advancing, again; /* exec_advance is on the stack; a step ended inside it */
 
     /* the running statement */
     enum exec_task task;
-    struct plan *plan;       /* owned reference */
-    struct span text;        /* its text */
+    struct plan *plan; /* owned reference */
+    struct span text;  /* its text */
     const struct literals *lits;
     struct literals lits_copy;
     struct route route;
-    uint32_t text_offset;    /* bytes of the string before text: error positions are shifted by as much */
+    uint32_t text_offset; /* bytes of the string before text: error positions are shifted by as much */
     struct part *parts;
     uint32_t npart, ndone, next_part;
-    bool own_txn;            /* the statement is a transaction of its own over several shards */
-    bool withheld;           /* CommandComplete waits for the commit */
+    bool own_txn;  /* the statement is a transaction of its own over several shards */
+    bool withheld; /* CommandComplete waits for the commit */
     bool failed;
-    struct strbuf error;     /* body of the first ErrorResponse */
+    struct strbuf error; /* body of the first ErrorResponse */
     uint32_t error_part;
-    struct err own_error;    /* when the error is the router's */
-    struct strbuf row_desc;  /* body of the first RowDescription or CopyOutResponse; 'n' alone: NoData */
+    struct err own_error;   /* when the error is the router's */
+    struct strbuf row_desc; /* body of the first RowDescription or CopyOutResponse; 'n' alone: NoData */
     char row_desc_type;
     bool row_desc_sent;
     uint32_t ndescribed;
-    struct strbuf tag;       /* first command tag */
-    uint64_t rows;           /* sum of the tags' counts */
+    struct strbuf tag; /* first command tag */
+    uint64_t rows;     /* sum of the tags' counts */
     bool counted;
-    struct part *speaker;    /* part whose large frame is being relayed */
+    struct part *speaker; /* part whose large frame is being relayed */
     bool cancelled;
 
     /* extended protocol: the portal being put together */
@@ -99,18 +99,18 @@ struct exec {
     struct span portal, bind_rest;
     bool bind_pending, bind_sent, describe;
     uint32_t max_rows;
-    bool execute;            /* the running group ends with Execute */
+    bool execute; /* the running group ends with Execute */
     struct bind_values binds;
 
     /* TASK_TXN and TASK_SETTING */
     enum session_verb verb;
-    bool after_own_txn;      /* the commit or rollback belongs to own_txn: the statement's answer follows */
-    bool implicit_end;       /* ... or to the end of a string or pipeline */
-    bool implicit_rollback;  /* ... or to an error in one */
+    bool after_own_txn;     /* the commit or rollback belongs to own_txn: the statement's answer follows */
+    bool implicit_end;      /* ... or to the end of a string or pipeline */
+    bool implicit_rollback; /* ... or to an error in one */
     bool committed;
-    char *setting;           /* name being set, in the arena */
-    char *setting_value;     /* what was read back */
-    uint32_t setting_phase;  /* parts: 0 the command, 1 the value */
+    char *setting;          /* name being set, in the arena */
+    char *setting_value;    /* what was read back */
+    uint32_t setting_phase; /* parts: 0 the command, 1 the value */
     bool warn_not_atomic;
     uint32_t nwriter;
 

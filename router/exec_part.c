@@ -374,8 +374,8 @@ void exec_run(struct exec *x)
     x->task = TASK_STATEMENT;
     if (x->npart > 1)
         STAT_ADD(s->worker->stats.scattered, 1);
-    if (x->npart > 1 && (x->plan->writes || x->plan->kind == PLAN_DDL || x->plan->kind == PLAN_COPY_IN) && !s->txn.env &&
-        !alone && x->execute) {
+    if (x->npart > 1 && (x->plan->writes || x->plan->kind == PLAN_DDL || x->plan->kind == PLAN_COPY_IN) &&
+        !s->txn.env && !alone && x->execute) {
         query_begin(s, (struct span){ 0 }, true);
         x->own_txn = x->withheld = true;
     }
@@ -414,8 +414,8 @@ void exec_close_portal(struct exec *x, struct backend *b, struct span name)
 }
 
 /*
- * Describe of a statement: on a lease of the transaction if that shard is in it, else on a connection aside, which does not enlist
- * the shard (rule P54).
+ * Describe of a statement: on a lease of the transaction if that shard is in it, else on a connection aside, which does
+ * not enlist the shard (rule P54).
  */
 static void exec_describe_resume(struct session *s)
 {
@@ -586,7 +586,8 @@ static enum exec_action exec_described(struct exec *x, struct part *p, char type
     return EXEC_SWALLOW;
 }
 
-/* Sequential parts describe themselves one after another: only the first one's rows are shown, so nobody is waited for. */
+/* Sequential parts describe themselves one after another: only the first one's rows are shown, so nobody is waited for.
+ */
 static bool exec_rows_may_flow(const struct exec *x)
 {
     return x->plan == NULL || x->plan->sequential || x->ndescribed == x->npart || x->npart == 1;
@@ -697,7 +698,8 @@ static enum exec_action exec_statement_frame(struct exec *x, struct part *p, cha
         return EXEC_SWALLOW;
     case BE_ROW_DESCRIPTION:
     case BE_NO_DATA:
-        /* A simple string may describe several results in turn only in a session verb's place; here it is one statement. */
+        /* A simple string may describe several results in turn only in a session verb's place; here it is one
+         * statement. */
         return exec_described(x, p, type, body);
     case BE_PARAMETER_DESCRIPTION:
         exec_put_frame(x, type, body);

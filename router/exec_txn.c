@@ -1,8 +1,8 @@
 /*
  * Session-level statements: transaction control over the shards of a transaction, and settings.
  *
- * A transaction on one shard commits there. One that wrote on several commits on each, without two-phase commit: the client is
- * warned. A transaction that failed, or lost a participant, is rolled back everywhere.
+ * A transaction on one shard commits there. One that wrote on several commits on each, without two-phase commit: the
+ * client is warned. A transaction that failed, or lost a participant, is rolled back everywhere.
  */
 #include "base/mem.h"
 #include "router/backend.h"
@@ -383,7 +383,8 @@ static void exec_txn_mode(struct exec *x, const char *tag)
 
 /* --- settings --- */
 
-/* SET on every lease of the transaction, or on a connection of the home shard; then the value is read back from the first. */
+/* SET on every lease of the transaction, or on a connection of the home shard; then the value is read back from the
+ * first. */
 static void exec_setting_start(struct exec *x)
 {
     struct session *s = x->s;

@@ -33,6 +33,13 @@ static bool place_publish(struct placement_request *r, struct err *e)
     return schema_reload_blocking(r->ctx, r->database, e);
 }
 
+static bool place_stopping(struct placement_request *r)
+{
+    const struct router *router = r->ctx;
+
+    return atomic_load(&router->stop) != 0;
+}
+
 bool place_blocking(struct router *r, struct placement_request *req, struct err *e)
 {
     struct map *m = directory_snapshot(r->directory);
@@ -43,6 +50,7 @@ bool place_blocking(struct router *r, struct placement_request *req, struct err 
     req->hold = place_hold;
     req->release = place_release;
     req->publish = place_publish;
+    req->stopping = place_stopping;
     req->ctx = r;
     if (req->db)
         ok = r->hooks->place(req, e);

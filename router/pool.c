@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POOL_RETRY_US 1000000u /* pause after a failed connect */
-#define POOL_ENV_SEARCH 8u     /* idle connections looked at for one with the session's settings */
+#define POOL_RETRY_US   1000000u /* pause after a failed connect */
+#define POOL_ENV_SEARCH 8u       /* idle connections looked at for one with the session's settings */
 
 static void pool_open(struct pool *p);
 
@@ -200,13 +200,15 @@ static void pool_checked(struct backend *b, bool ok)
     pool_put(b);
 }
 
-/* The best idle connection: recently used, with the session's settings if one is near. NULL if none is ready at once. */
+/* The best idle connection: recently used, with the session's settings if one is near. NULL if none is ready at once.
+ */
 static struct backend *pool_pick(struct pool *p, const struct session *s)
 {
     struct backend *first = NULL;
     unsigned looked = 0;
 
-    LIST_FOREACH(node, &p->idle) {
+    LIST_FOREACH(node, &p->idle)
+    {
         struct backend *b = LIST_ENTRY(node, struct backend, idle);
 
         if (!first)
@@ -378,7 +380,8 @@ void pool_tick(struct pool *p, uint64_t now_us)
 {
     const struct config *c = p->worker->config;
 
-    LIST_FOREACH(node, &p->idle) {
+    LIST_FOREACH(node, &p->idle)
+    {
         struct backend *b = LIST_ENTRY(node, struct backend, idle);
         bool old = c->server_lifetime_ms && now_us - b->opened_us > (uint64_t)c->server_lifetime_ms * 1000u;
         bool idle = c->server_idle_timeout_ms && now_us - b->used_us > (uint64_t)c->server_idle_timeout_ms * 1000u;
@@ -386,7 +389,8 @@ void pool_tick(struct pool *p, uint64_t now_us)
         if (old || idle || p->draining)
             backend_close(b);
     }
-    LIST_FOREACH(node, &p->waiting) {
+    LIST_FOREACH(node, &p->waiting)
+    {
         struct session *s = LIST_ENTRY(node, struct session, wait);
         struct err e = ERR_INIT;
 
@@ -438,7 +442,8 @@ static struct pool *poolset_find(const struct poolset *ps, uint32_t shard_id)
 static void pool_drain(struct pool *p)
 {
     p->draining = true;
-    LIST_FOREACH(node, &p->idle) {
+    LIST_FOREACH(node, &p->idle)
+    {
         backend_close(LIST_ENTRY(node, struct backend, idle));
     }
 }

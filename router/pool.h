@@ -1,9 +1,10 @@
 /*
- * Pools of server connections: one per worker, database, user and shard. The limit (pool_size) holds for all workers together: a
- * budget shared between them counts open connections; a worker that needs one while another worker holds idle ones gets one handed over.
+ * Pools of server connections: one per worker, database, user and shard. The limit (pool_size) holds for all workers
+ * together: a budget shared between them counts open connections; a worker that needs one while another worker holds
+ * idle ones gets one handed over.
  *
- * A session that finds no free connection waits in a first-come queue with a deadline (query_wait_timeout). Sessions that
- * hold a transaction's lease elsewhere go to the head of the queue and may use the reserve (rule P50).
+ * A session that finds no free connection waits in a first-come queue with a deadline (query_wait_timeout). Sessions
+ * that hold a transaction's lease elsewhere go to the head of the queue and may use the reserve (rule P50).
  */
 #ifndef ROUTER_POOL_H
 #define ROUTER_POOL_H
@@ -27,19 +28,19 @@ struct worker;
 struct map_db;
 
 struct pool {
-    struct worker *worker;  /* borrowed */
-    struct poolset *set;    /* borrowed */
-    struct budget *budget;  /* borrowed; process-wide */
+    struct worker *worker; /* borrowed */
+    struct poolset *set;   /* borrowed */
+    struct budget *budget; /* borrowed; process-wide */
     uint32_t shard_id;
     char *shard_name, *conninfo; /* owned */
-    struct list all;        /* backends, connecting ones not included */
-    struct list idle;       /* most recently used first */
-    struct list waiting;    /* sessions, first come first */
-    struct list hungry_node; /* in budget.hungry_pools; guarded by its lock */
+    struct list all;             /* backends, connecting ones not included */
+    struct list idle;            /* most recently used first */
+    struct list waiting;         /* sessions, first come first */
+    struct list hungry_node;     /* in budget.hungry_pools; guarded by its lock */
     uint32_t nopen, nidle, nconnecting, nwaiting;
-    bool draining;          /* the shard is gone from the map: close on release */
-    bool hungry;            /* in the budget's list of hungry pools */
-    uint64_t retry_at_us;   /* after a failed connect: not before */
+    bool draining;        /* the shard is gone from the map: close on release */
+    bool hungry;          /* in the budget's list of hungry pools */
+    uint64_t retry_at_us; /* after a failed connect: not before */
     struct err last_error;
     /* statistics */
     uint64_t served, wait_us, max_wait_us;
@@ -49,19 +50,19 @@ struct pool {
 struct poolset {
     struct hmap_node node;
     struct worker *worker;
-    char *database, *user;       /* owned */
-    struct pool **pools;         /* owned; [shard index of the worker's current map] */
+    char *database, *user; /* owned */
+    struct pool **pools;   /* owned; [shard index of the worker's current map] */
     uint32_t npool;
-    uint64_t map_epoch;          /* the map that pools follows */
-    bool ready;                  /* canonical environment known */
-    bool loading;                /* being asked for */
-    struct list logins;          /* sessions that wait for it (session.wait) */
-    uint32_t home;               /* index of the home shard's pool */
-    struct env_table *envs;      /* owned; NULL until ready */
-    char *canonical_options;     /* "-c TimeZone=..." for every further connection */
+    uint64_t map_epoch;      /* the map that pools follows */
+    bool ready;              /* canonical environment known */
+    bool loading;            /* being asked for */
+    struct list logins;      /* sessions that wait for it (session.wait) */
+    uint32_t home;           /* index of the home shard's pool */
+    struct env_table *envs;  /* owned; NULL until ready */
+    char *canonical_options; /* "-c TimeZone=..." for every further connection */
     struct {
         char *name, *value;
-    } parameters[16];            /* ParameterStatus for a new client */
+    } parameters[16]; /* ParameterStatus for a new client */
     uint32_t nparameter;
     uint32_t nsession;
 };
@@ -73,8 +74,8 @@ void poolset_follow(struct poolset *ps, const struct map_db *db, uint64_t epoch)
 void poolset_free(struct poolset *ps);
 
 /*
- * A connection for the session: leased at once, or NULL and the session waits: session_granted() or session_refused() is called later.
- * `front`: holds leases already.
+ * A connection for the session: leased at once, or NULL and the session waits: session_granted() or session_refused()
+ * is called later. `front`: holds leases already.
  */
 struct backend *pool_acquire(struct pool *p, struct session *s, bool front);
 /* Take a session out of the queue (it went away or was cancelled). */

@@ -122,7 +122,8 @@ bool prepared_refresh(struct session *s, struct prepared **pp, struct err *e)
         return true;
     if (p->env_id == s->env->plan.id)
         return prepared_plan(s, p, e);
-    /* The session's environment for parse analysis changed since: PostgreSQL would re-resolve names at the next execution, so prepare the same text under the new one. */
+    /* The session's environment for parse analysis changed since: PostgreSQL would re-resolve names at the next
+     * execution, so prepare the same text under the new one. */
     fresh = prepared_get(s, p->sql, p->types, p->ntype, e);
     if (!fresh)
         return false;

@@ -1,7 +1,8 @@
 /*
- * Prepared statements, virtualised over pooled connections: one object per worker for each (text, parameter types, user and database,
- * environment for parse analysis), shared by all sessions that prepared it. Its server name is made from a serial that
- * changes when the catalog does (rule P13), so a connection never runs a copy that was analysed under another schema.
+ * Prepared statements, virtualised over pooled connections: one object per worker for each (text, parameter types, user
+ * and database, environment for parse analysis), shared by all sessions that prepared it. Its server name is made from
+ * a serial that changes when the catalog does (rule P13), so a connection never runs a copy that was analysed under
+ * another schema.
  */
 #ifndef ROUTER_PREPARED_H
 #define ROUTER_PREPARED_H
@@ -19,20 +20,20 @@ struct session;
 struct worker;
 
 #define PREPARED_NAME_MAX 24
-#define PREPARED_KEEP 2048u /* interned statements kept when nobody refers to them */
+#define PREPARED_KEEP     2048u /* interned statements kept when nobody refers to them */
 
 struct prepared {
-    struct hmap_node node;   /* worker.prepared */
-    struct list lru;         /* linked while nobody refers to it */
+    struct hmap_node node; /* worker.prepared */
+    struct list lru;       /* linked while nobody refers to it */
     uint32_t refs;
-    uint32_t serial;         /* server name */
-    bool shared;             /* interned; otherwise one session's own (rule P13) */
-    uint32_t env_id;         /* plan_env id it was prepared under */
-    const void *set;         /* pool set: user and database */
-    uint64_t epoch;          /* catalog epoch of plan */
-    struct plan *plan;       /* owned reference */
-    struct span sql;         /* in the same allocation */
-    const char *types;       /* ntype big-endian oids, in the same allocation */
+    uint32_t serial;   /* server name */
+    bool shared;       /* interned; otherwise one session's own (rule P13) */
+    uint32_t env_id;   /* plan_env id it was prepared under */
+    const void *set;   /* pool set: user and database */
+    uint64_t epoch;    /* catalog epoch of plan */
+    struct plan *plan; /* owned reference */
+    struct span sql;   /* in the same allocation */
+    const char *types; /* ntype big-endian oids, in the same allocation */
     uint16_t ntype;
     uint32_t nliteral;
     struct literal *literals; /* of sql, owned: routing of later Binds needs them */
@@ -50,7 +51,8 @@ struct span prepared_server_name(uint32_t serial, char out[PREPARED_NAME_MAX]);
 
 /* Find or make the statement and plan it; a reference for the caller, NULL with the planner's error. */
 struct prepared *prepared_get(struct session *s, struct span sql, const char *types, uint16_t ntype, struct err *e);
-/* Bring the plan up to the session's current catalog; the statement may be replaced (its reference moves). False with the planner's error. */
+/* Bring the plan up to the session's current catalog; the statement may be replaced (its reference moves). False with
+ * the planner's error. */
 MUSTCHECK bool prepared_refresh(struct session *s, struct prepared **p, struct err *e);
 struct prepared *prepared_ref(struct prepared *p);
 void prepared_unref(struct worker *w, struct prepared *p); /* NULL is fine */

@@ -175,7 +175,8 @@ static bool is_plain_begin(struct span sql)
 {
     while (sql.len && (sql.ptr[sql.len - 1] == ';' || sql.ptr[sql.len - 1] == ' ' || sql.ptr[sql.len - 1] == '\n'))
         sql.len--;
-    return span_ieq(sql, SPAN("begin")) || span_ieq(sql, SPAN("begin transaction")) || span_ieq(sql, SPAN("start transaction"));
+    return span_ieq(sql, SPAN("begin")) || span_ieq(sql, SPAN("begin transaction")) ||
+           span_ieq(sql, SPAN("start transaction"));
 }
 
 void query_begin(struct session *s, struct span sql, bool implicit)

@@ -41,7 +41,8 @@ void query_start(struct session *s, struct backend *b, struct plan *plan, bool e
 /* ErrorResponse and ReadyForQuery. */
 void query_fail(struct session *s, const struct err *e);
 
-/* Shared with exec: commands that must precede a statement on this connection (BEGIN, settings, savepoints); returns how many. */
+/* Shared with exec: commands that must precede a statement on this connection (BEGIN, settings, savepoints); returns
+ * how many. */
 uint32_t query_put_prefix(struct session *s, struct backend *b, struct strbuf *out);
 /* "current transaction is aborted ..." */
 void query_failed_transaction(struct err *e);

@@ -1,14 +1,14 @@
 /*
  * Extended protocol, the short way: a batch of messages up to Sync that all runs on one shard.
  *
- * First look (batch_look): decode the messages, find each Bind's route, decide the shard or that the long way is needed.
- * Nothing of the session changes, so the batch may be looked at again after a wait. Second look (batch_send): statement names
- * are replaced by server names, Parse messages are put in front for statements that the connection does not have yet, and all
- * goes out in one write. When no name occurs the client's bytes go out untouched.
+ * First look (batch_look): decode the messages, find each Bind's route, decide the shard or that the long way is
+ * needed. Nothing of the session changes, so the batch may be looked at again after a wait. Second look (batch_send):
+ * statement names are replaced by server names, Parse messages are put in front for statements that the connection does
+ * not have yet, and all goes out in one write. When no name occurs the client's bytes go out untouched.
  *
  * A Parse of a named statement that the connection has already is sent as a Parse of the unnamed statement, so that
- * ParseComplete (or the error) comes from the server in its place; a Close of a statement is sent as one of a name that does
- * not exist, for the same reason.
+ * ParseComplete (or the error) comes from the server in its place; a Close of a statement is sent as one of a name that
+ * does not exist, for the same reason.
  */
 #include "router/query.h"
 
@@ -29,12 +29,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_MAX_PARAMS 256u         /* parameters of a Bind on the short way */
-#define BATCH_MAX_USED 8u             /* statements of earlier batches that one batch may use on the short way */
-#define BATCH_KEEP_MAX (256u * 1024u) /* bytes of a pipeline without Sync kept before it is started */
+#define BATCH_MAX_PARAMS 256u           /* parameters of a Bind on the short way */
+#define BATCH_MAX_USED   8u             /* statements of earlier batches that one batch may use on the short way */
+#define BATCH_KEEP_MAX   (256u * 1024u) /* bytes of a pipeline without Sync kept before it is started */
 
 struct batch {
-    size_t len;            /* bytes, Sync included */
+    size_t len; /* bytes, Sync included */
     uint32_t nexecute, nbind;
     bool slow;             /* needs the long way */
     bool rewrite;          /* names must be replaced */
@@ -48,7 +48,7 @@ struct batch {
     } parsed[SESSION_MAX_PARSE];
     uint32_t nused;
     struct prepared *used[BATCH_MAX_USED]; /* borrowed: not parsed in this batch */
-    struct plan *plan;     /* borrowed: what the last Bind or Describe was about */
+    struct plan *plan;                     /* borrowed: what the last Bind or Describe was about */
 };
 
 size_t query_batch_length(struct session *s, const char *data, size_t len)
@@ -127,7 +127,8 @@ static void batch_shard(struct batch *b, uint32_t shard)
     b->shard_known = true;
 }
 
-static bool batch_route(struct session *s, struct batch *b, struct prepared *p, const struct fe_bind *bind, struct err *e)
+static bool batch_route(struct session *s, struct batch *b, struct prepared *p, const struct fe_bind *bind,
+                        struct err *e)
 {
     struct span values[BATCH_MAX_PARAMS];
     uint8_t binary[BATCH_MAX_PARAMS];
@@ -423,7 +424,8 @@ static size_t batch_answer(struct session *s, struct batch *b, const char *data)
         size_t frame = (size_t)proto_get32(data + pos + 1) + 1;
         struct fe_target target;
 
-        if (data[pos] == FE_CLOSE && fe_decode_target(span_make(data + pos + PROTO_HEADER, frame - PROTO_HEADER), &target)) {
+        if (data[pos] == FE_CLOSE &&
+            fe_decode_target(span_make(data + pos + PROTO_HEADER, frame - PROTO_HEADER), &target)) {
             if (target.kind == 'S' && target.name.len) {
                 (void)session_drop_statement(s, target.name);
             } else if (target.kind == 'S') {
@@ -496,7 +498,8 @@ size_t query_extended(struct session *s, const char *data, size_t len)
             s->scanned = 0;
             return next == FE_FLUSH ? whole + PROTO_HEADER : whole;
         }
-        /* A Flush asks for answers now, a simple Query or Terminate ends the pipeline, and a long one is started before it is all here. */
+        /* A Flush asks for answers now, a simple Query or Terminate ends the pipeline, and a long one is started before
+         * it is all here. */
         if (next == FE_FLUSH)
             return batch_long_way(s, &b, data, whole + PROTO_HEADER);
         if (whole && (next == FE_QUERY || next == FE_TERMINATE || whole > BATCH_KEEP_MAX))

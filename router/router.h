@@ -1,7 +1,7 @@
 /*
  * The process: workers, the directory they follow, the connector threads, the budgets shared by pools, and the control
- * thread. Made once by router_serve(). Fields are written at start or by the control thread; what workers read on their own is atomic
- * or sent to them by message.
+ * thread. Made once by router_serve(). Fields are written at start or by the control thread; what workers read on their
+ * own is atomic or sent to them by message.
  */
 #ifndef ROUTER_ROUTER_H
 #define ROUTER_ROUTER_H
@@ -30,31 +30,31 @@ struct placement_hooks;
 /* Open server connections of one (database, user, shard), over all workers. */
 struct budget {
     struct hmap_node node;
-    char *key;                  /* owned */
+    char *key; /* owned */
     _Atomic uint32_t open;
-    _Atomic uint32_t hungry;    /* pools that wait for a connection and may not open one */
-    pthread_mutex_t lock;       /* hungry_pools */
-    struct list hungry_pools;   /* struct hungry_pool */
+    _Atomic uint32_t hungry;  /* pools that wait for a connection and may not open one */
+    pthread_mutex_t lock;     /* hungry_pools */
+    struct list hungry_pools; /* struct hungry_pool */
 };
 
 struct router {
-    const struct config *config;  /* owned reference; replaced by RELOAD on the control thread */
+    const struct config *config;   /* owned reference; replaced by RELOAD on the control thread */
     const struct config **retired; /* earlier ones, owned references */
     size_t nretired;
-    const char *config_path;      /* borrowed */
-    struct directory *directory;  /* owned */
-    struct connector *connector;  /* owned */
-    struct control *control;      /* owned */
+    const char *config_path;             /* borrowed */
+    struct directory *directory;         /* owned */
+    struct connector *connector;         /* owned */
+    struct control *control;             /* owned */
     const struct placement_hooks *hooks; /* borrowed, from bin/; never NULL */
     unsigned nworker;
     struct worker *workers[ROUTER_MAX_WORKERS];
-    pthread_mutex_t budget_lock;  /* budgets */
+    pthread_mutex_t budget_lock; /* budgets */
     struct hmap budgets;
     _Atomic uint32_t nclient;
     _Atomic uint64_t catalog_epoch;
-    _Atomic int stop;             /* 1: drain and stop, 2: stop now */
-    uint64_t started_us;          /* wall clock */
-    int port;                     /* the port actually listened on */
+    _Atomic int stop;    /* 1: drain and stop, 2: stop now */
+    uint64_t started_us; /* wall clock */
+    int port;            /* the port actually listened on */
 };
 
 /* The budget of a (database, user, shard), made when new. Any thread. */

@@ -1,6 +1,6 @@
 /*
- * Catalogs of databases: loaded from the home shard on a control thread, handed to every worker, waited for by those who changed
- * the schema.
+ * Catalogs of databases: loaded from the home shard on a control thread, handed to every worker, waited for by those
+ * who changed the schema.
  */
 #ifndef ROUTER_SCHEMA_H
 #define ROUTER_SCHEMA_H
@@ -20,7 +20,8 @@ const struct catalog *session_catalog(const struct session *s);
 void schema_ask(struct worker *w, struct worker_db *db);
 
 /*
- * Load the catalog again and hand it to all workers; done(arg, error or NULL) is called on w's loop when every worker has it.
+ * Load the catalog again and hand it to all workers; done(arg, error or NULL) is called on w's loop when every worker
+ * has it.
  */
 void schema_reload(struct worker *w, const char *database, void (*done)(void *arg, const struct err *e), void *arg);
 

@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CONTROL_THREADS 4u
+#define CONTROL_THREADS      4u
 #define DESCRIPTORS_RESERVED 128u
 
 struct budget *router_budget(struct router *r, const char *database, const char *user, uint32_t shard_id)
@@ -53,7 +53,8 @@ struct budget *router_budget(struct router *r, const char *database, const char 
     return b;
 }
 
-/* Every client and server connection is a descriptor: take as many as the system lets us, and say so when they are too few. */
+/* Every client and server connection is a descriptor: take as many as the system lets us, and say so when they are too
+ * few. */
 static void raise_descriptor_limit(const struct config *cfg)
 {
     struct rlimit lim;
@@ -67,7 +68,8 @@ static void raise_descriptor_limit(const struct config *cfg)
         (void)getrlimit(RLIMIT_NOFILE, &lim);
     }
     if (lim.rlim_cur < want)
-        log_line(LOG_WARN, "serve", "the limit of open files is low", "limit=%llu wanted=%llu hint=\"raise it with ulimit -n or lower max_client_conn\"",
+        log_line(LOG_WARN, "serve", "the limit of open files is low",
+                 "limit=%llu wanted=%llu hint=\"raise it with ulimit -n or lower max_client_conn\"",
                  (unsigned long long)lim.rlim_cur, (unsigned long long)want);
 }
 
@@ -259,6 +261,7 @@ int router_serve(const struct config *cfg, const char *config_path, const struct
     if (r.config->pidfile[0])
         unlink(r.config->pidfile);
     router_free(&r);
-    log_line(LOG_INFO, "serve", "stopped", "uptime_s=%llu", (unsigned long long)((clock_wall_us() - r.started_us) / 1000000));
+    log_line(LOG_INFO, "serve", "stopped", "uptime_s=%llu",
+             (unsigned long long)((clock_wall_us() - r.started_us) / 1000000));
     return 0;
 }

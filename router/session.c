@@ -549,7 +549,8 @@ static const struct stream_ops session_ops = {
     .on_closed = session_on_closed,
 };
 
-/* Session ids carry the worker: (sequence * workers + index), so that any worker finds the owner of a cancel request. */
+/* Session ids carry the worker: (sequence * workers + index), so that any worker finds the owner of a cancel request.
+ */
 static uint32_t session_next_id(struct worker *w)
 {
     uint32_t id;
@@ -596,7 +597,7 @@ void session_accept(struct worker *w, int fd, const struct listener_peer *peer)
 
 void session_granted(struct session *s)
 {
-    void (*resume)(struct session *s) = s->resume;
+    void (*resume)(struct session * s) = s->resume;
 
     s->resume = NULL;
     if (resume) {

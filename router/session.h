@@ -1,6 +1,6 @@
 /*
- * A client connection: start-up, the statements it sends, its transaction, its settings and prepared statements. It owns no
- * server connection; it holds leases (`held`) for the time of a statement or transaction.
+ * A client connection: start-up, the statements it sends, its transaction, its settings and prepared statements. It
+ * owns no server connection; it holds leases (`held`) for the time of a statement or transaction.
  *
  * States and the functions on the edges:
  *
@@ -11,12 +11,12 @@
  *   any --Terminate, end of file, protocol violation--> CLOSING
  *
  * Two ways a statement runs. The short way (run): one shard, the client's bytes go out as they are (or with a prepared
- * statement's name replaced) and the answer is relayed as bytes. The long way (exec): several shards, several statements in one string or
- * pipeline, settings, COPY; steps are run one after another.
+ * statement's name replaced) and the answer is relayed as bytes. The long way (exec): several shards, several
+ * statements in one string or pipeline, settings, COPY; steps are run one after another.
  *
- * Invariants: (1) while READY nothing of an earlier statement is outstanding on any held connection; (2) tx is what the client was last
- * told by ReadyForQuery, or 'T' inside a batch; (3) held connections outside a transaction exist only while a statement waits or
- * runs; (4) input is consumed only when it has been acted upon.
+ * Invariants: (1) while READY nothing of an earlier statement is outstanding on any held connection; (2) tx is what the
+ * client was last told by ReadyForQuery, or 'T' inside a batch; (3) held connections outside a transaction exist only
+ * while a statement waits or runs; (4) input is consumed only when it has been acted upon.
  */
 #ifndef ROUTER_SESSION_H
 #define ROUTER_SESSION_H
@@ -40,14 +40,13 @@ struct prepared;
 struct worker;
 struct worker_db;
 
-#define SESSION_STATES(X)                                                                                           \
-    X(SESSION_STARTUP, "startup", BIT(SESSION_LOGIN) | BIT(SESSION_CLOSING))                                        \
-    X(SESSION_LOGIN, "login", BIT(SESSION_READY) | BIT(SESSION_CLOSING))                                            \
-    X(SESSION_READY, "idle",                                                                                        \
-      BIT(SESSION_WAITING) | BIT(SESSION_HELD) | BIT(SESSION_RUNNING) | BIT(SESSION_CLOSING))                       \
-    X(SESSION_WAITING, "waiting", BIT(SESSION_READY) | BIT(SESSION_RUNNING) | BIT(SESSION_CLOSING))                 \
-    X(SESSION_HELD, "held", BIT(SESSION_READY) | BIT(SESSION_CLOSING))                                              \
-    X(SESSION_RUNNING, "active", BIT(SESSION_READY) | BIT(SESSION_WAITING) | BIT(SESSION_CLOSING))                  \
+#define SESSION_STATES(X)                                                                                              \
+    X(SESSION_STARTUP, "startup", BIT(SESSION_LOGIN) | BIT(SESSION_CLOSING))                                           \
+    X(SESSION_LOGIN, "login", BIT(SESSION_READY) | BIT(SESSION_CLOSING))                                               \
+    X(SESSION_READY, "idle", BIT(SESSION_WAITING) | BIT(SESSION_HELD) | BIT(SESSION_RUNNING) | BIT(SESSION_CLOSING))   \
+    X(SESSION_WAITING, "waiting", BIT(SESSION_READY) | BIT(SESSION_RUNNING) | BIT(SESSION_CLOSING))                    \
+    X(SESSION_HELD, "held", BIT(SESSION_READY) | BIT(SESSION_CLOSING))                                                 \
+    X(SESSION_RUNNING, "active", BIT(SESSION_READY) | BIT(SESSION_WAITING) | BIT(SESSION_CLOSING))                     \
     X(SESSION_CLOSING, "closing", 0u)
 
 #define SESSION_MAX_PARSE 4u
@@ -66,61 +65,61 @@ struct savepoint {
 };
 
 struct txn {
-    char *begin;                /* text of BEGIN with options, owned; NULL: plain BEGIN */
-    char *modes;                /* SET TRANSACTION and SET CONSTRAINTS given since, each with its NUL, owned; NULL: none */
+    char *begin; /* text of BEGIN with options, owned; NULL: plain BEGIN */
+    char *modes; /* SET TRANSACTION and SET CONSTRAINTS given since, each with its NUL, owned; NULL: none */
     size_t modes_len;
-    struct env *env;            /* environment at BEGIN: back to it on rollback; owned reference, NULL outside */
+    struct env *env;             /* environment at BEGIN: back to it on rollback; owned reference, NULL outside */
     struct savepoint *savepoint; /* innermost */
-    uint64_t epoch;             /* catalog epoch at BEGIN */
-    bool implicit;              /* no BEGIN by the client: ends with the string or at Sync */
-    bool ddl;                   /* changed the schema: reload after COMMIT */
-    bool shard_ddl;             /* ... of distributed tables, which the catalog does not know yet */
-    bool snapshot;              /* REPEATABLE READ or SERIALIZABLE */
-    bool doomed;                /* a participant was lost: only ROLLBACK is left */
+    uint64_t epoch;              /* catalog epoch at BEGIN */
+    bool implicit;               /* no BEGIN by the client: ends with the string or at Sync */
+    bool ddl;                    /* changed the schema: reload after COMMIT */
+    bool shard_ddl;              /* ... of distributed tables, which the catalog does not know yet */
+    bool snapshot;               /* REPEATABLE READ or SERIALIZABLE */
+    bool doomed;                 /* a participant was lost: only ROLLBACK is left */
 };
 
 struct session {
     struct stream st;
-    struct worker *worker;   /* borrowed */
-    struct list node;        /* worker.sessions */
+    struct worker *worker; /* borrowed */
+    struct list node;      /* worker.sessions */
     struct hmap_node id_node;
     uint32_t id, cancel_key;
     enum session_state state;
-    char tx;                 /* 'I', 'T', 'E' */
-    bool skip_to_sync;       /* an error in a pipeline: messages up to Sync are discarded */
-    bool admin;              /* the console */
-    bool in_job;             /* a control thread works for it: no statement of it runs */
-    bool cancelled;          /* a cancel request came while the statement waited */
-    bool run_extended;       /* the running short-way batch is extended protocol */
-    bool run_commit;         /* ... is a COMMIT */
-    bool run_aside;          /* ... runs beside the transaction: Parse and Describe (rule P54) */
-    uint8_t run_nparse;      /* Parse messages of the running batch whose outcome matters */
+    char tx;            /* 'I', 'T', 'E' */
+    bool skip_to_sync;  /* an error in a pipeline: messages up to Sync are discarded */
+    bool admin;         /* the console */
+    bool in_job;        /* a control thread works for it: no statement of it runs */
+    bool cancelled;     /* a cancel request came while the statement waited */
+    bool run_extended;  /* the running short-way batch is extended protocol */
+    bool run_commit;    /* ... is a COMMIT */
+    bool run_aside;     /* ... runs beside the transaction: Parse and Describe (rule P54) */
+    uint8_t run_nparse; /* Parse messages of the running batch whose outcome matters */
     struct {
-        uint32_t ordinal;    /* which ParseComplete of the batch */
-        uint32_t serial;     /* prepared on the connection under this serial; 0: not */
-        char *name;          /* the client's statement name, owned; NULL: unnamed */
+        uint32_t ordinal; /* which ParseComplete of the batch */
+        uint32_t serial;  /* prepared on the connection under this serial; 0: not */
+        char *name;       /* the client's statement name, owned; NULL: unnamed */
     } run_parse[SESSION_MAX_PARSE];
-    struct worker_db *db;    /* borrowed */
-    struct poolset *set;     /* borrowed */
-    struct env *env;         /* owned reference; NULL before READY */
+    struct worker_db *db; /* borrowed */
+    struct poolset *set;  /* borrowed */
+    struct env *env;      /* owned reference; NULL before READY */
     struct txn txn;
-    struct backend *held;    /* leases, linked by next_held */
+    struct backend *held; /* leases, linked by next_held */
     uint32_t nheld;
-    struct plan *run_plan;   /* plan of the running short-way statement, owned reference */
-    struct exec *exec;       /* the running long way, owned; NULL */
-    struct list wait;        /* in pool.waiting or worker_db.held_sessions */
-    struct pool *wait_pool;  /* borrowed; while WAITING */
+    struct plan *run_plan;  /* plan of the running short-way statement, owned reference */
+    struct exec *exec;      /* the running long way, owned; NULL */
+    struct list wait;       /* in pool.waiting or worker_db.held_sessions */
+    struct pool *wait_pool; /* borrowed; while WAITING */
     uint64_t wait_since_us;
     void (*resume)(struct session *s); /* after a wait: NULL: look at the input again */
-    struct hmap statements;  /* named prepared statements */
-    struct prepared *unnamed; /* owned reference */
-    struct hmap portals;     /* portals of the transaction that live on a lease */
-    size_t scanned;          /* bytes of kept input already searched for a Sync */
-    uint64_t since_us;       /* connected */
-    uint64_t active_us;      /* start of the current statement, or end of the last */
+    struct hmap statements;            /* named prepared statements */
+    struct prepared *unnamed;          /* owned reference */
+    struct hmap portals;               /* portals of the transaction that live on a lease */
+    size_t scanned;                    /* bytes of kept input already searched for a Sync */
+    uint64_t since_us;                 /* connected */
+    uint64_t active_us;                /* start of the current statement, or end of the last */
     uint64_t queries;
     char *user, *database, *application; /* owned */
-    char *startup;           /* start-up parameters until READY; owned */
+    char *startup;                       /* start-up parameters until READY; owned */
     size_t startup_len;
     struct listener_peer peer;
 };
@@ -152,7 +151,8 @@ void session_continue_later(struct session *s);
 
 /* Bytes to the client. */
 void session_send(struct session *s, const void *data, size_t len);
-/* ErrorResponse; outside the extended protocol's skip rule followed by ReadyForQuery by the caller. Marks an open transaction failed. */
+/* ErrorResponse; outside the extended protocol's skip rule followed by ReadyForQuery by the caller. Marks an open
+ * transaction failed. */
 void session_error(struct session *s, const struct err *e);
 void session_ready(struct session *s);
 

@@ -20,14 +20,30 @@
 #define LOGIN_CACHE_MAX 512u
 
 /*
- * Settings that change what a statement returns, and that any user may set in the start-up packet: made equal on all shards
- * (rule P30). Those that only a superuser may set are compared when a shard is added.
+ * Settings that change what a statement returns, and that any user may set in the start-up packet: made equal on all
+ * shards (rule P30). Those that only a superuser may set are compared when a shard is added.
  */
 static const char *const canonical_names[] = {
-    "DateStyle", "IntervalStyle", "TimeZone", "extra_float_digits", "bytea_output", "lc_monetary", "lc_numeric", "lc_time",
-    "default_text_search_config", "search_path", "standard_conforming_strings", "xmloption", "xmlbinary",
-    "transform_null_equals", "array_nulls", "row_security", "default_transaction_isolation",
-    "default_transaction_read_only", "default_transaction_deferrable", "backslash_quote",
+    "DateStyle",
+    "IntervalStyle",
+    "TimeZone",
+    "extra_float_digits",
+    "bytea_output",
+    "lc_monetary",
+    "lc_numeric",
+    "lc_time",
+    "default_text_search_config",
+    "search_path",
+    "standard_conforming_strings",
+    "xmloption",
+    "xmlbinary",
+    "transform_null_equals",
+    "array_nulls",
+    "row_security",
+    "default_transaction_isolation",
+    "default_transaction_read_only",
+    "default_transaction_deferrable",
+    "backslash_quote",
 };
 
 struct template_job {
@@ -72,7 +88,8 @@ static bool template_read(struct template_job *t, struct pgconn *conn, struct er
         put_option(&options, name, value);
         if (strcmp(name, "search_path") == 0)
             t->search_path = mem_strdup(value);
-        if (strcasecmp(name, "DateStyle") == 0 || strcasecmp(name, "IntervalStyle") == 0 || strcasecmp(name, "TimeZone") == 0)
+        if (strcasecmp(name, "DateStyle") == 0 || strcasecmp(name, "IntervalStyle") == 0 ||
+            strcasecmp(name, "TimeZone") == 0)
             strbuf_printf(&parse, "%s=%s;", name, value);
         pgresult_free(r);
     }
@@ -92,10 +109,9 @@ static bool template_read(struct template_job *t, struct pgconn *conn, struct er
 static void template_run(struct control_job *job)
 {
     struct template_job *t = CONTAINER_OF(job, struct template_job, job);
-    struct pgconn_target target = { .conninfo = t->conninfo,
-                                    .user = t->user,
-                                    .application_name = "pgbraid",
-                                    .timeout_ms = t->timeout_ms };
+    struct pgconn_target target = {
+        .conninfo = t->conninfo, .user = t->user, .application_name = "pgbraid", .timeout_ms = t->timeout_ms
+    };
     struct pgconn *conn = pgconn_open_blocking(&target, &t->error);
 
     if (!conn)
@@ -271,10 +287,9 @@ static bool login_check(struct login_job *j, struct pgconn *conn)
 static void login_run(struct control_job *job)
 {
     struct login_job *j = CONTAINER_OF(job, struct login_job, job);
-    struct pgconn_target target = { .conninfo = j->conninfo,
-                                    .user = j->user,
-                                    .application_name = "pgbraid",
-                                    .timeout_ms = j->timeout_ms };
+    struct pgconn_target target = {
+        .conninfo = j->conninfo, .user = j->user, .application_name = "pgbraid", .timeout_ms = j->timeout_ms
+    };
     struct pgconn *conn = pgconn_open_blocking(&target, &j->error);
 
     if (!conn)
@@ -417,10 +432,10 @@ static bool put_options(struct strbuf *out, struct span options)
 /* Encodings whose multi-byte characters may hold ASCII bytes: the statement lexer would misread them. */
 static bool encoding_is_unsafe(struct span value)
 {
-    static const char *const unsafe[] = { "sjis",   "shift_jis", "shiftjis", "mskanji", "win932", "windows932",
-                                          "big5",   "win950",    "windows950", "gbk",   "win936", "windows936",
-                                          "gb18030", "uhc",      "win949",   "windows949", "johab", "shiftjis2004",
-                                          "shift_jis_2004" };
+    static const char *const unsafe[] = { "sjis",       "shift_jis",  "shiftjis",     "mskanji",       "win932",
+                                          "windows932", "big5",       "win950",       "windows950",    "gbk",
+                                          "win936",     "windows936", "gb18030",      "uhc",           "win949",
+                                          "windows949", "johab",      "shiftjis2004", "shift_jis_2004" };
 
     for (size_t i = 0; i < ARRAY_LEN(unsafe); i++) {
         if (span_ieq(value, span_str(unsafe[i])))
@@ -448,7 +463,8 @@ static bool login_refuse(struct session *s, const char *what, struct span value,
     return false;
 }
 
-/* application_name as PostgreSQL takes it: printable ASCII, others become '?', at most 63 bytes. Always valid, so never asked for. */
+/* application_name as PostgreSQL takes it: printable ASCII, others become '?', at most 63 bytes. Always valid, so never
+ * asked for. */
 static struct env *with_application_name(struct env *e, const char *name)
 {
     char clean[64];
@@ -502,7 +518,8 @@ bool template_login(struct session *s, struct span params)
         }
         if (span_eq_str(name, "options")) {
             if (!put_options(&key, value))
-                ok = login_refuse(s, "start-up option", value, "Only \"-c name=value\" and \"--name=value\" are taken.");
+                ok =
+                    login_refuse(s, "start-up option", value, "Only \"-c name=value\" and \"--name=value\" are taken.");
             continue;
         }
         current = span_ieq(name, SPAN("client_encoding")) ? template_parameter(s->set, "client_encoding") : NULL;

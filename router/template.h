@@ -1,6 +1,6 @@
 /*
- * What a new client of a (database, user) is told and what every server connection for it is brought to: asked once from the
- * home shard as that user, on a control thread (rule P30). Also the check of a client's start-up settings.
+ * What a new client of a (database, user) is told and what every server connection for it is brought to: asked once
+ * from the home shard as that user, on a control thread (rule P30). Also the check of a client's start-up settings.
  */
 #ifndef ROUTER_TEMPLATE_H
 #define ROUTER_TEMPLATE_H
@@ -16,8 +16,9 @@ void template_ask(struct poolset *ps);
 void template_free(struct poolset *ps);
 
 /*
- * Find the environment for a client's start-up settings (rest of the start-up parameters, database and user left out). Returns true when s->env
- * is set; false when it is being asked for (session_login_continue follows) or the login was refused.
+ * Find the environment for a client's start-up settings (rest of the start-up parameters, database and user left out).
+ * Returns true when s->env is set; false when it is being asked for (session_login_continue follows) or the login was
+ * refused.
  */
 bool template_login(struct session *s, struct span params);
 /* Free the worker's cache of verified settings. */

@@ -101,7 +101,8 @@ static void worker_drain(struct worker *w)
     if (w->unix_listener)
         listener_stop(w->unix_listener);
     err_set(&e, PB0307, "terminating connection: the router is shutting down");
-    LIST_FOREACH(node, &w->sessions) {
+    LIST_FOREACH(node, &w->sessions)
+    {
         struct session *s = LIST_ENTRY(node, struct session, node);
 
         if (stop > 1 || s->state == SESSION_STARTUP || s->state == SESSION_LOGIN ||
@@ -118,7 +119,8 @@ static void worker_tick(struct loop_timer *t)
     uint64_t now_us = loop_now_us(w->loop);
 
     hmap_each(&w->poolsets, tick_poolset, &now_us);
-    LIST_FOREACH(node, &w->sessions) {
+    LIST_FOREACH(node, &w->sessions)
+    {
         tick_session(LIST_ENTRY(node, struct session, node), now_us);
     }
     if (atomic_load(&w->router->stop))
@@ -335,10 +337,12 @@ uint32_t worker_busy(struct worker *w, const char *name)
 {
     uint32_t n = 0;
 
-    LIST_FOREACH(node, &w->sessions) {
+    LIST_FOREACH(node, &w->sessions)
+    {
         const struct session *s = LIST_ENTRY(node, struct session, node);
 
-        n += s->db && strcmp(s->db->name, name) == 0 && s->state == SESSION_RUNNING && !s->in_job;
+        /* An exec has its plan already, also while it waits for a connection. */
+        n += s->db && strcmp(s->db->name, name) == 0 && !s->in_job && (s->state == SESSION_RUNNING || s->exec);
     }
     return n;
 }

@@ -1,6 +1,6 @@
 /*
- * A worker: one thread with its event loop, listener, sessions, pools, plan cache and prepared statements. Workers share nothing that is
- * written on the hot path; they talk by messages to each other's loops.
+ * A worker: one thread with its event loop, listener, sessions, pools, plan cache and prepared statements. Workers
+ * share nothing that is written on the hot path; they talk by messages to each other's loops.
  */
 #ifndef ROUTER_WORKER_H
 #define ROUTER_WORKER_H
@@ -26,8 +26,9 @@ struct session;
 struct worker_stats {
     _Atomic uint64_t queries, transactions, scattered, errors, bytes_in, bytes_out, logins, wait_us;
 };
-#define STAT_ADD(field, n) \
-    atomic_store_explicit(&(field), atomic_load_explicit(&(field), memory_order_relaxed) + (uint64_t)(n), memory_order_relaxed)
+#define STAT_ADD(field, n)                                                                                             \
+    atomic_store_explicit(&(field), atomic_load_explicit(&(field), memory_order_relaxed) + (uint64_t)(n),              \
+                          memory_order_relaxed)
 
 /* Whether statements of a database wait. */
 enum hold {
@@ -39,39 +40,39 @@ enum hold {
 /* What this worker knows of a database. */
 struct worker_db {
     struct hmap_node node;
-    char *name;                  /* owned */
-    const struct map_db *map;    /* borrowed from worker.map */
-    struct catalog *catalog;     /* owned reference; NULL until loaded */
+    char *name;               /* owned */
+    const struct map_db *map; /* borrowed from worker.map */
+    struct catalog *catalog;  /* owned reference; NULL until loaded */
     bool catalog_asked;
     enum hold hold;
-    struct list held_sessions;   /* sessions that wait for the catalog or the end of a hold (session.wait) */
+    struct list held_sessions; /* sessions that wait for the catalog or the end of a hold (session.wait) */
 };
 
 struct worker {
-    struct router *router;       /* borrowed */
+    struct router *router; /* borrowed */
     unsigned index;
     pthread_t thread;
     struct loop *loop;
     struct listener *listener, *unix_listener;
     struct planner *planner;
-    const struct config *config; /* owned reference */
+    const struct config *config;  /* owned reference */
     uint32_t config_max_prepared; /* config's max_prepared_statements, at hand */
-    struct map *map;             /* owned reference */
-    struct hmap dbs;             /* worker_db by name */
+    struct map *map;              /* owned reference */
+    struct hmap dbs;              /* worker_db by name */
     struct hmap poolsets;
     struct hmap session_ids;
     struct list sessions;
     uint32_t nsession, next_session, next_plan_id;
-    struct hmap prepared;        /* interned prepared statements */
+    struct hmap prepared; /* interned prepared statements */
     struct list prepared_lru;
     uint32_t nprepared, next_serial;
-    struct hmap logins;          /* verified start-up settings */
-    struct strbuf out;           /* composed messages; empty between callbacks */
-    struct arena scratch;        /* reset at the end of each callback that used it */
+    struct hmap logins;   /* verified start-up settings */
+    struct strbuf out;    /* composed messages; empty between callbacks */
+    struct arena scratch; /* reset at the end of each callback that used it */
     struct loop_timer tick;
     struct worker_stats stats;
     uint64_t hash_seed;
-    bool draining;               /* shutting down: no new statements outside transactions */
+    bool draining; /* shutting down: no new statements outside transactions */
 };
 
 /* NULL and the error if the listener cannot be opened. */

@@ -24,7 +24,7 @@ struct placement_key {
 /* The SQL expression of a row's hash: "hashint8extended("a", 0)". */
 MUSTCHECK bool placement_hash_sql(const struct placement_key *key, struct strbuf *out, struct err *e);
 /* The condition that a row lies in the range; "true" for the whole space. */
-MUSTCHECK bool placement_condition_sql(const struct placement_key *key, const struct keyrange *range, struct strbuf *out,
-                                       struct err *e);
+MUSTCHECK bool placement_condition_sql(const struct placement_key *key, const struct keyrange *range,
+                                       struct strbuf *out, struct err *e);
 
 #endif

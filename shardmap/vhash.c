@@ -5,7 +5,7 @@
 
 /* --- the hash function: Bob Jenkins' lookup3, as PostgreSQL sets it up --- */
 
-#define HASH_INIT 0x9e3779b9u
+#define HASH_INIT     0x9e3779b9u
 #define HASH_POSTGRES 3923095u
 
 struct hash_state {
@@ -161,7 +161,8 @@ static inline bool parse_int(struct span v, int64_t *out)
     size_t i = negative;
     uint64_t n = 0;
 
-    /* Canonical only: no blanks, plus, or leading zeros (rule P18). Eighteen digits and a few cannot overflow 64 bits. */
+    /* Canonical only: no blanks, plus, or leading zeros (rule P18). Eighteen digits and a few cannot overflow 64 bits.
+     */
     if (v.len == i || v.len - i > 19 || (v.ptr[i] == '0' && (negative || v.len > 1)))
         return false;
     for (; i < v.len; i++) {
@@ -217,8 +218,8 @@ static bool assign_length(int32_t typmod, struct span *v)
     return true;
 }
 
-static enum vhash_result hash_string(enum key_type type, int32_t typmod, enum vhash_use use, struct span v, uint64_t seed,
-                                     uint64_t *hash)
+static enum vhash_result hash_string(enum key_type type, int32_t typmod, enum vhash_use use, struct span v,
+                                     uint64_t seed, uint64_t *hash)
 {
     if (type != KEY_TEXT && use == VHASH_ASSIGN && !assign_length(typmod, &v))
         return VHASH_DECLINE;
@@ -469,8 +470,8 @@ static bool parse_time(const char *p, size_t len, int64_t *us)
     int h, m, s;
     int64_t fraction = 0, unit = 100000;
 
-    if (len < 8 || !two_digits(p, &h) || p[2] != ':' || !two_digits(p + 3, &m) || p[5] != ':' || !two_digits(p + 6, &s) ||
-        h > 23 || m > 59 || s > 59)
+    if (len < 8 || !two_digits(p, &h) || p[2] != ':' || !two_digits(p + 3, &m) || p[5] != ':' ||
+        !two_digits(p + 6, &s) || h > 23 || m > 59 || s > 59)
         return false;
     if (len > 8) {
         if (p[8] != '.' || len < 10 || len > 15)
@@ -564,8 +565,9 @@ enum vhash_result vhash_text(enum key_type type, int32_t typmod, enum vhash_use 
 enum vhash_result vhash_binary(enum key_type type, int32_t typmod, enum vhash_use use, struct span value, uint64_t seed,
                                uint64_t *hash)
 {
-    static const size_t lengths[KEY_TYPE_COUNT] = { [KEY_INT2] = 2,       [KEY_INT4] = 4, [KEY_INT8] = 8, [KEY_UUID] = 16,
-                                                    [KEY_TIMESTAMP] = 8, [KEY_DATE] = 4 };
+    static const size_t lengths[KEY_TYPE_COUNT] = {
+        [KEY_INT2] = 2, [KEY_INT4] = 4, [KEY_INT8] = 8, [KEY_UUID] = 16, [KEY_TIMESTAMP] = 8, [KEY_DATE] = 4
+    };
 
     if (type >= KEY_TYPE_COUNT || (lengths[type] && value.len != lengths[type]))
         return VHASH_DECLINE;
@@ -586,7 +588,8 @@ enum vhash_result vhash_binary(enum key_type type, int32_t typmod, enum vhash_us
     case KEY_NUMERIC:
         return hash_numeric_binary(typmod, use, value, seed, hash);
     case KEY_TIMESTAMP:
-        return hash_timestamp((int64_t)((uint64_t)big32(value.ptr) << 32 | big32(value.ptr + 4)), typmod, use, seed, hash);
+        return hash_timestamp((int64_t)((uint64_t)big32(value.ptr) << 32 | big32(value.ptr + 4)), typmod, use, seed,
+                              hash);
     case KEY_DATE:
         *hash = hash_word(big32(value.ptr), seed);
         return VHASH_OK;

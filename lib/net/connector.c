@@ -1,6 +1,6 @@
 /*
- * Helper threads that do what blocks: open connections, send cancel requests, close. One bounded queue; answers go back to the
- * asking loop as messages.
+ * Helper threads that do what blocks: open connections, send cancel requests, close. One bounded queue; answers go back
+ * to the asking loop as messages.
  */
 #include "base/mem.h"
 #include "net/pgconn_int.h"
@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECTOR_QUEUE_MAX 4096u
+#define CONNECTOR_QUEUE_MAX   4096u
 #define CONNECTOR_MAX_THREADS 32u
-#define CONNECTOR_STACK (512u * 1024u)
+#define CONNECTOR_STACK       (512u * 1024u)
 
 enum job_kind { JOB_OPEN, JOB_CANCEL, JOB_CLOSE };
 

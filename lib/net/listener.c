@@ -19,10 +19,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define ACCEPT_BURST 64
+#define ACCEPT_BURST    64
 #define ACCEPT_PAUSE_MS 100u
-#define LISTEN_BACKLOG 4096
-#define LOG_EVERY_US 60000000u
+#define LISTEN_BACKLOG  4096
+#define LOG_EVERY_US    60000000u
 
 struct listener {
     struct loop *loop; /* borrowed */
@@ -72,8 +72,8 @@ static void listener_pause(struct listener *ln, int error)
     loop_timer_start(&ln->retry, ACCEPT_PAUSE_MS);
     if (ln->logged_us == 0 || now - ln->logged_us > LOG_EVERY_US) {
         ln->logged_us = now;
-        log_line(LOG_ERROR, "listener", "cannot accept connections", "error=\"%s\" hint=\"raise the limit of open files (ulimit -n)\"",
-                 strerror(error));
+        log_line(LOG_ERROR, "listener", "cannot accept connections",
+                 "error=\"%s\" hint=\"raise the limit of open files (ulimit -n)\"", strerror(error));
     }
 }
 

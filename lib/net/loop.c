@@ -16,13 +16,13 @@ struct deferred {
 
 struct loop {
     struct event_base *base;
-    struct event *wake;          /* eventfd readable */
+    struct event *wake; /* eventfd readable */
     int wake_fd;
     bool stop;
-    uint64_t now_us;             /* 0: not read in this turn */
-    struct deferred *deferred;   /* run at the end of the turn */
+    uint64_t now_us;           /* 0: not read in this turn */
+    struct deferred *deferred; /* run at the end of the turn */
     size_t ndeferred, deferred_cap;
-    pthread_mutex_t lock;        /* messages, woken */
+    pthread_mutex_t lock; /* messages, woken */
     struct list messages;
     bool woken;
     char scratch[LOOP_SCRATCH_CAP];

@@ -1,6 +1,6 @@
 /*
- * Connections opened by libpq. What a connection is after libpq has logged in: its socket is ours, libpq's own state goes
- * stale, and libpq is asked again only to cancel and to close.
+ * Connections opened by libpq. What a connection is after libpq has logged in: its socket is ours, libpq's own state
+ * goes stale, and libpq is asked again only to cancel and to close.
  */
 #include "net/pgconn.h"
 
@@ -16,11 +16,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-const char *const pgconn_parameter_names[] = {
-    "application_name", "client_encoding", "DateStyle", "default_transaction_read_only", "in_hot_standby",
-    "integer_datetimes", "IntervalStyle", "is_superuser", "server_encoding", "server_version",
-    "session_authorization", "standard_conforming_strings", "TimeZone", NULL
-};
+const char *const pgconn_parameter_names[] = { "application_name",
+                                               "client_encoding",
+                                               "DateStyle",
+                                               "default_transaction_read_only",
+                                               "in_hot_standby",
+                                               "integer_datetimes",
+                                               "IntervalStyle",
+                                               "is_superuser",
+                                               "server_encoding",
+                                               "server_version",
+                                               "session_authorization",
+                                               "standard_conforming_strings",
+                                               "TimeZone",
+                                               NULL };
 
 static void ignore_notice(void *arg, const char *message)
 {
@@ -154,8 +163,8 @@ struct pgconn *pgconn_login(const struct pgconn_target *t, struct err *e)
 }
 
 /*
- * The first raw exchange: Sync must be answered by exactly one ReadyForQuery. Anything else in the stream means that libpq has kept
- * part of a message to itself.
+ * The first raw exchange: Sync must be answered by exactly one ReadyForQuery. Anything else in the stream means that
+ * libpq has kept part of a message to itself.
  */
 bool pgconn_take_over(struct pgconn *c, uint32_t timeout_ms, struct err *e)
 {
@@ -276,8 +285,8 @@ struct pgresult *pgconn_wrap_result(struct pgconn *c, void *pg_result, struct er
     PGresult *res = pg_result;
     ExecStatusType status = PQresultStatus(res);
 
-    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY || status == PGRES_COPY_IN ||
-        status == PGRES_COPY_OUT) {
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY ||
+        status == PGRES_COPY_IN || status == PGRES_COPY_OUT) {
         struct pgresult *r = mem_zalloc(sizeof(*r));
 
         r->res = res;

@@ -183,7 +183,8 @@ void stream_close_after_flush(struct stream *s)
 
     if (s->fd < 0)
         return;
-    /* A socket closed with unread input is reset, and the reset may overtake the last message: half-close and drain a little. */
+    /* A socket closed with unread input is reset, and the reset may overtake the last message: half-close and drain a
+     * little. */
     shutdown(s->fd, SHUT_WR);
     for (int i = 0; i < 16 && recv(s->fd, sink, sizeof(sink), MSG_DONTWAIT) > 0; i++)
         ;

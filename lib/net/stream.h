@@ -61,10 +61,10 @@ struct stream {
     bool rd_active;        /* read event registered */
     bool failed;           /* a send or recv failed: writes are dropped, on_closed comes or came */
     bool above_high;       /* output passed the high water mark */
-    bool ended;              /* end of file or failure: on_closed comes or came */
-    bool told;               /* on_closed was called */
-    bool process_deferred;   /* stream_process is due at the end of the turn */
-    int error;               /* errno of the failure, 0: end of file */
+    bool ended;            /* end of file or failure: on_closed comes or came */
+    bool told;             /* on_closed was called */
+    bool process_deferred; /* stream_process is due at the end of the turn */
+    int error;             /* errno of the failure, 0: end of file */
     bool in_callback;      /* on_data is running */
     struct strbuf in;      /* unconsumed input, starting at in_off */
     size_t in_off;

@@ -121,7 +121,10 @@ void be_put_row_description(struct strbuf *sb, const struct be_column *cols, uin
 
     msg_u16(sb, n);
     for (uint16_t i = 0; i < n; i++) {
-        uint16_t typlen = cols[i].type == OID_INT8 ? 8 : cols[i].type == OID_INT4 ? 4 : cols[i].type == OID_BOOL ? 1 : 0xFFFF;
+        uint16_t typlen = cols[i].type == OID_INT8   ? 8
+                          : cols[i].type == OID_INT4 ? 4
+                          : cols[i].type == OID_BOOL ? 1
+                                                     : 0xFFFF;
 
         msg_cstr(sb, span_str(cols[i].name));
         msg_u32(sb, 0);

@@ -1,10 +1,10 @@
 /*
- * Rows are found by a scanner that follows PostgreSQL's CopyReadLineText byte for byte where line ends, escapes and the end
- * marker are concerned, so that what one server would refuse ("literal newline found in data") is refused here too: split over
- * shards, each shard might see a consistent stream of its own.
+ * Rows are found by a scanner that follows PostgreSQL's CopyReadLineText byte for byte where line ends, escapes and the
+ * end marker are concerned, so that what one server would refuse ("literal newline found in data") is refused here too:
+ * split over shards, each shard might see a consistent stream of its own.
  *
- * Invariants: (1) `pending` holds the bytes of the unfinished row only, and scan_* tell how far they have been looked at; (2) once
- * ended, everything that comes is dropped, as PostgreSQL drops what follows "\.".
+ * Invariants: (1) `pending` holds the bytes of the unfinished row only, and scan_* tell how far they have been looked
+ * at; (2) once ended, everything that comes is dropped, as PostgreSQL drops what follows "\.".
  */
 #include "wire/copy.h"
 
@@ -14,20 +14,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COPY_MAX_ROW ((size_t)1 << 30)
+#define COPY_MAX_ROW     ((size_t)1 << 30)
 #define BINARY_SIGNATURE "PGCOPY\n\377\r\n" /* and its NUL */
-#define BINARY_HEADER 19u
+#define BINARY_HEADER    19u
 
 enum eol { EOL_UNKNOWN, EOL_LF, EOL_CR, EOL_CRLF };
 
 struct copy_splitter {
     struct copy_options o;
-    char *null_text;         /* owned */
+    char *null_text; /* owned */
     size_t null_len;
-    struct strbuf pending;   /* an unfinished row */
-    size_t scanned;          /* bytes of it that were looked at */
+    struct strbuf pending;          /* an unfinished row */
+    size_t scanned;                 /* bytes of it that were looked at */
     bool in_quote, last_was_escape; /* CSV */
-    bool ended;              /* end marker seen */
+    bool ended;                     /* end marker seen */
     bool preamble_done;
     enum eol eol;
     uint64_t line, rows;
@@ -204,7 +204,8 @@ static void line_keys(struct copy_splitter *s, struct span line, struct span *ke
             bool quoted;
 
             p = csv_field(s, p, end, k >= 0 ? &s->key[k] : NULL, &quoted);
-            if (k >= 0 && (quoted || (size_t)(p - start) != s->null_len || memcmp(start, s->null_text, s->null_len) != 0))
+            if (k >= 0 &&
+                (quoted || (size_t)(p - start) != s->null_len || memcmp(start, s->null_text, s->null_len) != 0))
                 keys[k] = span_make(strbuf_str(&s->key[k]), s->key[k].len);
         }
         left -= k >= 0;
@@ -216,7 +217,8 @@ static void line_keys(struct copy_splitter *s, struct span line, struct span *ke
 
 /* --- lines --- */
 
-static bool give_line(struct copy_splitter *s, struct span raw, size_t text_len, copy_row_fn *fn, void *arg, struct err *e)
+static bool give_line(struct copy_splitter *s, struct span raw, size_t text_len, copy_row_fn *fn, void *arg,
+                      struct err *e)
 {
     struct span keys[COPY_MAX_KEYS] = { { 0 } };
 
@@ -234,7 +236,8 @@ static bool give_line(struct copy_splitter *s, struct span raw, size_t text_len,
 
 enum scan { SCAN_MORE, SCAN_LINE, SCAN_END, SCAN_BAD };
 
-/* How long the line end at p is: 0: not one here, -1: more bytes are needed, -2: one that does not belong to this stream. */
+/* How long the line end at p is: 0: not one here, -1: more bytes are needed, -2: one that does not belong to this
+ * stream. */
 static int eol_at(struct copy_splitter *s, const char *p, const char *end, bool last)
 {
     if (*p == '\n') {
@@ -259,9 +262,11 @@ static int eol_at(struct copy_splitter *s, const char *p, const char *end, bool 
 }
 
 /*
- * "\." at p. On a line of its own, or (text format) behind data, it ends everything. Returns SCAN_LINE when it is ordinary data.
+ * "\." at p. On a line of its own, or (text format) behind data, it ends everything. Returns SCAN_LINE when it is
+ * ordinary data.
  */
-static enum scan end_marker(struct copy_splitter *s, const char *line, const char *p, const char *end, bool last, struct err *e)
+static enum scan end_marker(struct copy_splitter *s, const char *line, const char *p, const char *end, bool last,
+                            struct err *e)
 {
     const char *after = p + 2;
     int n;
@@ -311,7 +316,8 @@ static enum scan scan_line(struct copy_splitter *s, const char *line, const char
                 bad(s, e,
                     cr ? (csv ? "unquoted carriage return found in data" : "literal carriage return found in data")
                        : (csv ? "unquoted newline found in data" : "literal newline found in data"),
-                    cr ? (csv ? "Use quoted CSV field to represent carriage return." : "Use \"\\r\" to represent carriage return.")
+                    cr ? (csv ? "Use quoted CSV field to represent carriage return."
+                              : "Use \"\\r\" to represent carriage return.")
                        : (csv ? "Use quoted CSV field to represent newline." : "Use \"\\n\" to represent newline."));
                 return SCAN_BAD;
             }
@@ -344,8 +350,8 @@ static enum scan scan_line(struct copy_splitter *s, const char *line, const char
 }
 
 /* All whole lines in [data, data+len); returns how many bytes they are, or SIZE_MAX on error. */
-static size_t feed_lines(struct copy_splitter *s, const char *data, size_t len, size_t scanned, bool last, copy_row_fn *fn,
-                         void *arg, struct err *e)
+static size_t feed_lines(struct copy_splitter *s, const char *data, size_t len, size_t scanned, bool last,
+                         copy_row_fn *fn, void *arg, struct err *e)
 {
     size_t at = 0, pos = scanned;
 
@@ -427,7 +433,8 @@ static size_t binary_header(struct copy_splitter *s, const char *p, size_t len, 
     return len < total ? 0 : total;
 }
 
-static size_t feed_binary(struct copy_splitter *s, const char *data, size_t len, copy_row_fn *fn, void *arg, struct err *e)
+static size_t feed_binary(struct copy_splitter *s, const char *data, size_t len, copy_row_fn *fn, void *arg,
+                          struct err *e)
 {
     size_t at = 0;
 

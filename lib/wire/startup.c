@@ -1,6 +1,7 @@
 /*
  * The first packet of a connection: int32 length (itself included), int32 code; for protocol 3 then name\0value\0 pairs
- * and a final \0. PostgreSQL documentation, "Message Formats": StartupMessage, SSLRequest, GSSENCRequest, CancelRequest.
+ * and a final \0. PostgreSQL documentation, "Message Formats": StartupMessage, SSLRequest, GSSENCRequest,
+ * CancelRequest.
  */
 #include "wire/femsg.h"
 
