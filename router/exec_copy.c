@@ -32,6 +32,7 @@ static void copy_options_of(const struct plan_copy *pc, struct copy_options *o, 
         .escape = pc->escape,
         .header = pc->header,
         .null_text = pc->null_text,
+        .ncolumn = pc->ncolumn,
         .nkey = pc->nkey,
         .max_row = max_row,
     };

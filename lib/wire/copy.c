@@ -1,22 +1,29 @@
 /*
  * Rows are found by a scanner that follows PostgreSQL's CopyReadLineText byte for byte where line ends, escapes and the
  * end marker are concerned, so that what one server would refuse ("literal newline found in data") is refused here too:
- * split over shards, each shard might see a consistent stream of its own.
+ * split over shards, each shard might see a consistent stream of its own. Fields are read as its CopyReadAttributesText
+ * and CopyReadAttributesCSV read them.
  *
- * Invariants: (1) `pending` holds the bytes of the unfinished row only, and scan_* tell how far they have been looked
- * at; (2) once ended, everything that comes is dropped, as PostgreSQL drops what follows "\.".
+ * Invariants: (1) `pending` holds the bytes of the unfinished row only, and `scanned` tells how many of them have been
+ * looked at; (2) a byte is looked at once everything is there that its meaning depends on, so that the rows do not
+ * depend on how the stream is cut; (3) once a text or CSV stream has ended, everything that comes is dropped, as
+ * PostgreSQL drops what follows "\."; after the trailer of a binary stream anything is an error, as there.
  */
 #include "wire/copy.h"
 
 #include "base/mem.h"
 #include "wire/proto.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define COPY_MAX_ROW     ((size_t)1 << 30)
 #define BINARY_SIGNATURE "PGCOPY\n\377\r\n" /* and its NUL */
 #define BINARY_HEADER    19u
+#define BINARY_FLAG_OIDS                                                                                               \
+    ((uint32_t)1 << 16) /* gone since PostgreSQL 12; the other high bits are not known to anybody */
+#define MARKER_SLACK 4u /* bytes of an end marker or line end that may be pending behind a row */
 
 enum eol { EOL_UNKNOWN, EOL_LF, EOL_CR, EOL_CRLF };
 
@@ -78,6 +85,11 @@ static bool bad(const struct copy_splitter *s, struct err *e, const char *what, 
     return false;
 }
 
+static bool too_long(const struct copy_splitter *s, struct err *e)
+{
+    return bad(s, e, "COPY row is too long", s->o.format == 'b' ? NULL : "Is a quote or an end of line missing?");
+}
+
 /* --- text: fields --- */
 
 static int octal(char c)
@@ -94,17 +106,17 @@ static int hex(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* One escape after the backslash at p; returns where it ends. */
-static const char *put_escape(struct strbuf *out, const char *p, const char *end)
+/* The byte that the escape after the backslash at p stands for; returns where it ends. p < end. */
+static const char *read_escape(const char *p, const char *end, char *out)
 {
     static const char letters[] = "bfnrtv", values[] = "\b\f\n\r\t\v";
     const char *letter;
-    int v;
+    int v = 0;
 
     if (octal(*p) >= 0) {
-        for (v = 0; p < end && octal(*p) >= 0 && v < 64; p++)
+        for (const char *stop = end - p > 3 ? p + 3 : end; p < stop && octal(*p) >= 0; p++)
             v = v * 8 + octal(*p);
-        strbuf_putc(out, (char)v);
+        *out = (char)v;
         return p;
     }
     if (*p == 'x' && p + 1 < end && hex(p[1]) >= 0) {
@@ -112,46 +124,58 @@ static const char *put_escape(struct strbuf *out, const char *p, const char *end
         p += 2;
         if (p < end && hex(*p) >= 0)
             v = v * 16 + hex(*p++);
-        strbuf_putc(out, (char)v);
+        *out = (char)v;
         return p;
     }
     letter = *p ? strchr(letters, *p) : NULL;
-    strbuf_putc(out, letter ? values[letter - letters] : *p);
+    *out = letter ? values[letter - letters] : *p;
     return p + 1;
 }
 
-static const char *text_field_end(const struct copy_splitter *s, const char *p, const char *end)
+/*
+ * One field from p; its value goes to buf unless that is NULL. Returns where it ends; *raw_end is where PostgreSQL sees
+ * the end of its raw form, which is before a lone backslash at the end of the data.
+ */
+static const char *text_field(const struct copy_splitter *s, const char *p, const char *end, struct strbuf *buf,
+                              const char **raw_end)
 {
-    for (; p < end && *p != s->o.delimiter; p++) {
-        if (*p == '\\' && p + 1 < end)
-            p++;
+    while (p < end && *p != s->o.delimiter) {
+        char c = *p;
+
+        *raw_end = p;
+        if (c == '\\' && p + 1 == end)
+            return end;
+        p = c == '\\' ? read_escape(p + 1, end, &c) : p + 1;
+        if (buf)
+            strbuf_putc(buf, c);
     }
+    *raw_end = p;
     return p;
 }
 
-/* The value of a field in its raw form. */
-static struct span text_value(struct copy_splitter *s, struct span raw, struct strbuf *buf)
+/* The field at p, which is a key; returns where it ends. */
+static const char *text_key(struct copy_splitter *s, const char *p, const char *end, struct strbuf *buf,
+                            struct span *value)
 {
-    const char *p = raw.ptr, *end = raw.ptr + raw.len;
+    const char *raw_end, *field_end = text_field(s, p, end, NULL, &raw_end);
+    size_t raw_len = (size_t)(raw_end - p);
 
-    if (raw.len == s->null_len && memcmp(raw.ptr, s->null_text, raw.len) == 0)
-        return (struct span){ 0 };
-    if (!memchr(raw.ptr, '\\', raw.len))
-        return raw;
-    strbuf_reset(buf);
-    while (p < end) {
-        if (*p == '\\' && p + 1 < end)
-            p = put_escape(buf, p + 1, end);
-        else
-            strbuf_putc(buf, *p++);
+    if (raw_len == s->null_len && memcmp(p, s->null_text, raw_len) == 0)
+        return field_end;
+    *value = span_make(p, raw_len);
+    if (memchr(p, '\\', raw_len)) {
+        strbuf_reset(buf);
+        (void)text_field(s, p, end, buf, &raw_end);
+        *value = span_make(strbuf_str(buf), buf->len);
     }
-    return span_make(strbuf_str(buf), buf->len);
+    return field_end;
 }
 
 /* --- CSV: fields --- */
 
 /* Parse one field from p; returns its end. Quotes may stand anywhere in it. */
-static const char *csv_field(struct copy_splitter *s, const char *p, const char *end, struct strbuf *buf, bool *quoted)
+static const char *csv_field(const struct copy_splitter *s, const char *p, const char *end, struct strbuf *buf,
+                             bool *quoted)
 {
     bool in_quote = false;
 
@@ -177,6 +201,23 @@ static const char *csv_field(struct copy_splitter *s, const char *p, const char 
     return p;
 }
 
+/* The field at p, which is key k; returns where it ends. */
+static const char *csv_key(struct copy_splitter *s, const char *p, const char *end, uint32_t k, struct span *value)
+{
+    struct span null_text = span_make(s->null_text, s->null_len);
+    bool quoted;
+    const char *field_end = csv_field(s, p, end, &s->key[k], &quoted);
+    struct span text = span_make(strbuf_str(&s->key[k]), s->key[k].len);
+
+    if (!quoted && span_eq(span_make(p, (size_t)(field_end - p)), null_text)) {
+        if (s->o.force_not_null & BIT(k))
+            *value = null_text;
+    } else if (!(s->o.force_null & BIT(k)) || !span_eq(text, null_text)) {
+        *value = text;
+    }
+    return field_end;
+}
+
 static int key_of_field(const struct copy_splitter *s, uint32_t field)
 {
     for (uint32_t i = 0; i < s->o.nkey; i++) {
@@ -193,21 +234,14 @@ static void line_keys(struct copy_splitter *s, struct span line, struct span *ke
     uint32_t left = s->o.nkey;
 
     for (uint32_t field = 0; left; field++) {
-        const char *start = p;
         int k = key_of_field(s, field);
+        const char *raw_end;
+        bool quoted;
 
-        if (s->o.format == 't') {
-            p = text_field_end(s, p, end);
-            if (k >= 0)
-                keys[k] = text_value(s, span_make(start, (size_t)(p - start)), &s->key[k]);
-        } else {
-            bool quoted;
-
-            p = csv_field(s, p, end, k >= 0 ? &s->key[k] : NULL, &quoted);
-            if (k >= 0 &&
-                (quoted || (size_t)(p - start) != s->null_len || memcmp(start, s->null_text, s->null_len) != 0))
-                keys[k] = span_make(strbuf_str(&s->key[k]), s->key[k].len);
-        }
+        if (s->o.format == 't')
+            p = k >= 0 ? text_key(s, p, end, &s->key[k], &keys[k]) : text_field(s, p, end, NULL, &raw_end);
+        else
+            p = k >= 0 ? csv_key(s, p, end, (uint32_t)k, &keys[k]) : csv_field(s, p, end, NULL, &quoted);
         left -= k >= 0;
         if (p >= end)
             break;
@@ -222,6 +256,9 @@ static bool give_line(struct copy_splitter *s, struct span raw, size_t text_len,
 {
     struct span keys[COPY_MAX_KEYS] = { { 0 } };
 
+    if (raw.len > s->o.max_row)
+        return too_long(s, e);
+    s->in_quote = s->last_was_escape = false;
     s->line++;
     if (!s->preamble_done) {
         s->preamble_done = true;
@@ -236,54 +273,80 @@ static bool give_line(struct copy_splitter *s, struct span raw, size_t text_len,
 
 enum scan { SCAN_MORE, SCAN_LINE, SCAN_END, SCAN_BAD };
 
-/* How long the line end at p is: 0: not one here, -1: more bytes are needed, -2: one that does not belong to this
- * stream. */
-static int eol_at(struct copy_splitter *s, const char *p, const char *end, bool last)
+/* How long the line end at p is, 0: it is not of this stream's kind. Behind a CR another byte or the end is known. */
+static size_t eol_at(struct copy_splitter *s, const char *p, const char *end)
 {
     if (*p == '\n') {
         if (s->eol == EOL_UNKNOWN)
             s->eol = EOL_LF;
-        return s->eol == EOL_LF ? 1 : -2;
+        return s->eol == EOL_LF;
     }
-    if (*p != '\r')
-        return 0;
-    if (s->eol == EOL_UNKNOWN || s->eol == EOL_CRLF) {
-        if (p + 1 == end && !last)
-            return -1;
-        if (p + 1 < end && p[1] == '\n') {
-            s->eol = EOL_CRLF;
-            return 2;
-        }
-        if (s->eol == EOL_CRLF)
-            return -2;
+    if ((s->eol == EOL_UNKNOWN || s->eol == EOL_CRLF) && p + 1 < end && p[1] == '\n') {
+        s->eol = EOL_CRLF;
+        return 2;
+    }
+    if (s->eol == EOL_UNKNOWN)
         s->eol = EOL_CR;
-    }
-    return s->eol == EOL_CR ? 1 : -2;
+    return s->eol == EOL_CR;
+}
+
+static enum scan wrong_eol(const struct copy_splitter *s, bool cr, struct err *e)
+{
+    if (s->o.format == 'c')
+        bad(s, e, cr ? "unquoted carriage return found in data" : "unquoted newline found in data",
+            cr ? "Use quoted CSV field to represent carriage return." : "Use quoted CSV field to represent newline.");
+    else
+        bad(s, e, cr ? "literal carriage return found in data" : "literal newline found in data",
+            cr ? "Use \"\\r\" to represent carriage return." : "Use \"\\n\" to represent newline.");
+    return SCAN_BAD;
 }
 
 /*
- * "\." at p. On a line of its own, or (text format) behind data, it ends everything. Returns SCAN_LINE when it is
- * ordinary data.
+ * "\." at p, which in CSV begins a line. With a line end behind it, it ends the data; in text also behind data, which
+ * is then the last row. SCAN_LINE: ordinary data. What does not fit is for CSV ordinary data, for text an error.
  */
-static enum scan end_marker(struct copy_splitter *s, const char *line, const char *p, const char *end, bool last,
-                            struct err *e)
+static enum scan end_marker(const struct copy_splitter *s, const char *p, const char *end, bool last, struct err *e)
 {
+    static const char corrupt[] = "end-of-copy marker corrupt";
+    static const char mismatch[] = "end-of-copy marker does not match previous newline style";
+    const bool csv = s->o.format == 'c';
     const char *after = p + 2;
-    int n;
+    const char *wrong = NULL;
 
-    if (s->o.format == 'c' && p != line)
-        return SCAN_LINE;
-    if (after == end)
-        return last ? SCAN_END : SCAN_MORE;
-    n = *after == '\n' || *after == '\r' ? eol_at(s, after, end, last) : 0;
-    if (n == -1)
+    if (s->eol == EOL_CRLF) {
+        if (after == end && !last)
+            return SCAN_MORE;
+        if (after < end && *after == '\r')
+            after++;
+        else
+            wrong = after < end && *after == '\n' ? mismatch : corrupt;
+    }
+    if (!wrong && after == end && !last)
         return SCAN_MORE;
-    if (n > 0)
-        return SCAN_END;
-    if (s->o.format == 'c')
+    if (!wrong && (after == end || (*after != '\r' && *after != '\n')))
+        wrong = corrupt;
+    if (wrong && csv)
         return SCAN_LINE;
-    bad(s, e, n == 0 ? "end-of-copy marker corrupt" : "end-of-copy marker does not match previous newline style", NULL);
+    if (!wrong && s->eol != EOL_UNKNOWN && (*after == '\r') != (s->eol == EOL_CR))
+        wrong = mismatch;
+    if (!wrong)
+        return SCAN_END;
+    bad(s, e, wrong, NULL);
     return SCAN_BAD;
+}
+
+/* The state of quoting after a byte of a CSV line. An escape counts within quotes only, not when it is the quote. */
+static bool csv_in_quote(struct copy_splitter *s, char c)
+{
+    const bool is_escape = c == s->o.escape && s->o.escape != s->o.quote;
+
+    if (s->in_quote && is_escape)
+        s->last_was_escape = !s->last_was_escape;
+    if (c == s->o.quote && !s->last_was_escape)
+        s->in_quote = !s->in_quote;
+    if (!is_escape)
+        s->last_was_escape = false;
+    return s->in_quote;
 }
 
 /* Look for the end of the line that starts at `line`, from *pos on; *eol_len is the length of its end. */
@@ -294,56 +357,24 @@ static enum scan scan_line(struct copy_splitter *s, const char *line, const char
     const bool csv = s->o.format == 'c';
 
     for (; p < end; p++) {
-        int n;
+        if ((*p == '\\' || *p == '\r') && p + 1 == end && !last)
+            break;
+        if (*p == '\\' && p + 1 < end && (!csv || p == line)) {
+            enum scan r = p[1] == '.' ? end_marker(s, p, end, last, e) : SCAN_LINE;
 
-        if (csv) {
-            if (s->in_quote && *p == s->o.escape)
-                s->last_was_escape = !s->last_was_escape;
-            if (*p == s->o.quote && !s->last_was_escape)
-                s->in_quote = !s->in_quote;
-            if (*p != s->o.escape)
-                s->last_was_escape = false;
-            if (s->in_quote)
-                continue;
-        }
-        if (*p == '\n' || *p == '\r') {
-            n = eol_at(s, p, end, last);
-            if (n == -1)
-                break;
-            if (n == -2) {
-                bool cr = *p == '\r';
-
-                bad(s, e,
-                    cr ? (csv ? "unquoted carriage return found in data" : "literal carriage return found in data")
-                       : (csv ? "unquoted newline found in data" : "literal newline found in data"),
-                    cr ? (csv ? "Use quoted CSV field to represent carriage return."
-                              : "Use \"\\r\" to represent carriage return.")
-                       : (csv ? "Use quoted CSV field to represent newline." : "Use \"\\n\" to represent newline."));
-                return SCAN_BAD;
-            }
             *pos = (size_t)(p - line);
-            *eol_len = (size_t)n;
-            return SCAN_LINE;
-        }
-        if (*p != '\\' || (csv && p != line))
-            continue;
-        if (p + 1 == end) {
-            if (!last)
-                break;
-            continue;
-        }
-        if (p[1] == '.') {
-            enum scan r = end_marker(s, line, p, end, last, e);
-
-            if (r == SCAN_END)
-                *pos = (size_t)(p - line);
-            if (r == SCAN_MORE)
-                break;
             if (r != SCAN_LINE)
                 return r;
-        } else if (!csv) {
-            p++; /* the escaped byte, a line end included */
+            if (!csv) {
+                p++; /* the escaped byte, a line end included */
+                continue;
+            }
         }
+        if ((csv && csv_in_quote(s, *p)) || (*p != '\n' && *p != '\r'))
+            continue;
+        *eol_len = eol_at(s, p, end);
+        *pos = (size_t)(p - line);
+        return *eol_len ? SCAN_LINE : wrong_eol(s, *p == '\r', e);
     }
     *pos = (size_t)((p < end ? p : end) - line);
     return SCAN_MORE;
@@ -392,6 +423,16 @@ static size_t binary_tuple(struct copy_splitter *s, const char *p, size_t len, s
     n = proto_get16(p);
     if (n == 0xFFFF)
         return 2;
+    if (n > COPY_MAX_COLUMNS || (s->o.ncolumn && n != s->o.ncolumn)) {
+        char what[64];
+
+        if (s->o.ncolumn)
+            snprintf(what, sizeof(what), "row field count is %d, expected %u", (int16_t)n, s->o.ncolumn);
+        else
+            snprintf(what, sizeof(what), "row field count is %d", (int16_t)n);
+        bad(s, e, what, NULL);
+        return SIZE_MAX;
+    }
     for (uint32_t field = 0; field < n; field++) {
         uint32_t size;
         int k = key_of_field(s, field);
@@ -402,8 +443,12 @@ static size_t binary_tuple(struct copy_splitter *s, const char *p, size_t len, s
         at += 4;
         if (size == UINT32_MAX)
             continue;
+        if (size > INT32_MAX) {
+            bad(s, e, "invalid field size", NULL);
+            return SIZE_MAX;
+        }
         if (size > s->o.max_row) {
-            bad(s, e, "unexpected field size in binary COPY data", NULL);
+            too_long(s, e);
             return SIZE_MAX;
         }
         if (len - at < size)
@@ -412,25 +457,37 @@ static size_t binary_tuple(struct copy_splitter *s, const char *p, size_t len, s
             keys[k] = span_make(p + at, size);
         at += size;
     }
+    if (at > s->o.max_row) {
+        too_long(s, e);
+        return SIZE_MAX;
+    }
     return at;
 }
 
 static size_t binary_header(struct copy_splitter *s, const char *p, size_t len, struct err *e)
 {
-    size_t total;
+    const char *wrong = NULL;
+    uint32_t flags, extension;
 
     if (len < BINARY_HEADER)
         return 0;
-    if (memcmp(p, BINARY_SIGNATURE, sizeof(BINARY_SIGNATURE)) != 0) {
-        bad(s, e, "COPY file signature not recognized", NULL);
+    flags = proto_get32(p + 11);
+    extension = proto_get32(p + 15);
+    if (memcmp(p, BINARY_SIGNATURE, sizeof(BINARY_SIGNATURE)) != 0)
+        wrong = "COPY file signature not recognized";
+    else if (flags & BINARY_FLAG_OIDS)
+        wrong = "invalid COPY file header (WITH OIDS)";
+    else if (flags >> 16)
+        wrong = "unrecognized critical flags in COPY file header";
+    else if (extension > INT32_MAX)
+        wrong = "invalid COPY file header (missing length)";
+    else if (extension > s->o.max_row)
+        wrong = "invalid COPY file header (wrong length)";
+    if (wrong) {
+        bad(s, e, wrong, NULL);
         return SIZE_MAX;
     }
-    total = BINARY_HEADER + (size_t)proto_get32(p + 15);
-    if (total > s->o.max_row) {
-        bad(s, e, "invalid COPY file header (wrong length)", NULL);
-        return SIZE_MAX;
-    }
-    return len < total ? 0 : total;
+    return len - BINARY_HEADER < extension ? 0 : BINARY_HEADER + (size_t)extension;
 }
 
 static size_t feed_binary(struct copy_splitter *s, const char *data, size_t len, copy_row_fn *fn, void *arg,
@@ -449,7 +506,8 @@ static size_t feed_binary(struct copy_splitter *s, const char *data, size_t len,
             break;
         if (!header && proto_get16(data + at) == 0xFFFF) {
             s->ended = true;
-            return len;
+            at += n;
+            break;
         }
         if (!fn(arg, header ? COPY_PREAMBLE : COPY_ROW, span_make(data + at, n), keys, e))
             return SIZE_MAX;
@@ -457,6 +515,10 @@ static size_t feed_binary(struct copy_splitter *s, const char *data, size_t len,
         s->line += !header;
         s->preamble_done = true;
         at += n;
+    }
+    if (s->ended && at < len) {
+        bad(s, e, "received copy data after EOF marker", NULL);
+        return SIZE_MAX;
     }
     return at;
 }
@@ -480,14 +542,14 @@ static bool feed(struct copy_splitter *s, bool last, copy_row_fn *fn, void *arg,
         strbuf_drop(&s->pending, used);
     else if (used < chunk.len)
         strbuf_put(&s->pending, chunk.ptr + used, chunk.len - used);
-    if (s->pending.len > s->o.max_row)
-        return bad(s, e, "COPY row is too long", "Is a quote or an end of line missing?");
+    if (s->pending.len > s->o.max_row + (s->preamble_done ? MARKER_SLACK : BINARY_HEADER))
+        return too_long(s, e);
     return true;
 }
 
 bool copy_splitter_feed(struct copy_splitter *s, struct span chunk, copy_row_fn *fn, void *arg, struct err *e)
 {
-    if (s->ended || chunk.len == 0)
+    if (chunk.len == 0 || (s->ended && s->o.format != 'b'))
         return true;
     return feed(s, false, fn, arg, chunk, e);
 }
@@ -496,14 +558,19 @@ bool copy_splitter_finish(struct copy_splitter *s, copy_row_fn *fn, void *arg, s
 {
     struct span rest;
 
+    if (s->o.format == 'b') {
+        if (!s->preamble_done)
+            return bad(s, e, "COPY file signature not recognized", NULL);
+        /* The trailer may be missing, and half a field count is no more than that to PostgreSQL. */
+        return s->ended || s->pending.len < 2 || bad(s, e, "unexpected EOF in COPY data", NULL);
+    }
     if (s->ended || s->pending.len == 0)
-        return s->preamble_done || s->o.format != 'b' || bad(s, e, "COPY file signature not recognized", NULL);
-    if (s->o.format == 'b')
-        return bad(s, e, "unexpected EOF in COPY data", NULL);
+        return true;
     /* With the end known, a carriage return or marker at the very end can be told apart. */
     if (!feed(s, true, fn, arg, (struct span){ 0 }, e))
         return false;
-    if (s->in_quote)
+    /* Nobody looks at the quotes of a header line. */
+    if (s->in_quote && s->preamble_done)
         return bad(s, e, "unterminated CSV quoted field", NULL);
     if (s->ended || s->pending.len == 0)
         return true;

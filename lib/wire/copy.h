@@ -2,11 +2,11 @@
  * Cutting a COPY data stream into rows and finding the sharding-key fields in them, without decoding the rest.
  *
  * Text format: rows end with LF, CRLF or CR (one kind per stream, as PostgreSQL detects it), fields are separated by
- * the delimiter, backslash escapes, "\." alone on a line ends the data (protocol 3 clients may send it; what follows in
- * the stream is ignored as PostgreSQL does). CSV: quoted fields may hold newlines, delimiters and doubled quotes; "\."
- * alone on an unquoted line ends the data. Binary: signature, flags, extension, then tuples of int16 count and (int32
- * length, bytes)*, then -1. Sources: PostgreSQL documentation, COPY, "File Formats";
- * src/backend/commands/copyfromparse.c for the rules of line endings.
+ * the delimiter, backslash escapes, "\." before a line end ends the data (protocol 3 clients may send it; what follows
+ * in the stream is ignored as PostgreSQL does). CSV: quoted fields may hold newlines, delimiters and doubled quotes;
+ * "\." alone on an unquoted line ends the data (as in PostgreSQL 15 to 17). Binary: signature, flags, extension, then
+ * tuples of int16 count and (int32 length, bytes)*, then -1. Sources: PostgreSQL documentation, COPY, "File Formats";
+ * src/backend/commands/copyfromparse.c of PostgreSQL 15 for the rest.
  *
  * A row may lie across chunks of any size: the splitter is fed chunks and hands out whole rows; it buffers an
  * unfinished row only. A row longer than max_row is PB0104. Pure; no I/O.
@@ -22,7 +22,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define COPY_MAX_KEYS 4u
+#define COPY_MAX_KEYS    4u
+#define COPY_MAX_COLUMNS 1600u
 
 struct copy_options {
     char format; /* 't' text, 'c' CSV, 'b' binary */
@@ -30,6 +31,9 @@ struct copy_options {
     char quote, escape; /* CSV */
     bool header;        /* first row is a header */
     const char *null_text;
+    uint8_t force_null;     /* CSV: a set of keys, BIT(index): a quoted null_text is NULL too */
+    uint8_t force_not_null; /* CSV: null_text is a value */
+    uint32_t ncolumn;       /* binary: fields in a row; 0: not known */
     uint32_t nkey;
     uint32_t key_fields[COPY_MAX_KEYS]; /* 0-based field indexes */
     size_t max_row;                     /* bytes; 0: 1 GiB */
@@ -52,7 +56,8 @@ void copy_splitter_free(struct copy_splitter *s);
  * naming the line. */
 MUSTCHECK bool copy_splitter_feed(struct copy_splitter *s, struct span chunk, copy_row_fn *fn, void *arg,
                                   struct err *e);
-/* End of data (CopyDone): a last line without a line end is a row; an open quote or half tuple is PB0104. */
+/* End of data (CopyDone): a last line without a line end is a row; an open quote or half tuple is PB0104. A binary
+ * stream needs no trailer. */
 MUSTCHECK bool copy_splitter_finish(struct copy_splitter *s, copy_row_fn *fn, void *arg, struct err *e);
 /* Rows seen so far, the header not counted. */
 uint64_t copy_splitter_rows(const struct copy_splitter *s);
