@@ -24,13 +24,14 @@ static const struct cmd_option options[] = {
 static const struct cmd serve_cmd = {
     .name = "pgbraid serve",
     .synopsis = "[--config FILE]",
-    .about = "Run the router in the foreground until it is told to stop.\n\n"
-             "  pgbraid config --print-defaults > pgbraid.conf\n"
-             "  pgbraid shard add west --database shop --range -80 --conninfo 'host=10.0.0.1 dbname=shop'\n"
-             "  pgbraid shard add east --database shop --range 80- --conninfo 'host=10.0.0.2 dbname=shop'\n"
-             "  pgbraid serve -c pgbraid.conf\n\n"
-             "SIGTERM and SIGINT let transactions end first (shutdown_timeout), a second one or SIGQUIT stops at once;\n"
-             "SIGHUP reads the configuration again. The log goes to standard error, one line an event.",
+    .about =
+        "Run the router in the foreground until it is told to stop.\n\n"
+        "  pgbraid config --print-defaults > pgbraid.conf\n"
+        "  pgbraid shard add west --database shop --range -80 --conninfo 'host=10.0.0.1 dbname=shop'\n"
+        "  pgbraid shard add east --database shop --range 80- --conninfo 'host=10.0.0.2 dbname=shop'\n"
+        "  pgbraid serve -c pgbraid.conf\n\n"
+        "SIGTERM and SIGINT let transactions end first (shutdown_timeout), a second one or SIGQUIT stops at once;\n"
+        "SIGHUP reads the configuration again. The log goes to standard error, one line an event.",
     .options = options,
     .noption = ARRAY_LEN(options),
 };

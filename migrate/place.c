@@ -10,8 +10,8 @@
 #include <string.h>
 #include <time.h>
 
-#define HOLD_WAIT_MS    5000u
-#define RETRY_PAUSE_MS  500u
+#define HOLD_WAIT_MS   5000u
+#define RETRY_PAUSE_MS 500u
 
 struct place {
     struct place_request *r;
@@ -20,7 +20,7 @@ struct place {
     uint32_t home;
     struct table_def def;
     enum distribution to;
-    uint64_t moved;        /* rows copied between shards */
+    uint64_t moved; /* rows copied between shards */
 };
 
 static void place_notice(struct place *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -96,8 +96,8 @@ static bool copy_rows(struct place *p, uint32_t from, uint32_t to, const char *c
     bool ok;
 
     /* A table without columns that can be copied still has rows: COPY moves them as empty lines. */
-    strbuf_printf(&out, "COPY (SELECT %s FROM ONLY %s%s%s) TO STDOUT", p->def.columns ? p->def.columns : "", p->def.quoted,
-                  condition ? " WHERE " : "", condition ? condition : "");
+    strbuf_printf(&out, "COPY (SELECT %s FROM ONLY %s%s%s) TO STDOUT", p->def.columns ? p->def.columns : "",
+                  p->def.quoted, condition ? " WHERE " : "", condition ? condition : "");
     if (p->def.columns)
         strbuf_printf(&in, "COPY %s (%s) FROM STDIN", p->def.quoted, p->def.columns);
     else
@@ -179,8 +179,8 @@ static bool forget_row(struct place *p, uint32_t shard, struct err *e)
 }
 
 /*
- * A table of that name on another shard while the home shard calls it unsharded: ours, and left over from a change that did
- * not come to its end, if it has a row in pgbraid.tables; else somebody's, and not touched.
+ * A table of that name on another shard while the home shard calls it unsharded: ours, and left over from a change that
+ * did not come to its end, if it has a row in pgbraid.tables; else somebody's, and not touched.
  */
 static bool clear_shard(struct place *p, uint32_t shard, struct err *e)
 {
@@ -201,7 +201,8 @@ static bool clear_shard(struct place *p, uint32_t shard, struct err *e)
     ours = pgresult_value(r, 0, 1)[0] == 't';
     pgresult_free(r);
     if (exists && !ours) {
-        err_set(e, PB0207, "shard \"%s\" has a table %s that pgbraid did not make", p->r->db->shards[shard].name, p->def.quoted);
+        err_set(e, PB0207, "shard \"%s\" has a table %s that pgbraid did not make", p->r->db->shards[shard].name,
+                p->def.quoted);
         return err_hint(e, "Look at it on the shard; drop or rename it there.");
     }
     strbuf_printf(&sql, "DROP TABLE IF EXISTS %s", p->def.quoted);
@@ -347,7 +348,9 @@ static bool read_distribution(struct place *p, enum distribution *now, struct er
     if (!r)
         return false;
     dist = pgresult_rows(r) ? pgresult_value(r, 0, 0) : "";
-    *now = strcmp(dist, "sharded") == 0 ? DIST_SHARDED : strcmp(dist, "reference") == 0 ? DIST_REFERENCE : DIST_UNSHARDED;
+    *now = strcmp(dist, "sharded") == 0     ? DIST_SHARDED
+           : strcmp(dist, "reference") == 0 ? DIST_REFERENCE
+                                            : DIST_UNSHARDED;
     pgresult_free(r);
     return true;
 }
@@ -481,22 +484,24 @@ static void describe(struct place *p, bool done)
     if (done)
         snprintf(r->message, sizeof(r->message), "table %s is %s already", p->def.quoted, distribution_name(p->to));
     else
-        snprintf(r->message, sizeof(r->message), "table %s is %s now; %llu rows moved", p->def.quoted, distribution_name(p->to),
-                 (unsigned long long)p->moved);
+        snprintf(r->message, sizeof(r->message), "table %s is %s now; %llu rows moved", p->def.quoted,
+                 distribution_name(p->to), (unsigned long long)p->moved);
     if (done || p->to != DIST_SHARDED)
         return;
     if (p->def.key_was_nullable)
         place_notice(p, "the sharding key of table \"%s\" is NOT NULL now", p->def.name);
     if (!p->def.has_identity)
-        place_notice(p,
-                     "table \"%s\" has no primary key that contains the sharding key: it cannot be resharded until it has one",
-                     p->def.name);
+        place_notice(
+            p,
+            "table \"%s\" has no primary key that contains the sharding key: it cannot be resharded until it has one",
+            p->def.name);
 }
 
 /* One change at a time, whichever router makes it: before the hold, which belongs to one change. */
 static bool lock_changes(struct place *p, struct err *e)
 {
-    struct pgresult *lock = pgconn_query(p->conns[p->home], "SELECT pg_catalog.pg_try_advisory_lock(8098990427423602)", e);
+    struct pgresult *lock =
+        pgconn_query(p->conns[p->home], "SELECT pg_catalog.pg_try_advisory_lock(8098990427423602)", e);
     bool locked = lock && pgresult_value(lock, 0, 0)[0] == 't';
 
     pgresult_free(lock);
@@ -514,8 +519,9 @@ static bool place_held(struct place *p, bool *release, struct err *e)
     struct pgconn *home = p->conns[p->home];
     bool done = false, ok;
 
-    ok = exec_on(p, p->home, "BEGIN", e) && table_def_read(&p->def, home, &p->arena, r->user, r->search_path, r->table, e) &&
-         worth_it(p, &done, e) && (done || change(p, release, e));
+    ok = exec_on(p, p->home, "BEGIN", e) &&
+         table_def_read(&p->def, home, &p->arena, r->user, r->search_path, r->table, e) && worth_it(p, &done, e) &&
+         (done || change(p, release, e));
     if (ok)
         describe(p, done);
     return ok;
@@ -523,9 +529,9 @@ static bool place_held(struct place *p, bool *release, struct err *e)
 
 bool place_table(struct place_request *r, struct err *e)
 {
-    static const enum distribution to[] = { [PLACE_SHARD] = DIST_SHARDED,
-                                            [PLACE_REFERENCE] = DIST_REFERENCE,
-                                            [PLACE_UNSHARD] = DIST_UNSHARDED };
+    static const enum distribution to[] = {
+        [PLACE_SHARD] = DIST_SHARDED, [PLACE_REFERENCE] = DIST_REFERENCE, [PLACE_UNSHARD] = DIST_UNSHARDED
+    };
     struct place p = { .r = r, .home = r->db->home, .to = to[r->verb] };
     bool ok = true, release = true;
 

@@ -1,14 +1,16 @@
 /*
  * Changing how a table is distributed: unsharded to sharded or reference, and back (rules P19, P39).
  *
- * The truth about a table is its row in pgbraid.tables on the home shard, written in the transaction that also moves the home
- * shard's rows; its commit is the one moment at which the change happens. What the other shards hold is prepared before it and
- * cleaned up after it: their copies count for nothing as long as the home shard does not say otherwise, so a crash at any point
- * leaves every row where the home shard says it is, and no two-phase commit is needed. Leftover copies are recognised by their
- * own row in pgbraid.tables and dropped by the next change of the same table.
+ * The truth about a table is its row in pgbraid.tables on the home shard, written in the transaction that also moves
+ * the home shard's rows; its commit is the one moment at which the change happens. What the other shards hold is
+ * prepared before it and cleaned up after it: their copies count for nothing as long as the home shard does not say
+ * otherwise, so a crash at any point leaves every row where the home shard says it is, and no two-phase commit is
+ * needed. Leftover copies are recognised by their own row in pgbraid.tables and dropped by the next change of the same
+ * table.
  *
- *   hold statements -> home: lock, check ------> others: create, copy, constrain, COMMIT -> home: COMMIT -> publish -> release
- *   unshard:           home: lock, copy back --> home: COMMIT -> others: DROP, COMMIT --------------------> publish -> release
+ *   hold statements -> home: lock, check ------> others: create, copy, constrain, COMMIT -> home: COMMIT -> publish ->
+ * release unshard:           home: lock, copy back --> home: COMMIT -> others: DROP, COMMIT -------------------->
+ * publish -> release
  *
  * Statements of the whole database wait while rows move. Rows travel as COPY text between sessions with equal settings.
  * Not moved: partitioned and inherited tables, tables with rules (refused).

@@ -38,7 +38,8 @@ static bool find(struct table_def *t, struct pgconn *home, struct arena *a, cons
                  const char *table, struct err *e)
 {
     const char *path[] = { search_path }, *role[] = { user }, *name[] = { table };
-    struct pgresult *r = pgconn_query_params(home, "SELECT pg_catalog.set_config('search_path', $1, false)", 1, path, e);
+    struct pgresult *r =
+        pgconn_query_params(home, "SELECT pg_catalog.set_config('search_path', $1, false)", 1, path, e);
     bool ok = r != NULL;
 
     pgresult_free(r);
@@ -64,10 +65,11 @@ static bool find(struct table_def *t, struct pgconn *home, struct arena *a, cons
 static bool read_key(struct table_def *t, struct pgconn *home, struct arena *a, struct err *e)
 {
     const char *params[] = { t->schema, t->name }, *names[DIST_MAX_KEYS];
-    struct pgresult *r = pgconn_query_params(home,
-                                             "SELECT k FROM pgbraid.tables t, pg_catalog.unnest(t.key_columns) WITH ORDINALITY AS u "
-                                             "(k, i) WHERE t.schema_name = $1 AND t.table_name = $2 ORDER BY u.i",
-                                             2, params, e);
+    struct pgresult *r =
+        pgconn_query_params(home,
+                            "SELECT k FROM pgbraid.tables t, pg_catalog.unnest(t.key_columns) WITH ORDINALITY AS u "
+                            "(k, i) WHERE t.schema_name = $1 AND t.table_name = $2 ORDER BY u.i",
+                            2, params, e);
     uint32_t n;
 
     if (!r)
@@ -103,8 +105,8 @@ static bool usable(struct table_def *t, const struct pgresult *r, const char *us
     return true;
 }
 
-bool table_def_read(struct table_def *t, struct pgconn *home, struct arena *a, const char *user, const char *search_path,
-                    const char *table, struct err *e)
+bool table_def_read(struct table_def *t, struct pgconn *home, struct arena *a, const char *user,
+                    const char *search_path, const char *table, struct err *e)
 {
     struct strbuf quoted = STRBUF_INIT;
     const char *params[2], *dist, *vindex;
@@ -156,7 +158,8 @@ static bool key_column(struct table_def *t, struct pgconn *home, struct arena *a
     } else if (!key_type_of_oid((uint32_t)strtoul(pgresult_value(r, 0, 0), NULL, 10), &key->types[key->ncolumn])) {
         err_set(e, PB0207, "column \"%s\" of type %s cannot be a sharding key", name, pgresult_value(r, 0, 1));
         err_detail(e, "Its hash cannot be computed alike by every shard and the router.");
-        ok = err_hint(e, "Sharding keys are smallint, integer, bigint, text, varchar, char, uuid, numeric, date or timestamp.");
+        ok = err_hint(
+            e, "Sharding keys are smallint, integer, bigint, text, varchar, char, uuid, numeric, date or timestamp.");
     } else if (is_true(r, 0, 3)) {
         err_set(e, PB0207, "column \"%s\" is generated and cannot be a sharding key", name);
         ok = err_hint(e, "Shard by the columns it is made from.");
@@ -188,8 +191,8 @@ static void put_key_array(const struct placement_key *key, struct strbuf *out)
     strbuf_putc(out, '}');
 }
 
-bool table_def_key(struct table_def *t, struct pgconn *home, struct arena *a, uint32_t ncolumn, const char *const *columns,
-                   struct err *e)
+bool table_def_key(struct table_def *t, struct pgconn *home, struct arena *a, uint32_t ncolumn,
+                   const char *const *columns, struct err *e)
 {
     struct strbuf names = STRBUF_INIT;
     const char *params[2];
@@ -216,7 +219,8 @@ bool table_def_key(struct table_def *t, struct pgconn *home, struct arena *a, ui
 
 /* --- what is in the way --- */
 
-/* An unsharded table may refer to one that gets sharded only while it has no rows: those would refer to rows that are gone. */
+/* An unsharded table may refer to one that gets sharded only while it has no rows: those would refer to rows that are
+ * gone. */
 static bool check_referrers(const struct table_def *t, struct pgconn *home, struct err *e)
 {
     const char *params[] = { t->oid };
@@ -227,8 +231,8 @@ static bool check_referrers(const struct table_def *t, struct pgconn *home, stru
         struct strbuf sql = STRBUF_INIT;
         struct pgresult *some;
 
-        strbuf_printf(&sql, "LOCK TABLE ONLY %s IN SHARE MODE; SELECT EXISTS (SELECT FROM ONLY %s)", pgresult_value(r, i, 0),
-                      pgresult_value(r, i, 0));
+        strbuf_printf(&sql, "LOCK TABLE ONLY %s IN SHARE MODE; SELECT EXISTS (SELECT FROM ONLY %s)",
+                      pgresult_value(r, i, 0), pgresult_value(r, i, 0));
         some = pgconn_query(home, sql.ptr, e);
         strbuf_fini(&sql);
         ok = some != NULL;
@@ -236,8 +240,9 @@ static bool check_referrers(const struct table_def *t, struct pgconn *home, stru
             err_set(e, PB0207, "table \"%s\" cannot be sharded: table \"%s\" has rows that refer to it", t->name,
                     pgresult_value(r, i, 1));
             err_detail(e, "It is unsharded, and the rows it refers to would move to other shards.");
-            ok = err_hint(e, "Drop the foreign key, shard both tables by the same key, and add the foreign key again with the "
-                             "sharding key in it.");
+            ok = err_hint(
+                e, "Drop the foreign key, shard both tables by the same key, and add the foreign key again with the "
+                   "sharding key in it.");
         }
         pgresult_free(some);
     }
@@ -263,7 +268,8 @@ bool table_def_check(struct table_def *t, struct pgconn *home, enum distribution
         return false;
     ok = pgresult_rows(r) == 0;
     if (!ok) {
-        err_set(e, PB0207, "table \"%s\" cannot be made %s: %s", t->name, distribution_name(to), pgresult_value(r, 0, 0));
+        err_set(e, PB0207, "table \"%s\" cannot be made %s: %s", t->name, distribution_name(to),
+                pgresult_value(r, 0, 0));
         err_detail(e, "%s", pgresult_value(r, 0, 1));
         err_hint(e, "%s", pgresult_value(r, 0, 2));
     }
@@ -336,7 +342,8 @@ static bool run(char *const *argv, struct strbuf *out, FILE *complaint, struct e
     if (rc != 0) {
         close(fds[0]);
         err_set(e, PB0504, "cannot run %s: %s", argv[0], strerror(rc));
-        return err_hint(e, "Install PostgreSQL's client programs (package postgresql-client-15) where the router runs.");
+        return err_hint(e,
+                        "Install PostgreSQL's client programs (package postgresql-client-15) where the router runs.");
     }
     ok = read_all(fds[0], out);
     close(fds[0]);
@@ -347,13 +354,21 @@ static bool run(char *const *argv, struct strbuf *out, FILE *complaint, struct e
     return err_set(e, PB0504, "%s failed", argv[0]);
 }
 
-bool table_def_dump(const struct table_def *t, const char *conninfo, enum dump_section section, struct strbuf *out, struct err *e)
+bool table_def_dump(const struct table_def *t, const char *conninfo, enum dump_section section, struct strbuf *out,
+                    struct err *e)
 {
     static const char *const sections[] = { "--section=pre-data", "--section=post-data" };
-    char *argv[] = { (char *)"pg_dump",         (char *)"--schema-only",      (char *)(uintptr_t)sections[section],
-                     (char *)"--no-publications", (char *)"--no-subscriptions", (char *)"--lock-wait-timeout=5000",
-                     (char *)"-d",              (char *)(uintptr_t)conninfo,  (char *)"-t",
-                     (char *)(uintptr_t)t->quoted, NULL };
+    char *argv[] = { (char *)"pg_dump",
+                     (char *)"--schema-only",
+                     (char *)(uintptr_t)sections[section],
+                     (char *)"--no-publications",
+                     (char *)"--no-subscriptions",
+                     (char *)"--lock-wait-timeout=5000",
+                     (char *)"-d",
+                     (char *)(uintptr_t)conninfo,
+                     (char *)"-t",
+                     (char *)(uintptr_t)t->quoted,
+                     NULL };
     FILE *complaint = tmpfile();
     bool ok;
 

@@ -26,24 +26,25 @@ struct table_def {
 };
 
 /*
- * Find the table as `user` would with this search_path, and read what is known of it. PB0208 if there is none, 42501 if the user
- * does not own it, PB0207 if it is no ordinary table.
+ * Find the table as `user` would with this search_path, and read what is known of it. PB0208 if there is none, 42501 if
+ * the user does not own it, PB0207 if it is no ordinary table.
  */
-MUSTCHECK bool table_def_read(struct table_def *t, struct pgconn *home, struct arena *a, const char *user, const char *search_path,
-                              const char *table, struct err *e);
+MUSTCHECK bool table_def_read(struct table_def *t, struct pgconn *home, struct arena *a, const char *user,
+                              const char *search_path, const char *table, struct err *e);
 /* Take the columns as the key that the table is to have: PB0209, or PB0207 with the reason why one cannot be. */
-MUSTCHECK bool table_def_key(struct table_def *t, struct pgconn *home, struct arena *a, uint32_t ncolumn, const char *const *columns,
-                             struct err *e);
-/* Is there anything about it that forbids the distribution? PB0207 names it. Locks the unsharded tables that refer to it. */
+MUSTCHECK bool table_def_key(struct table_def *t, struct pgconn *home, struct arena *a, uint32_t ncolumn,
+                             const char *const *columns, struct err *e);
+/* Is there anything about it that forbids the distribution? PB0207 names it. Locks the unsharded tables that refer to
+ * it. */
 MUSTCHECK bool table_def_check(struct table_def *t, struct pgconn *home, enum distribution to, struct err *e);
 
 enum dump_section { DUMP_PRE_DATA, DUMP_POST_DATA };
 
 /*
- * The SQL that makes the table (pre-data) or its indexes, constraints and triggers (post-data), by running pg_dump against
- * conninfo. PB0504 if it cannot be run or fails.
+ * The SQL that makes the table (pre-data) or its indexes, constraints and triggers (post-data), by running pg_dump
+ * against conninfo. PB0504 if it cannot be run or fails.
  */
-MUSTCHECK bool table_def_dump(const struct table_def *t, const char *conninfo, enum dump_section section, struct strbuf *out,
-                              struct err *e);
+MUSTCHECK bool table_def_dump(const struct table_def *t, const char *conninfo, enum dump_section section,
+                              struct strbuf *out, struct err *e);
 
 #endif

@@ -14,7 +14,7 @@ static const char *const parse_setting_names[] = { "datestyle", "intervalstyle",
 struct env_table {
     struct hmap envs;
     uint32_t *next_plan_id; /* borrowed */
-    char *role, *search_path, *parse_settings;
+    char *role, *search_path, *parse_settings, *isolation;
     struct env *base;
 };
 
@@ -28,6 +28,7 @@ struct env_table *env_table_new(const struct env_defaults *d, uint32_t *next_pla
     t->role = mem_strdup(d->role);
     t->search_path = mem_strdup(d->search_path);
     t->parse_settings = mem_strdup(d->parse_settings);
+    t->isolation = mem_strdup(d->isolation);
     t->base = env_intern(t, NULL, 0);
     return t;
 }
@@ -42,6 +43,7 @@ void env_table_free(struct env_table *t)
     free(t->role);
     free(t->search_path);
     free(t->parse_settings);
+    free(t->isolation);
     free(t);
 }
 
@@ -145,6 +147,13 @@ static void env_make_plan(struct env_table *t, struct env *e)
     e->plan.parse_settings = strbuf_take(&sb);
 }
 
+static enum isolation isolation_of(const char *value)
+{
+    if (strcmp(value, "serializable") == 0)
+        return ISOLATION_SERIALIZABLE;
+    return strcmp(value, "repeatable read") == 0 ? ISOLATION_REPEATABLE_READ : ISOLATION_READ_COMMITTED;
+}
+
 static bool plan_env_same(const struct plan_env *a, const struct plan_env *b)
 {
     return strcmp(a->search_path, b->search_path) == 0 && a->nonstandard_strings == b->nonstandard_strings &&
@@ -172,6 +181,7 @@ static struct env *env_intern(struct env_table *t, const struct env_setting *set
     uint64_t hash = env_hash(settings, n);
     struct plan_id_search search = { 0 };
     struct env_setting *copy;
+    const char *isolation;
     struct env *e;
 
     for (struct hmap_node *node = hmap_first(&t->envs, hash); node; node = hmap_next(node)) {
@@ -191,6 +201,8 @@ static struct env *env_intern(struct env_table *t, const struct env_setting *set
     e->settings = copy;
     e->n = n;
     env_make_plan(t, e);
+    isolation = settings_get(e->settings, e->n, "default_transaction_isolation");
+    e->isolation = isolation_of(isolation ? isolation : t->isolation);
     search.want = &e->plan;
     hmap_each(&t->envs, plan_id_visit, &search);
     e->plan.id = search.id ? search.id : ++*t->next_plan_id;

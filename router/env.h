@@ -23,22 +23,27 @@ struct env_setting {
     bool local; /* SET LOCAL: gone at the end of the transaction */
 };
 
+/* Of transactions that do not say. READ UNCOMMITTED is READ COMMITTED. */
+enum isolation { ISOLATION_READ_COMMITTED, ISOLATION_REPEATABLE_READ, ISOLATION_SERIALIZABLE };
+
 struct env {
     struct hmap_node node;
     uint32_t refs;
     uint32_t n;
     const struct env_setting *settings; /* sorted by name; a local one follows the session's of the same name */
     struct plan_env plan;               /* what parse analysis sees */
+    enum isolation isolation;           /* default_transaction_isolation */
     struct env_table *table;            /* borrowed */
 };
 
 struct env_table;
 
-/* The canonical environment of a user on a database, as far as parse analysis reads it. */
+/* The canonical environment of a user on a database, as far as the router reads it. */
 struct env_defaults {
     const char *role;
     const char *search_path;
     const char *parse_settings;
+    const char *isolation; /* default_transaction_isolation */
 };
 
 /* One table per (worker, database, user). Strings are copied; next_plan_id is borrowed: ids are unique within a worker.

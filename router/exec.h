@@ -41,9 +41,6 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
 bool exec_chunk_begin(struct exec *x, struct backend *b);
 void exec_chunk_end(struct exec *x, struct backend *b);
 
-/* Does a BEGIN or SET TRANSACTION ask for REPEATABLE READ or SERIALIZABLE? */
-bool exec_asks_for_snapshot(struct span sql);
-
 /* COPY data from the client. */
 bool exec_wants_input(const struct exec *x);
 size_t exec_input(struct exec *x, const char *data, size_t len);

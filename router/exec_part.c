@@ -6,6 +6,7 @@
 #include "router/backend.h"
 #include "router/config.h"
 #include "router/exec_int.h"
+#include "router/isolation.h"
 #include "router/pool.h"
 #include "router/portal.h"
 #include "router/query.h"
@@ -367,7 +368,7 @@ void exec_run(struct exec *x)
         return;
     }
     (void)exec_make_parts(x, &x->route.set, x->route.any);
-    if (!exec_check_several(x, &e)) {
+    if (!exec_check_several(x, &e) || !isolation_allows(s, x->npart, x->parts[0].shard, &e)) {
         exec_fail(x, &e);
         return;
     }

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "router/backend.h"
 #include "router/exec_int.h"
+#include "router/isolation.h"
 #include "router/pool.h"
 #include "router/portal.h"
 #include "router/query.h"
@@ -18,7 +19,6 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /* --- commands on all leases of the transaction --- */
 
@@ -144,9 +144,7 @@ static void exec_client_txn_done(struct exec *x)
     s->tx = 'I';
     session_end_transaction(s, commit);
     if (chain && !x->failed) {
-        query_begin(s, (struct span){ 0 }, false);
-        s->txn.begin = begin;
-        begin = NULL;
+        query_begin(s, begin ? span_str(begin) : (struct span){ 0 }, false);
         s->tx = 'T';
     }
     free(begin);
@@ -250,21 +248,6 @@ void exec_txn_done(struct exec *x)
 
 /* --- transaction verbs --- */
 
-bool exec_asks_for_snapshot(struct span sql)
-{
-    static const char *const words[] = { "repeatable", "serializable" };
-
-    for (size_t w = 0; w < ARRAY_LEN(words); w++) {
-        size_t n = strlen(words[w]);
-
-        for (size_t i = 0; i + n <= sql.len; i++) {
-            if (strncasecmp(sql.ptr + i, words[w], n) == 0)
-                return true;
-        }
-    }
-    return false;
-}
-
 static void exec_begin(struct exec *x)
 {
     struct session *s = x->s;
@@ -274,9 +257,9 @@ static void exec_begin(struct exec *x)
     } else if (s->txn.env) {
         /* BEGIN inside a string: what was implicit so far becomes the client's transaction. */
         s->txn.implicit = false;
+        s->txn.snapshot = s->txn.snapshot || isolation_has_snapshot(x->text, s->env);
     } else {
         query_begin(s, x->text, false);
-        s->txn.snapshot = exec_asks_for_snapshot(x->text);
     }
     s->tx = 'T';
     exec_answer(x, "BEGIN");
@@ -365,8 +348,8 @@ static void exec_txn_mode(struct exec *x, const char *tag)
         exec_step_done(x);
         return;
     }
-    if (!constraints && exec_asks_for_snapshot(x->text))
-        s->txn.snapshot = true;
+    if (!constraints)
+        s->txn.snapshot = s->txn.snapshot || isolation_has_snapshot(x->text, s->env);
     old = s->txn.modes_len;
     s->txn.modes = mem_realloc(s->txn.modes, old + x->text.len + 1);
     memcpy(s->txn.modes + old, x->text.ptr, x->text.len);

@@ -5,6 +5,7 @@
 #include "router/backend.h"
 #include "router/config.h"
 #include "router/exec.h"
+#include "router/isolation.h"
 #include "router/pool.h"
 #include "router/portal.h"
 #include "router/prepared.h"
@@ -185,7 +186,8 @@ void query_begin(struct session *s, struct span sql, bool implicit)
     s->txn.env = env_ref(s->env);
     s->txn.epoch = catalog_epoch(session_catalog(s));
     s->txn.implicit = implicit;
-    if (!implicit && !is_plain_begin(sql))
+    s->txn.snapshot = isolation_has_snapshot(sql, s->env);
+    if (sql.len && !is_plain_begin(sql))
         s->txn.begin = mem_strndup(sql.ptr, sql.len);
 }
 
@@ -197,7 +199,6 @@ static bool query_transaction(struct session *s, struct plan *plan, struct span 
 
     if (verb == SESSION_BEGIN && s->tx == 'I') {
         query_begin(s, sql, false);
-        s->txn.snapshot = s->txn.begin && exec_asks_for_snapshot(sql);
         s->tx = 'T';
         answer(s, "BEGIN");
         plan_unref(plan);
@@ -287,8 +288,16 @@ size_t query_simple(struct session *s, const char *data, size_t frame)
             query_fail(s, &e);
             return frame;
         }
-        if (LIKELY((route.n == 1 || route.any) && !plan->rewritten))
-            return query_forward(s, plan, route.any ? query_any_shard(s) : route.first, data, frame);
+        if (LIKELY((route.n == 1 || route.any) && !plan->rewritten)) {
+            uint32_t shard = route.any ? query_any_shard(s) : route.first;
+
+            if (UNLIKELY(s->txn.snapshot) && !isolation_allows(s, 1, shard, &e)) {
+                plan_unref(plan);
+                query_fail(s, &e);
+                return frame;
+            }
+            return query_forward(s, plan, shard, data, frame);
+        }
     } else if (plan->kind == PLAN_EMPTY) {
         answer(s, NULL);
         plan_unref(plan);

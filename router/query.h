@@ -32,7 +32,8 @@ void query_lost(struct session *s, const struct err *e, bool in_txn);
 void query_parses_done(struct session *s, struct backend *b);
 void query_forget_parses(struct session *s);
 
-/* Begin a transaction (nothing is sent). `sql` is the client's BEGIN; implicit: without one. */
+/* Begin a transaction (nothing is sent). `sql` is the client's BEGIN; empty: a plain one. implicit: the client gave
+ * none. */
 void query_begin(struct session *s, struct span sql, bool implicit);
 /* A lease on the shard, or NULL: the session waits and its input must be kept. */
 struct backend *query_lease(struct session *s, uint32_t shard);

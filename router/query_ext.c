@@ -16,6 +16,7 @@
 #include "router/backend.h"
 #include "router/config.h"
 #include "router/exec.h"
+#include "router/isolation.h"
 #include "router/pool.h"
 #include "router/portal.h"
 #include "router/prepared.h"
@@ -450,9 +451,18 @@ static uint32_t batch_aside_shard(const struct session *s, const struct batch *b
     return s->held ? query_any_shard(s) : s->set->home;
 }
 
+static size_t batch_long_way(struct session *s, struct batch *b, const char *data, size_t len)
+{
+    batch_drop(s, b);
+    s->scanned = 0;
+    exec_start_batch(s, span_make(data, len));
+    return len;
+}
+
 static size_t batch_run(struct session *s, struct batch *b, const char *data)
 {
     struct backend *be;
+    struct err e = ERR_INIT;
     uint32_t shard;
     bool aside = false;
 
@@ -462,6 +472,8 @@ static size_t batch_run(struct session *s, struct batch *b, const char *data)
         shard = query_any_shard(s);
     else
         shard = batch_aside_shard(s, b);
+    if (UNLIKELY(s->txn.snapshot) && b->nbind && !isolation_allows(s, 1, shard, &e))
+        return batch_long_way(s, b, data, b->len); /* which says so at the right place */
     if (!b->nbind && !b->nexecute && !b->shard_known && s->txn.env) {
         be = session_lease_of(s, s->set->pools[shard]);
         aside = !be || !be->begun;
@@ -474,14 +486,6 @@ static size_t batch_run(struct session *s, struct batch *b, const char *data)
     s->run_aside = aside;
     batch_send(s, b, be, data);
     return b->len;
-}
-
-static size_t batch_long_way(struct session *s, struct batch *b, const char *data, size_t len)
-{
-    batch_drop(s, b);
-    s->scanned = 0;
-    exec_start_batch(s, span_make(data, len));
-    return len;
 }
 
 size_t query_extended(struct session *s, const char *data, size_t len)

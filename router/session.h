@@ -75,7 +75,9 @@ struct txn {
     bool ddl;                    /* changed the schema: reload after COMMIT */
     bool shard_ddl;              /* ... of distributed tables, which the catalog does not know yet */
     bool snapshot;               /* REPEATABLE READ or SERIALIZABLE */
-    bool doomed;                 /* a participant was lost: only ROLLBACK is left */
+    bool placed;                 /* ... and its statements run on `shard` */
+    uint32_t shard;
+    bool doomed; /* a participant was lost: only ROLLBACK is left */
 };
 
 struct session {

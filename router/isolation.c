@@ -1,0 +1,57 @@
+#include "router/isolation.h"
+
+#include "planner/catalog.h"
+#include "router/schema.h"
+#include "router/session.h"
+
+#include <string.h>
+#include <strings.h>
+
+static bool has_word(struct span sql, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (size_t i = 0; i + n <= sql.len; i++) {
+        if (strncasecmp(sql.ptr + i, word, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool isolation_has_snapshot(struct span sql, const struct env *env)
+{
+    if (has_word(sql, "repeatable") || has_word(sql, "serializable"))
+        return true;
+    return env->isolation != ISOLATION_READ_COMMITTED && !has_word(sql, "committed");
+}
+
+static bool refuse(struct err *e, const char *what)
+{
+    err_set(e, PB0313, "%s over several shards is not supported", what);
+    err_detail(e, "Each shard takes its own snapshot at its own first statement, so the statements of the transaction would not see "
+                  "the same moment.");
+    return err_hint(e, "Use READ COMMITTED, or one sharding key a transaction.");
+}
+
+bool isolation_allows(struct session *s, uint32_t npart, uint32_t shard, struct err *e)
+{
+    struct txn *t = &s->txn;
+
+    if (!t->env) {
+        if (npart > 1 && s->env->isolation == ISOLATION_SERIALIZABLE)
+            return refuse(e, "a SERIALIZABLE statement");
+        return true;
+    }
+    if (!t->snapshot)
+        return true;
+    if (npart > 1 || (t->placed && t->shard != shard))
+        return refuse(e, "a REPEATABLE READ or SERIALIZABLE transaction");
+    if (t->epoch != catalog_epoch(session_catalog(s))) {
+        err_set(e, PB0313, "could not serialize access: the schema has changed since the transaction began");
+        err_state(e, "40001");
+        return err_hint(e, "Run the transaction again.");
+    }
+    t->placed = true;
+    t->shard = shard;
+    return true;
+}
