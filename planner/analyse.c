@@ -36,11 +36,11 @@ static bool has_into(const PgQuery__SelectStmt *q)
     return q->into_clause;
 }
 
-static bool is_ours(const PgQuery__Node *stmt)
+bool statement_is_query(const PgQuery__Node *stmt)
 {
     switch ((int)stmt->node_case) {
     case PG_QUERY__NODE__NODE_SELECT_STMT:
-        return !has_into(stmt->select_stmt) && !is_control_call(stmt->select_stmt);
+        return !has_into(stmt->select_stmt);
     case PG_QUERY__NODE__NODE_INSERT_STMT:
     case PG_QUERY__NODE__NODE_UPDATE_STMT:
     case PG_QUERY__NODE__NODE_DELETE_STMT:
@@ -93,8 +93,7 @@ static bool refuse_opaque(struct an *an, const char *what)
     return err_hint(an->e, "If it touches no table, name it in safe_functions in the configuration.");
 }
 
-/* Refusals that hold for every statement as soon as some table is distributed. */
-static bool check_code(struct an *an)
+bool check_code(struct an *an)
 {
     if (an->inv.opaque)
         return refuse_opaque(an, an->inv.opaque);
@@ -114,6 +113,11 @@ static bool check_code(struct an *an)
 
 static bool check_session(struct an *an)
 {
+    if (an->inv.settings) { /* utility_set.c has not taken it */
+        err_set(an->e, PB0313, "set_config() is not supported inside a statement");
+        err_detail(an->e, "The router has to know the setting, to give it to every connection of the session.");
+        return err_hint(an->e, "Use SELECT set_config('name', value, true or false) as a statement of its own.");
+    }
     if (!an->inv.session)
         return true;
     err_set(an->e, PB0313, "function %s() is not supported", an->inv.session);
@@ -173,8 +177,7 @@ static bool locks_reference(const struct an *an, const PgQuery__Node *stmt)
     return false;
 }
 
-/* A table that carries pgbraid's placement check but is in no row of pgbraid.tables. */
-static bool check_known(struct an *an)
+bool check_known(struct an *an)
 {
     for (uint32_t i = 0; i < an->nocc; i++) {
         const struct cat_rel *rel = an->occs[i]->rel;
@@ -369,13 +372,11 @@ static void describe(struct an *an, const PgQuery__Node *stmt)
     p->nparam = an->inv.nparam;
 }
 
-bool analyse(const struct plan_input *in, struct arena *scratch, struct plan_result *out, struct err *e)
+bool analyse_query(const struct plan_input *in, const PgQuery__Node *stmt, struct arena *scratch,
+                   struct plan_result *out, struct err *e)
 {
-    const PgQuery__Node *stmt = in->tree->stmts[0]->stmt;
     struct an an = { .in = in, .a = scratch, .e = e, .out = out };
     struct collist unused;
-    if (!is_ours(stmt))
-        return utility_plan(in, scratch, out, e);
     an.plan = plan_new();
     an.stmt = tree_message(stmt);
     inventory_take(&an, an.stmt);
@@ -391,4 +392,13 @@ bool analyse(const struct plan_input *in, struct arena *scratch, struct plan_res
                                  .npair = an.npair,
                                  .pairs = (const uint32_t(*)[2])an.pairs };
     return true;
+}
+
+bool analyse(const struct plan_input *in, struct arena *scratch, struct plan_result *out, struct err *e)
+{
+    const PgQuery__Node *stmt = in->tree->stmts[0]->stmt;
+    if (!statement_is_query(stmt) ||
+        (stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT && is_control_call(stmt->select_stmt)))
+        return utility_plan(in, scratch, out, e);
+    return analyse_query(in, stmt, scratch, out, e);
 }

@@ -168,6 +168,20 @@ struct an {
     uint32_t npair, pair_cap;
 };
 
+/* analyse.c: is it a SELECT (without INTO), INSERT, UPDATE, DELETE or MERGE? */
+bool statement_is_query(const PgQuery__Node *stmt);
+/*
+ * analyse.c: the plan of a SELECT (without INTO), INSERT, UPDATE, DELETE or MERGE, which may be the whole statement or
+ * the one inside EXPLAIN, COPY or DECLARE.
+ */
+MUSTCHECK bool analyse_query(const struct plan_input *in, const PgQuery__Node *stmt, struct arena *scratch,
+                             struct plan_result *out, struct err *e);
+/* Code that may look at other shards' rows; false with the refusal. Once some table is distributed, it holds for every
+ * statement. */
+MUSTCHECK bool check_code(struct an *an);
+/* A table that carries pgbraid's placement check but is in no row of pgbraid.tables; false with the refusal. */
+MUSTCHECK bool check_known(struct an *an);
+
 /* opaque.c */
 void inventory_take(struct an *an, const ProtobufCMessage *stmt);
 /* User code behind an occurrence that may look beyond its row; false with the refusal. */

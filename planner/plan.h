@@ -151,7 +151,7 @@ enum control_verb { CONTROL_SHARD_TABLE, CONTROL_REFERENCE_TABLE, CONTROL_UNSHAR
 struct plan_control {
     enum control_verb verb;
     uint32_t narg;
-    struct key_value args[4]; /* VALUE_LITERAL, VALUE_PARAM or VALUE_NULL, read as text */
+    struct key_value args[5]; /* table and key columns: VALUE_LITERAL, VALUE_PARAM or VALUE_NULL, read as text */
     const char *column;       /* name of the answered column */
 };
 

@@ -1,10 +1,329 @@
+/*
+ * Statements that are not queries: dispatch, transactions, prepared names, EXPLAIN, and the functions that the router
+ * carries out itself. What this file does not know is utility_ddl.c's.
+ */
 #include "planner/utility.h"
+
+#include "planner/analyse_int.h"
+#include "planner/utility_ddl.h"
+#include "planner/utility_int.h"
+
+#include <string.h>
+#include <strings.h>
+
+const char *def_string(const PgQuery__DefElem *d, struct arena *scratch)
+{
+    if (!d->arg)
+        return "";
+    switch ((int)d->arg->node_case) {
+    case PG_QUERY__NODE__NODE_STRING:
+        return tree_string(d->arg);
+    case PG_QUERY__NODE__NODE_INTEGER:
+        return arena_printf(scratch, "%d", d->arg->integer->ival);
+    case PG_QUERY__NODE__NODE_BOOLEAN:
+        return d->arg->boolean->boolval ? "true" : "false";
+    case PG_QUERY__NODE__NODE_A_STAR:
+        return "*";
+    default:
+        return "";
+    }
+}
+
+bool def_boolean(const PgQuery__DefElem *d, struct arena *scratch)
+{
+    static const char *const yes[] = { "", "1", "true", "on" };
+    const char *value = def_string(d, scratch);
+    for (size_t i = 0; i < ARRAY_LEN(yes); i++)
+        if (strcasecmp(value, yes[i]) == 0)
+            return true;
+    return false;
+}
+
+/* --- sessions --- */
+
+struct plan_session *session_plan(struct plan_result *out, enum session_verb verb, const char *name)
+{
+    struct plan *p = plan_new();
+    struct plan_session *s = ARENA_NEW(plan_arena(p), struct plan_session);
+    p->kind = PLAN_SESSION;
+    p->session = s;
+    plan_reason(p, "carried out by the router");
+    s->verb = verb;
+    s->name = name && *name ? arena_strdup(plan_arena(p), name) : NULL;
+    *out = (struct plan_result){ .plan = p, .cacheable = true };
+    return s;
+}
+
+static bool refuse_two_phase(const char *what, struct err *e)
+{
+    err_set(e, PB0313, "%s is not supported", what);
+    err_detail(e, "A transaction may be on several shards, and the router keeps two-phase commit for itself.");
+    return err_hint(e, "Use COMMIT.");
+}
+
+static bool transaction_plan(const PgQuery__TransactionStmt *t, struct plan_result *out, struct err *e)
+{
+    switch (t->kind) {
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN:
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START:
+        session_plan(out, SESSION_BEGIN, NULL);
+        return true;
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT:
+        session_plan(out, SESSION_COMMIT, NULL)->chain = t->chain;
+        return true;
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK:
+        session_plan(out, SESSION_ROLLBACK, NULL)->chain = t->chain;
+        return true;
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_SAVEPOINT:
+        session_plan(out, SESSION_SAVEPOINT, t->savepoint_name);
+        return true;
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_RELEASE:
+        session_plan(out, SESSION_RELEASE, t->savepoint_name);
+        return true;
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_TO:
+        session_plan(out, SESSION_ROLLBACK_TO, t->savepoint_name);
+        return true;
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_PREPARE:
+        return refuse_two_phase("PREPARE TRANSACTION", e);
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT_PREPARED:
+        return refuse_two_phase("COMMIT PREPARED", e);
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_PREPARED:
+        return refuse_two_phase("ROLLBACK PREPARED", e);
+    case PG_QUERY__TRANSACTION_STMT_KIND__TRANSACTION_STMT_KIND_UNDEFINED:
+    case _PG_QUERY__TRANSACTION_STMT_KIND_IS_INT_SIZE:
+        break;
+    }
+    BUG_ON(true);
+}
+
+static bool discard_plan(const PgQuery__DiscardStmt *d, struct plan_result *out)
+{
+    const char *tag = d->target == PG_QUERY__DISCARD_MODE__DISCARD_PLANS       ? "DISCARD PLANS"
+                      : d->target == PG_QUERY__DISCARD_MODE__DISCARD_SEQUENCES ? "DISCARD SEQUENCES"
+                                                                               : "DISCARD TEMP";
+    if (d->target == PG_QUERY__DISCARD_MODE__DISCARD_ALL)
+        session_plan(out, SESSION_DISCARD_ALL, NULL);
+    else
+        session_plan(out, SESSION_DISCARD_OTHER, tag);
+    return true;
+}
+
+static bool deallocate_plan(const PgQuery__DeallocateStmt *d, struct plan_result *out)
+{
+    if (*tree_str(d->name))
+        session_plan(out, SESSION_DEALLOCATE, d->name);
+    else
+        session_plan(out, SESSION_DEALLOCATE_ALL, NULL);
+    return true;
+}
+
+static bool refuse_session(const char *what, const char *detail, const char *hint, struct err *e)
+{
+    err_set(e, PB0313, "%s is not supported", what);
+    err_detail(e, "%s", detail);
+    return err_hint(e, "%s", hint);
+}
+
+static bool refuse_prepare(const char *what, struct err *e)
+{
+    return refuse_session(what, "A statement is routed by its parameters, which the router takes from the protocol.",
+                          "Use prepared statements of the protocol, which every driver offers.", e);
+}
+
+static bool refuse_cursor(const char *what, struct err *e)
+{
+    return refuse_session(what, "A cursor belongs to one server connection, and statements of a session use many.",
+                          "Read the whole result, or in pieces by key: WHERE key > the last one seen.", e);
+}
+
+/* NOTIFY and UNLISTEN: the home shard's. Nobody can listen through the router, so UNLISTEN has nothing to do. */
+static bool home_plan(const char *why, bool writes, struct plan_result *out)
+{
+    struct plan *p = plan_new();
+    p->scope = SCOPE_HOME;
+    p->writes = writes;
+    plan_reason(p, "home shard: %s", why);
+    *out = (struct plan_result){ .plan = p, .cacheable = true };
+    return true;
+}
+
+/* --- EXPLAIN --- */
+
+static bool explain_analyses(const PgQuery__ExplainStmt *x, struct arena *scratch)
+{
+    bool analyse = false;
+    for (size_t i = 0; i < x->n_options; i++)
+        if (strcmp(x->options[i]->def_elem->defname, "analyze") == 0)
+            analyse = def_boolean(x->options[i]->def_elem, scratch);
+    return analyse;
+}
+
+static bool explain_plan(const struct plan_input *in, const PgQuery__ExplainStmt *x, struct arena *scratch,
+                         struct plan_result *out, struct err *e)
+{
+    if (!statement_is_query(x->query)) {
+        err_set(e, PB0204, "EXPLAIN of this kind of statement is not supported");
+        return err_hint(e, "SELECT, INSERT, UPDATE, DELETE and MERGE can be explained.");
+    }
+    if (!analyse_query(in, x->query, scratch, out, e))
+        return false;
+    struct plan *p = out->plan;
+    bool run = explain_analyses(x, scratch);
+    out->cacheable = false; /* an option's value may be a literal */
+    p->kind = PLAN_QUERY;
+    p->insert = NULL;
+    p->returns_rows = true;
+    p->writes = p->writes && run;
+    p->opaque = p->opaque && run;
+    if (p->combine == COMBINE_SAME && !run) {
+        p->combine = COMBINE_NONE;
+        p->scope = SCOPE_HOME;
+        p->sequential = false;
+        plan_reason(p, "home shard: the plan of a write that every shard would do");
+    } else if (p->combine == COMBINE_CONCAT) {
+        p->combine = COMBINE_NONE;
+        err_set(&p->refusal, PB0201, "EXPLAIN of a statement for several shards is not supported");
+        err_detail(&p->refusal, "Each shard has a plan of its own.");
+        err_hint(&p->refusal, "SHOW ROUTE FOR <statement> in the console (database pgbraid) shows where it runs; give "
+                              "a sharding key to see one shard's plan.");
+    }
+    return true;
+}
+
+/* --- functions that the router carries out --- */
+
+static const struct {
+    const char *name;
+    enum control_verb verb;
+    uint32_t min_args, max_args;
+    const char *use;
+} controls[] = {
+    { "shard_table", CONTROL_SHARD_TABLE, 2, 1 + CAT_MAX_KEY, "SELECT pgbraid.shard_table('table', 'column' [, ...])" },
+    { "reference_table", CONTROL_REFERENCE_TABLE, 1, 1, "SELECT pgbraid.reference_table('table')" },
+    { "unshard_table", CONTROL_UNSHARD_TABLE, 1, 1, "SELECT pgbraid.unshard_table('table')" },
+};
+
+/* A text argument: string constant, parameter or NULL, perhaps with a cast to a type that leaves it as it is. */
+static bool control_arg(const struct plan_input *in, const PgQuery__Node *n, struct key_value *v, uint32_t *nparam)
+{
+    if (n->node_case == PG_QUERY__NODE__NODE_TYPE_CAST) {
+        const PgQuery__TypeName *t = n->type_cast->type_name;
+        if (t->n_array_bounds || t->n_typmods ||
+            !(tree_name_is(t->n_names, t->names, "text") || tree_name_is(t->n_names, t->names, "varchar") ||
+              tree_name_is(t->n_names, t->names, "name")))
+            return false;
+        n = n->type_cast->arg;
+    }
+    *v = (struct key_value){ .source = VALUE_LITERAL, .type = KEY_TEXT };
+    if (n->node_case == PG_QUERY__NODE__NODE_PARAM_REF && n->param_ref->number > 0) {
+        v->source = VALUE_PARAM;
+        v->index = (uint32_t)n->param_ref->number;
+        *nparam = v->index > *nparam ? v->index : *nparam;
+        return true;
+    }
+    if (n->node_case != PG_QUERY__NODE__NODE_A_CONST)
+        return false;
+    if (n->a_const->isnull) {
+        v->source = VALUE_NULL;
+        return true;
+    }
+    /* Only '...': the router reads the literal by itself. */
+    return n->a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL &&
+           literal_at(in->lits, n->a_const->location, &v->index) && in->sql.ptr[in->lits->v[v->index].off] == '\'';
+}
+
+static bool control_plan(const struct plan_input *in, const PgQuery__ResTarget *target, size_t which,
+                         struct plan_result *out, struct err *e)
+{
+    const PgQuery__FuncCall *f = target->val->func_call;
+    struct plan *p = plan_new();
+    struct plan_control *c = ARENA_NEW(plan_arena(p), struct plan_control);
+    bool fine = f->n_args >= controls[which].min_args && f->n_args <= controls[which].max_args && !f->func_variadic &&
+                !f->agg_distinct && !f->agg_star && !f->n_agg_order && !f->agg_filter && !f->over;
+    for (size_t i = 0; fine && i < f->n_args; i++)
+        fine = control_arg(in, f->args[i], &c->args[i], &p->nparam);
+    if (!fine) {
+        plan_unref(p);
+        err_set(e, PB0204, "pgbraid.%s() does not take these arguments", controls[which].name);
+        err_detail(e, "They have to be text constants or parameters, since no server evaluates them.");
+        return err_hint(e, "%s", controls[which].use);
+    }
+    c->verb = controls[which].verb;
+    c->narg = (uint32_t)f->n_args;
+    c->column = arena_strdup(plan_arena(p), *tree_str(target->name) ? target->name : controls[which].name);
+    p->kind = PLAN_CONTROL;
+    p->control = c;
+    plan_reason(p, "carried out by the router");
+    *out = (struct plan_result){ .plan = p, .cacheable = true };
+    return true;
+}
+
+/* SELECT f(...): analyse() has seen that there is nothing else. */
+static bool call_plan(const struct plan_input *in, const PgQuery__Node *stmt, struct arena *scratch,
+                      struct plan_result *out, struct err *e)
+{
+    const PgQuery__ResTarget *target = stmt->select_stmt->target_list[0]->res_target;
+    const PgQuery__FuncCall *f = target->val->func_call;
+    const char *schema, *name = tree_name(f->n_funcname, f->funcname, &schema);
+    if (strcmp(schema, "pgbraid") == 0) {
+        for (size_t i = 0; i < ARRAY_LEN(controls); i++)
+            if (strcmp(name, controls[i].name) == 0)
+                return control_plan(in, target, i, out, e);
+        return analyse_query(in, stmt, scratch, out, e);
+    }
+    bool declined;
+    if (utility_set_config_plan(in, f, out, &declined, e))
+        return true;
+    return declined && analyse_query(in, stmt, scratch, out, e);
+}
+
+/* --- dispatch --- */
 
 bool utility_plan(const struct plan_input *in, struct arena *scratch, struct plan_result *out, struct err *e)
 {
-    (void)in;
-    (void)scratch;
-    (void)out;
-    err_set(e, PB0204, "this kind of statement is not supported");
-    return err_hint(e, "SELECT, INSERT, UPDATE, DELETE and MERGE are.");
+    const PgQuery__Node *stmt = in->tree->stmts[0]->stmt;
+    switch ((int)stmt->node_case) {
+    case PG_QUERY__NODE__NODE_TRANSACTION_STMT:
+        return transaction_plan(stmt->transaction_stmt, out, e);
+    case PG_QUERY__NODE__NODE_VARIABLE_SET_STMT:
+        return utility_set_plan(stmt->variable_set_stmt, out, e);
+    case PG_QUERY__NODE__NODE_VARIABLE_SHOW_STMT:
+        return utility_show_plan(stmt->variable_show_stmt, out);
+    case PG_QUERY__NODE__NODE_CONSTRAINTS_SET_STMT:
+        session_plan(out, SESSION_SET_CONSTRAINTS, NULL);
+        return true;
+    case PG_QUERY__NODE__NODE_DISCARD_STMT:
+        return discard_plan(stmt->discard_stmt, out);
+    case PG_QUERY__NODE__NODE_DEALLOCATE_STMT:
+        return deallocate_plan(stmt->deallocate_stmt, out);
+    case PG_QUERY__NODE__NODE_PREPARE_STMT:
+        return refuse_prepare("PREPARE", e);
+    case PG_QUERY__NODE__NODE_EXECUTE_STMT:
+        return refuse_prepare("EXECUTE", e);
+    case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT:
+        return refuse_cursor("DECLARE CURSOR", e);
+    case PG_QUERY__NODE__NODE_FETCH_STMT:
+        return refuse_cursor(stmt->fetch_stmt->ismove ? "MOVE" : "FETCH", e);
+    case PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT:
+        if (!*tree_str(stmt->close_portal_stmt->portalname))
+            return home_plan("there are no cursors to close", false, out);
+        return refuse_cursor("CLOSE", e);
+    case PG_QUERY__NODE__NODE_NOTIFY_STMT:
+        return home_plan("notifications are sent there", true, out);
+    case PG_QUERY__NODE__NODE_UNLISTEN_STMT:
+        return home_plan("nothing is listened to", false, out);
+    case PG_QUERY__NODE__NODE_LISTEN_STMT:
+        return refuse_session("LISTEN", "It belongs to one server connection, and statements of a session use many.",
+                              "Listen on a connection to the home shard: NOTIFY goes there.", e);
+    case PG_QUERY__NODE__NODE_EXPLAIN_STMT:
+        return explain_plan(in, stmt->explain_stmt, scratch, out, e);
+    case PG_QUERY__NODE__NODE_COPY_STMT:
+        return utility_copy_plan(in, stmt->copy_stmt, scratch, out, e);
+    case PG_QUERY__NODE__NODE_SELECT_STMT:
+        if (statement_is_query(stmt))
+            return call_plan(in, stmt, scratch, out, e);
+        return utility_ddl_plan(in, scratch, out, e);
+    default:
+        return utility_ddl_plan(in, scratch, out, e);
+    }
 }

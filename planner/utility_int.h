@@ -1,0 +1,29 @@
+/*
+ * What the files of the utility planner share.
+ */
+#ifndef PLANNER_UTILITY_INT_H
+#define PLANNER_UTILITY_INT_H
+
+#include "planner/analyse.h"
+#include "planner/tree.h"
+
+/* COPY (utility_copy.c). */
+MUSTCHECK bool utility_copy_plan(const struct plan_input *in, const PgQuery__CopyStmt *c, struct arena *scratch,
+                                 struct plan_result *out, struct err *e);
+
+/* SET, RESET, SHOW and calls of set_config() (utility_set.c). */
+MUSTCHECK bool utility_set_plan(const PgQuery__VariableSetStmt *set, struct plan_result *out, struct err *e);
+MUSTCHECK bool utility_show_plan(const PgQuery__VariableShowStmt *show, struct plan_result *out);
+/* False without an error when the call is not one that the router can carry out: then *declined is set. */
+MUSTCHECK bool utility_set_config_plan(const struct plan_input *in, const PgQuery__FuncCall *f, struct plan_result *out,
+                                       bool *declined, struct err *e);
+
+/* An option's value as PostgreSQL's defGetString() reads it; "" for none. The text is in scratch or in the tree. */
+const char *def_string(const PgQuery__DefElem *d, struct arena *scratch);
+/* ... as defGetBoolean() reads it; what is not a boolean is false, PostgreSQL says so. */
+bool def_boolean(const PgQuery__DefElem *d, struct arena *scratch);
+
+/* A PLAN_SESSION in *out; name (may be NULL) is copied. */
+struct plan_session *session_plan(struct plan_result *out, enum session_verb verb, const char *name);
+
+#endif

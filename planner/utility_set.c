@@ -1,0 +1,202 @@
+/*
+ * Settings: SET, RESET, SHOW and set_config(). The router runs the statement where the session is, reads the value back
+ * and gives it to every connection the session uses later (rules P12, P46), so a setting must be one that means the
+ * same whenever it is set again, and one statement may change one only.
+ */
+#include "planner/plan_int.h"
+#include "planner/utility_int.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum setting_kind {
+    SETTING_PLAIN,
+    SETTING_TRANSACTION, /* of the running transaction: carried out like SET TRANSACTION */
+    SETTING_ENCODING,
+    SETTING_SEED,
+    SETTING_AUTHORIZATION
+};
+
+static enum setting_kind setting_kind(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum setting_kind kind;
+    } special[] = {
+        { "client_encoding", SETTING_ENCODING },
+        { "transaction_isolation", SETTING_TRANSACTION },
+        { "transaction_read_only", SETTING_TRANSACTION },
+        { "transaction_deferrable", SETTING_TRANSACTION },
+        { "seed", SETTING_SEED },
+        { "session_authorization", SETTING_AUTHORIZATION },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(special); i++)
+        if (strcasecmp(name, special[i].name) == 0)
+            return special[i].kind;
+    return SETTING_PLAIN;
+}
+
+/*
+ * The router reads statements, parameters and COPY data as the servers' UTF8 stores them, without conversion: in any
+ * other encoding it would find other literals, or hash other bytes than the shard. PostgreSQL ignores case and
+ * everything but letters and digits in the name.
+ */
+static bool check_encoding(const char *value, struct err *e)
+{
+    static const char *const fine[] = { "utf8", "unicode", "sqlascii", "default" };
+    char name[32];
+    size_t n = 0;
+    for (const char *p = value; *p && n < sizeof name - 1; p++) {
+        char lower = (char)(*p >= 'A' && *p <= 'Z' ? *p + ('a' - 'A') : *p);
+        if ((lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9'))
+            name[n++] = lower;
+    }
+    name[n] = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(fine); i++)
+        if (strcmp(name, fine[i]) == 0)
+            return true;
+    err_set(e, PB0313, "client_encoding \"%s\" is not supported", value);
+    err_detail(e, "The router finds sharding keys in the bytes that the client sends, which must be those that the "
+                  "shards store.");
+    return err_hint(e, "Use UTF8 and convert in the client.");
+}
+
+/* May the setting be set to this value (NULL: not a constant, or reset)? */
+static bool check_setting(const char *name, const char *value, struct err *e)
+{
+    switch (setting_kind(name)) {
+    case SETTING_PLAIN:
+    case SETTING_TRANSACTION:
+        return true;
+    case SETTING_ENCODING:
+        return !value || check_encoding(value, e);
+    case SETTING_SEED:
+        if (!value)
+            return true;
+        err_set(e, PB0313, "the seed of random() cannot be set");
+        return err_detail(e, "It belongs to one server connection, and statements of a session use many.");
+    case SETTING_AUTHORIZATION:
+        if (!value || strcasecmp(value, "default") == 0)
+            return true;
+        err_set(e, PB0313, "SET SESSION AUTHORIZATION is not supported");
+        err_detail(e, "Connections to the shards are kept per user.");
+        return err_hint(e, "Use SET ROLE, or log in as that user.");
+    }
+    BUG_ON(true);
+}
+
+/* The value of SET name TO one constant; NULL: a list, or something else. */
+static const char *set_value(const PgQuery__VariableSetStmt *set)
+{
+    if (set->n_args != 1 || set->args[0]->node_case != PG_QUERY__NODE__NODE_A_CONST)
+        return NULL;
+    const PgQuery__AConst *c = set->args[0]->a_const;
+    return c->val_case == PG_QUERY__A__CONST__VAL_SVAL ? c->sval->sval : "";
+}
+
+static bool set_multi(const PgQuery__VariableSetStmt *set, struct plan_result *out, struct err *e)
+{
+    if (strcmp(set->name, "TRANSACTION") == 0) {
+        session_plan(out, SESSION_SET_TRANSACTION, NULL);
+        return true;
+    }
+    if (strcmp(set->name, "SESSION CHARACTERISTICS") == 0) {
+        if (set->n_args == 1 && set->args[0]->node_case == PG_QUERY__NODE__NODE_DEF_ELEM) {
+            char name[64];
+            snprintf(name, sizeof name, "default_%s", set->args[0]->def_elem->defname);
+            session_plan(out, SESSION_SET, name);
+            return true;
+        }
+        err_set(e, PB0313, "SET SESSION CHARACTERISTICS with several modes is not supported");
+        return err_hint(e, "Set one mode at a time.");
+    }
+    err_set(e, PB0313, "SET TRANSACTION SNAPSHOT is not supported");
+    return err_detail(e, "A snapshot belongs to one server, and a transaction may use several.");
+}
+
+bool utility_set_plan(const PgQuery__VariableSetStmt *set, struct plan_result *out, struct err *e)
+{
+    const char *name = tree_str(set->name);
+    bool transaction = setting_kind(name) == SETTING_TRANSACTION;
+    switch ((int)set->kind) {
+    case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI:
+        return set_multi(set, out, e);
+    case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE: {
+        const char *value = set_value(set);
+        if (!check_setting(name, value ? value : "", e))
+            return false;
+        session_plan(out, transaction ? SESSION_SET_TRANSACTION : SESSION_SET, name)->local = set->is_local;
+        /* The plan depends on the value, which the shape does not have. */
+        out->cacheable = setting_kind(name) == SETTING_PLAIN;
+        return true;
+    }
+    case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_DEFAULT:
+    case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET:
+        if (transaction)
+            return err_set(e, PB0313, "\"%s\" cannot be reset", name);
+        session_plan(out, SESSION_RESET, name)->local = set->is_local;
+        return true;
+    case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL:
+        session_plan(out, SESSION_RESET_ALL, NULL);
+        return true;
+    default:
+        return err_set(e, PB0204, "this form of SET is not supported");
+    }
+}
+
+bool utility_show_plan(const PgQuery__VariableShowStmt *show, struct plan_result *out)
+{
+    session_plan(out, SESSION_SHOW, strcmp(show->name, "all") == 0 ? NULL : show->name);
+    return true;
+}
+
+/* A string constant, NULL if it is none; *index: its literal. */
+static const char *string_constant(const struct plan_input *in, const PgQuery__Node *n, uint32_t *index)
+{
+    if (n->node_case != PG_QUERY__NODE__NODE_A_CONST || n->a_const->isnull ||
+        n->a_const->val_case != PG_QUERY__A__CONST__VAL_SVAL || !literal_at(in->lits, n->a_const->location, index))
+        return NULL;
+    return n->a_const->sval->sval;
+}
+
+/* TRUE or FALSE, which PostgreSQL 15's grammar gives as 't'::bool in older and a boolean constant in newer versions. */
+static bool boolean_constant(const PgQuery__Node *n, bool *value)
+{
+    if (n->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
+        n = n->type_cast->arg;
+    if (!n || n->node_case != PG_QUERY__NODE__NODE_A_CONST || n->a_const->isnull ||
+        n->a_const->val_case != PG_QUERY__A__CONST__VAL_BOOLVAL)
+        return false;
+    *value = n->a_const->boolval->boolval;
+    return true;
+}
+
+bool utility_set_config_plan(const struct plan_input *in, const PgQuery__FuncCall *f, struct plan_result *out,
+                             bool *declined, struct err *e)
+{
+    uint32_t name_at, value_at;
+    bool local;
+    *declined = true;
+    if (f->n_args != 3 || f->agg_star || f->agg_distinct || f->func_variadic || f->over || f->agg_filter ||
+        f->agg_within_group || f->n_agg_order || !boolean_constant(f->args[2], &local))
+        return false;
+    const char *name = string_constant(in, f->args[0], &name_at);
+    const char *value = string_constant(in, f->args[1], &value_at);
+    if (!name || !value)
+        return false;
+    *declined = false;
+    if (setting_kind(name) == SETTING_TRANSACTION) {
+        err_set(e, PB0313, "set_config() of \"%s\" is not supported", name);
+        return err_hint(e, "Use SET TRANSACTION.");
+    }
+    if (!check_setting(name, value, e))
+        return false;
+    session_plan(out, SESSION_SET_CONFIG, name)->local = local;
+    uint32_t *fixed = ARENA_ARRAY(plan_arena(out->plan), uint32_t, 1);
+    fixed[0] = name_at;
+    out->fixed = fixed;
+    out->nfixed = 1;
+    out->cacheable = setting_kind(name) == SETTING_PLAIN;
+    return true;
+}
