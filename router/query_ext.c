@@ -297,6 +297,7 @@ static void batch_put_parse(struct session *s, struct backend *be, struct batch 
     struct prepared *p = b->parsed[index].prepared;
     char name[PREPARED_NAME_MAX];
 
+    BUG_ON(!p); /* batch_parse went the long way otherwise */
     s->run_parse[index].ordinal = index + 1;
     s->run_parse[index].serial = 0;
     s->run_parse[index].name = NULL;

@@ -39,6 +39,10 @@ for my $library (run([ 'readelf', '-d', $pgbraid ])->{out} =~ /NEEDED.*\[(.*)\]/
     my ($package) = run([ 'dpkg', '-S', "*/$library" ])->{out} =~ /^([^:\s]+)/ or fail("$library belongs to a package");
     $needs{$package} = 1;
 }
+# And the programs that it runs.
+for my $file (PgbraidTest::Tree::files('migrate/*.c')) {
+    $needs{'postgresql-client-15'} = 1 if PgbraidTest::Tree::slurp($file) =~ /"pg_dump"/;
+}
 my %installs = map { $_ => 1 } packages($stages[1]);
 ok($installs{$_}, "the image has $_, which the binary needs") for grep { $_ ne 'libc6' } sort keys %needs;
 ok($needs{$_}, "the binary needs $_, which the image has") for sort keys %installs;
