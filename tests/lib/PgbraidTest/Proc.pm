@@ -221,7 +221,8 @@ END {
             Test::More::diag($complaint);
             $status ||= 1;
         }
-        $_->stop for reverse @running;
+        my @left = reverse @running; # stop() takes them out of @running
+        $_->stop for @left;
         if ($workdir) {
             if ($status == 0 && Test::More->builder->is_passing) { remove_tree($workdir); }
             else { Test::More::diag("kept: $workdir"); }
