@@ -7,10 +7,12 @@
 #include "router/prepared.h"
 #include "router/router.h"
 #include "router/session.h"
+#include "router/template.h"
 #include "router/worker.h"
 #include "wire/bemsg.h"
 #include "wire/femsg.h"
 #include "wire/proto.h"
+#include "wire/reader.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +121,51 @@ static void backend_note_error(struct backend *b, struct span body)
     }
 }
 
+static const char *backend_setting(const struct backend *b, const struct env *env, const char *name)
+{
+    const char *value = env_get(env, name);
+
+    return value ? value : template_parameter(b->pool->set, name);
+}
+
+/*
+ * A ParameterStatus that only repeats what the router did here itself: servers report a setting that was put before a
+ * statement at the end of that statement, and its return to what it was when the transaction is rolled back. The client
+ * knows its own settings and must not hear of it, unless its own change was rolled back.
+ */
+static bool backend_echo(const struct backend *b, struct span body)
+{
+    struct reader r = rd_make(body);
+    struct span name = rd_cstr(&r), value = rd_cstr(&r);
+    const struct session *s = b->session;
+    const char *now, *before, *own, *own_before;
+    char lower[64];
+
+    if (!rd_finish(&r) || name.len >= sizeof(lower))
+        return false;
+    for (size_t i = 0; i <= name.len; i++)
+        lower[i] = (char)(name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? name.ptr[i] + 32 : name.ptr[i]);
+    now = backend_setting(b, b->env_next, lower);
+    if (now && span_eq_str(value, now))
+        return true;
+    before = backend_setting(b, b->env, lower);
+    if (!(b->failed || b->rolled_back) || !before || !span_eq_str(value, before))
+        return false;
+    if (!s || !s->txn.env)
+        return true;
+    own = backend_setting(b, s->env, lower);
+    own_before = backend_setting(b, s->txn.env, lower);
+    return own && own_before && strcmp(own, own_before) == 0;
+}
+
+bool backend_note_parameter(struct backend *b, struct span body)
+{
+    bool echo = backend_echo(b, body);
+
+    b->dirty = b->dirty || !echo;
+    return !echo;
+}
+
 /* What to do with the frame after looking at it. */
 enum frame_action { FRAME_RELAY, FRAME_SWALLOW, FRAME_WAIT };
 
@@ -193,8 +240,7 @@ static enum frame_action frame_relay(struct backend *b, char type, struct span b
         return FRAME_RELAY;
     case BE_PARAMETER_STATUS:
         /* Only SET reports parameters, and SET goes the long way: something changed settings behind us (rule P46). */
-        b->dirty = true;
-        return FRAME_RELAY;
+        return backend_note_parameter(b, body) ? FRAME_RELAY : FRAME_SWALLOW;
     default:
         return FRAME_RELAY;
     }

@@ -103,6 +103,12 @@ struct backend *backend_new(struct pool *p, struct pgconn *conn);
 /* Close and free at the end of the turn; out of all lists. */
 void backend_close(struct backend *b);
 
+/*
+ * A ParameterStatus came with a statement's answer. False: it repeats what the router replayed here, the client is not
+ * told. True: a setting changed behind the router's back; the connection is reset before another client gets it.
+ */
+bool backend_note_parameter(struct backend *b, struct span body);
+
 /* Ask the server to cancel what runs; in a helper thread. */
 void backend_cancel(struct backend *b);
 

@@ -719,8 +719,7 @@ static enum exec_action exec_statement_frame(struct exec *x, struct part *p, cha
             exec_put_frame(x, type, body);
         return EXEC_SWALLOW;
     case BE_PARAMETER_STATUS:
-        p->backend->dirty = true;
-        if (p == x->parts)
+        if (backend_note_parameter(p->backend, body) && p == x->parts)
             exec_put_frame(x, type, body);
         return EXEC_SWALLOW;
     case BE_COPY_IN:

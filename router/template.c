@@ -449,7 +449,7 @@ static bool encoding_is_unsafe(struct span value)
     return false;
 }
 
-static const char *template_parameter(const struct poolset *ps, const char *name)
+const char *template_parameter(const struct poolset *ps, const char *name)
 {
     for (uint32_t i = 0; i < ps->nparameter; i++) {
         if (strcasecmp(ps->parameters[i].name, name) == 0)

@@ -14,6 +14,8 @@ struct session;
 /* Start asking, unless it is being asked already; session_login_continue() is called for the waiting logins. */
 void template_ask(struct poolset *ps);
 void template_free(struct poolset *ps);
+/* What a server connection reports for a setting (any case) before any is changed; NULL if it reports no such one. */
+const char *template_parameter(const struct poolset *ps, const char *name);
 
 /*
  * Find the environment for a client's start-up settings (rest of the start-up parameters, database and user left out).
