@@ -75,44 +75,13 @@ static bool literal_text(struct span lit, bool negate, char *buf, struct span *o
     return true;
 }
 
-/* [-]digits without needless zeros, of a size that fits: what PostgreSQL prints for the integer. */
-static bool plain_integer(struct span v, int64_t *out)
-{
-    size_t i = v.len > 0 && v.ptr[0] == '-';
-    bool minus = i == 1;
-    uint64_t n = 0;
-    if (v.len - i == 0 || v.len - i > 19 || (v.ptr[i] == '0' && (v.len - i > 1 || minus)))
-        return false;
-    for (; i < v.len; i++) {
-        if (v.ptr[i] < '0' || v.ptr[i] > '9')
-            return false;
-        n = n * 10 + (uint64_t)(v.ptr[i] - '0');
-    }
-    if (n > (uint64_t)INT64_MAX + (minus ? 1 : 0))
-        return false;
-    *out = minus ? (int64_t)(0 - n) : (int64_t)n;
-    return true;
-}
-
-static bool binary_integer(enum key_type type, struct span v, int64_t *out)
-{
-    size_t want = type == KEY_INT2 ? 2 : type == KEY_INT4 ? 4 : 8;
-    uint64_t n = 0;
-    if (v.len != want)
-        return false;
-    for (size_t i = 0; i < want; i++)
-        n = n << 8 | (unsigned char)v.ptr[i];
-    *out = want == 2 ? (int16_t)n : want == 4 ? (int32_t)n : (int64_t)n;
-    return true;
-}
-
 /* A value as it came, to its hash. `type` is the value's own. */
 static enum got hash_value(const struct key_group *g, const struct key_column *col, enum key_type type, bool binary,
                            struct span v, uint64_t seed, uint64_t *hash)
 {
     if (g->identity) {
         int64_t n;
-        if (!(binary ? binary_integer(type, v, &n) : plain_integer(v, &n)))
+        if (!vhash_integer(type, binary, v, &n))
             return GOT_DECLINE;
         *hash = (uint64_t)n;
         return GOT_HASH;
@@ -122,7 +91,7 @@ static enum got hash_value(const struct key_group *g, const struct key_column *c
         int64_t n;
         typmod = col->typmod;
         if (key_family(type) == FAMILY_INT && key_family(col->type) == FAMILY_STRING) {
-            if (binary || !plain_integer(v, &n))
+            if (binary || !vhash_integer(type, false, v, &n))
                 return GOT_DECLINE;
             type = col->type;
         }

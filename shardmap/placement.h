@@ -21,7 +21,7 @@ struct placement_key {
     enum key_type types[4];
 };
 
-/* The SQL expression of a row's hash: "hashint8extended("a", 0)". */
+/* The SQL expression of a row's hash: "hashint8extended("a", 0)"; the same under every search_path. */
 MUSTCHECK bool placement_hash_sql(const struct placement_key *key, struct strbuf *out, struct err *e);
 /* The condition that a row lies in the range; "true" for the whole space. */
 MUSTCHECK bool placement_condition_sql(const struct placement_key *key, const struct keyrange *range,

@@ -155,6 +155,21 @@ const char *key_type_name(enum key_type type)
 
 /* --- integers --- */
 
+static uint32_t big16(const char *p)
+{
+    return (uint32_t)(unsigned char)p[0] << 8 | (unsigned char)p[1];
+}
+
+static uint32_t big32(const char *p)
+{
+    return big16(p) << 16 | big16(p + 2);
+}
+
+static int64_t big64(const char *p)
+{
+    return (int64_t)((uint64_t)big32(p) << 32 | big32(p + 4));
+}
+
 static inline bool parse_int(struct span v, int64_t *out)
 {
     bool negative = v.len && v.ptr[0] == '-';
@@ -178,11 +193,26 @@ static inline bool parse_int(struct span v, int64_t *out)
     return true;
 }
 
-static inline enum vhash_result hash_int(enum key_type type, int64_t v, uint64_t seed, uint64_t *hash)
+bool vhash_integer(enum key_type type, bool binary, struct span value, int64_t *n)
 {
-    if (v < key_types[type].min || v > key_types[type].max)
+    if (type > KEY_INT8)
+        return false;
+    if (!binary)
+        return parse_int(value, n) && *n >= key_types[type].min && *n <= key_types[type].max;
+    if (value.len != (type == KEY_INT2 ? 2 : type == KEY_INT4 ? 4 : 8))
+        return false;
+    *n = type == KEY_INT2 ? (int16_t)big16(value.ptr) : type == KEY_INT4 ? (int32_t)big32(value.ptr) : big64(value.ptr);
+    return true;
+}
+
+static inline enum vhash_result hash_integer(enum key_type type, bool binary, struct span value, uint64_t seed,
+                                             uint64_t *hash)
+{
+    int64_t n;
+
+    if (!vhash_integer(type, binary, value, &n))
         return VHASH_DECLINE;
-    *hash = hash_int8(v, seed);
+    *hash = hash_int8(n, seed);
     return VHASH_OK;
 }
 
@@ -268,163 +298,188 @@ static enum vhash_result hash_uuid_text(struct span v, uint64_t seed, uint64_t *
     return VHASH_OK;
 }
 
-/* --- numeric: base-10000 digits without leading and trailing zeros, XOR their weight; the sign does not count --- */
+/*
+ * --- numeric: base-10000 digits without leading and trailing zeros, XOR their weight; the sign does not count ---
+ *
+ * What PostgreSQL does to a value before it is hashed is done on the same digits here: a binary value's digits behind
+ * its display scale are cut off, numeric(p,s) rounds half away from zero.
+ */
 
-#define NUMERIC_MAX_DIGITS 1024u /* decimal digits; longer ones are declined */
+#define NUMERIC_MAX_DIGITS 1024u /* decimal digits; longer values are declined */
 
-static uint64_t hash_numeric_digits(const int16_t *digits, size_t n, int weight, uint64_t seed)
-{
-    size_t first = 0;
-
-    while (first < n && digits[first] == 0) {
-        first++;
-        weight--;
-    }
-    if (first == n)
-        return seed - 1;
-    while (digits[n - 1] == 0)
-        n--;
-    return hash_any(digits + first, (n - first) * sizeof(*digits), seed) ^ (uint64_t)(int64_t)weight;
-}
-
-struct decimal {
-    char digits[NUMERIC_MAX_DIGITS + 2]; /* 0..9, one more in front for a carry */
-    size_t whole, fraction;              /* digits before and after the point; digits[0] is the carry's */
+struct numeric {
+    int16_t digits[NUMERIC_MAX_DIGITS / 4 + 2]; /* base 10000; the first one is 0, for a carry */
+    size_t n;
+    int weight; /* of digits[0]: times 10000 to this power */
 };
 
-static bool parse_decimal(struct span v, struct decimal *d)
-{
-    size_t i = v.len && v.ptr[0] == '-';
-    size_t n = 1, point = 0;
-    bool seen_point = false;
+static const int16_t powers_of_ten[] = { 1, 10, 100, 1000 };
 
-    if (v.len == i || v.len > NUMERIC_MAX_DIGITS)
-        return false;
-    d->digits[0] = 0;
-    for (; i < v.len; i++) {
-        if (v.ptr[i] == '.' && !seen_point) {
-            seen_point = true;
-            point = n;
-        } else if (v.ptr[i] >= '0' && v.ptr[i] <= '9') {
-            d->digits[n++] = (char)(v.ptr[i] - '0');
-        } else {
-            return false;
-        }
-    }
-    if (!seen_point)
-        point = n;
-    d->whole = point - 1;
-    d->fraction = n - point;
-    return d->whole > 0 && (!seen_point || d->fraction > 0);
+static uint64_t hash_digits(const struct numeric *v, uint64_t seed)
+{
+    size_t first = 0, n = v->n;
+
+    while (first < n && v->digits[first] == 0)
+        first++;
+    if (first == n)
+        return seed - 1;
+    while (v->digits[n - 1] == 0)
+        n--;
+    return hash_any(v->digits + first, (n - first) * sizeof(*v->digits), seed) ^
+           (uint64_t)((int64_t)v->weight - (int64_t)first);
 }
 
-/* numeric(p,s): round half away from zero to s digits; an overflow is the server's to report. */
-static bool round_decimal(struct decimal *d, int32_t typmod)
+/* Drop the decimals behind `scale` (negative: also zero out digits before the point). Returns the first one dropped. */
+static int numeric_cut(struct numeric *v, int scale)
+{
+    int keep = (v->weight + 1) * 4 + scale; /* decimal digits */
+    size_t whole = keep > 0 ? (size_t)keep / 4 : 0;
+    unsigned part = keep > 0 ? (unsigned)keep % 4 : 0;
+    int dropped;
+
+    if (keep < 0 || whole >= v->n) {
+        v->n = keep < 0 ? 0 : v->n;
+        return 0;
+    }
+    dropped = v->digits[whole] / powers_of_ten[3 - part] % 10;
+    if (part)
+        v->digits[whole] = (int16_t)(v->digits[whole] - v->digits[whole] % powers_of_ten[4 - part]);
+    v->n = whole + (part > 0);
+    return dropped;
+}
+
+/* One more in the last decimal that numeric_cut() left at `scale`. digits[0] takes the last carry. */
+static void numeric_increment(struct numeric *v, int scale)
+{
+    int part = (scale % 4 + 4) % 4;
+    int16_t add = powers_of_ten[part ? 4 - part : 0];
+
+    for (size_t i = v->n; i-- > 0; add = 1) {
+        v->digits[i] = (int16_t)(v->digits[i] + add);
+        if (v->digits[i] < 10000)
+            return;
+        v->digits[i] = (int16_t)(v->digits[i] - 10000);
+    }
+}
+
+static bool has_precision(enum vhash_use use, int32_t typmod)
+{
+    return use == VHASH_ASSIGN && typmod >= 4;
+}
+
+/* numeric(p,s). An overflow is the server's to report. */
+static bool numeric_assign(struct numeric *v, int32_t typmod)
 {
     int scale = (((typmod - 4) & 0x7ff) ^ 1024) - 1024, precision = ((typmod - 4) >> 16) & 0xffff;
-    size_t keep, lead = 0;
+    size_t first = 0;
+    int whole;
 
-    if (scale < 0)
-        return false;
-    if (d->fraction > (size_t)scale) {
-        keep = 1 + d->whole + (size_t)scale;
-        if (d->digits[keep] >= 5) {
-            size_t i = keep - 1;
-
-            while (d->digits[i] == 9)
-                d->digits[i--] = 0;
-            d->digits[i]++;
-        }
-        d->fraction = (size_t)scale;
-    }
-    while (lead <= d->whole && d->digits[lead] == 0)
-        lead++;
-    return (int)(1 + d->whole - lead) <= precision - scale;
+    if (numeric_cut(v, scale) >= 5)
+        numeric_increment(v, scale);
+    while (first < v->n && v->digits[first] == 0)
+        first++;
+    if (first == v->n)
+        return true;
+    whole = (v->weight - (int)first) * 4 + 1;
+    for (int power = 1; power < 4; power++)
+        whole += v->digits[first] >= powers_of_ten[power];
+    return whole <= precision - scale;
 }
 
-static uint64_t hash_decimal(const struct decimal *d, uint64_t seed)
+/* [-]digits[.digits] */
+static bool parse_numeric(struct span text, struct numeric *v)
 {
-    int16_t digits[NUMERIC_MAX_DIGITS / 4 + 3];
-    size_t total = 1 + d->whole + d->fraction, n = 0;
-    size_t lead = (4 - (1 + d->whole) % 4) % 4; /* zeros that fill the first group of four */
-    int weight = (int)((1 + d->whole + lead) / 4) - 1;
+    size_t start = text.len && text.ptr[0] == '-', point = text.len, digit;
 
-    for (size_t at = 0; at < lead + total; at += 4) {
-        int group = 0;
-
-        for (size_t k = at; k < at + 4; k++)
-            group = group * 10 + (k >= lead && k < lead + total ? d->digits[k - lead] : 0);
-        digits[n++] = (int16_t)group;
+    if (text.len > NUMERIC_MAX_DIGITS)
+        return false;
+    for (size_t i = start; i < text.len; i++) {
+        if (text.ptr[i] == '.' && point == text.len)
+            point = i;
+        else if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
     }
-    return hash_numeric_digits(digits, n, weight, seed);
+    if (point == start || point + 1 == text.len)
+        return false;
+    *v = (struct numeric){ .n = 1, .weight = (int)(point - start + 3) / 4 };
+    digit = (4 - (point - start) % 4) % 4; /* decimals of the group that is begun: zeros in front */
+    for (size_t i = start; i < text.len; i++) {
+        if (i == point)
+            continue;
+        if (digit % 4 == 0 || i == start)
+            v->n++;
+        v->digits[v->n - 1] = (int16_t)(v->digits[v->n - 1] + (text.ptr[i] - '0') * powers_of_ten[3 - digit % 4]);
+        digit++;
+    }
+    return true;
 }
 
-static enum vhash_result hash_numeric_text(int32_t typmod, enum vhash_use use, struct span v, uint64_t seed,
+static enum vhash_result hash_numeric(int32_t typmod, enum vhash_use use, struct numeric *v, uint64_t seed,
+                                      uint64_t *hash)
+{
+    if (has_precision(use, typmod) && !numeric_assign(v, typmod))
+        return VHASH_DECLINE;
+    *hash = hash_digits(v, seed);
+    return VHASH_OK;
+}
+
+/* NaN and the infinities have one hash; numeric(p,s) holds no infinity. */
+static enum vhash_result hash_special(int32_t typmod, enum vhash_use use, bool nan, uint64_t seed, uint64_t *hash)
+{
+    if (!nan && has_precision(use, typmod))
+        return VHASH_DECLINE;
+    *hash = seed;
+    return VHASH_OK;
+}
+
+static enum vhash_result hash_numeric_text(int32_t typmod, enum vhash_use use, struct span text, uint64_t seed,
                                            uint64_t *hash)
 {
-    struct decimal d;
+    struct numeric v;
 
-    if (span_eq_str(v, "NaN") || span_eq_str(v, "Infinity") || span_eq_str(v, "-Infinity")) {
-        if (use == VHASH_ASSIGN && typmod >= 4 && v.ptr[0] != 'N')
-            return VHASH_DECLINE; /* numeric(p,s) holds no infinity */
-        *hash = seed;
-        return VHASH_OK;
-    }
-    if (!parse_decimal(v, &d) || (use == VHASH_ASSIGN && typmod >= 4 && !round_decimal(&d, typmod)))
-        return VHASH_DECLINE;
-    *hash = hash_decimal(&d, seed);
-    return VHASH_OK;
+    if (span_eq_str(text, "NaN") || span_eq_str(text, "Infinity") || span_eq_str(text, "-Infinity"))
+        return hash_special(typmod, use, text.ptr[0] == 'N', seed, hash);
+    return parse_numeric(text, &v) ? hash_numeric(typmod, use, &v, seed, hash) : VHASH_DECLINE;
 }
 
-static uint32_t big16(const char *p)
-{
-    return (uint32_t)(unsigned char)p[0] << 8 | (unsigned char)p[1];
-}
-
-static uint32_t big32(const char *p)
-{
-    return big16(p) << 16 | big16(p + 2);
-}
-
-static enum vhash_result hash_numeric_binary(int32_t typmod, enum vhash_use use, struct span v, uint64_t seed,
+/* numeric_send(): int16 each of number of digits, weight, sign, display scale; then the digits. */
+static enum vhash_result hash_numeric_binary(int32_t typmod, enum vhash_use use, struct span value, uint64_t seed,
                                              uint64_t *hash)
 {
-    int16_t digits[NUMERIC_MAX_DIGITS];
-    uint32_t n, sign;
+    enum { POSITIVE = 0, NEGATIVE = 0x4000, NAN_SIGN = 0xC000, PLUS_INFINITY = 0xD000, MINUS_INFINITY = 0xF000 };
+    struct numeric v = { 0 };
+    uint32_t n, sign, scale;
 
-    if (v.len < 8)
+    if (value.len < 8)
         return VHASH_DECLINE;
-    n = big16(v.ptr);
-    sign = big16(v.ptr + 4);
-    if (v.len != 8 + 2u * n || n > NUMERIC_MAX_DIGITS)
+    n = big16(value.ptr);
+    sign = big16(value.ptr + 4);
+    scale = big16(value.ptr + 6);
+    if (n > NUMERIC_MAX_DIGITS / 4 || value.len != 8 + 2u * n || scale > 0x3fff)
         return VHASH_DECLINE;
-    if (sign == 0xC000 || sign == 0xD000 || sign == 0xF000) {
-        if (n || (use == VHASH_ASSIGN && typmod >= 4 && sign != 0xC000))
-            return VHASH_DECLINE;
-        *hash = seed;
-        return VHASH_OK;
-    }
-    if (sign != 0 && sign != 0x4000)
+    if (sign == NAN_SIGN || sign == PLUS_INFINITY || sign == MINUS_INFINITY)
+        return n ? VHASH_DECLINE : hash_special(typmod, use, sign == NAN_SIGN, seed, hash);
+    if (sign != POSITIVE && sign != NEGATIVE)
         return VHASH_DECLINE;
-    /* Digits that the type's scale would round away: the text form knows how, here they are declined. */
-    if (use == VHASH_ASSIGN && typmod >= 4) {
-        int scale = (((typmod - 4) & 0x7ff) ^ 1024) - 1024;
-
-        if (scale < 0 || (int)big16(v.ptr + 6) > scale)
-            return VHASH_DECLINE;
-    }
+    v.n = 1 + n;
+    v.weight = (int16_t)big16(value.ptr + 2) + 1;
     for (uint32_t i = 0; i < n; i++) {
-        digits[i] = (int16_t)big16(v.ptr + 8 + 2 * i);
-        if (digits[i] < 0 || digits[i] > 9999)
+        uint32_t digit = big16(value.ptr + 8 + 2 * i);
+
+        if (digit > 9999)
             return VHASH_DECLINE;
+        v.digits[1 + i] = (int16_t)digit;
     }
-    *hash = hash_numeric_digits(digits, n, (int16_t)big16(v.ptr + 2), seed);
-    return VHASH_OK;
+    (void)numeric_cut(&v, (int)scale);
+    return hash_numeric(typmod, use, &v, seed, hash);
 }
 
-/* --- date and timestamp --- */
+/* --- date and timestamp: days and microseconds since 2000-01-01 --- */
 
-#define DAY_US INT64_C(86400000000)
+#define DAY_US        INT64_C(86400000000)
+#define FIRST_DAY     (-2451545) /* 4714-11-24 BC, where both types begin */
+#define DATE_END      2145031949 /* the day after 5874897-12-31 */
+#define TIMESTAMP_END 106751983  /* the day after 294276-12-31 */
 
 static bool two_digits(const char *p, int *out)
 {
@@ -434,34 +489,38 @@ static bool two_digits(const char *p, int *out)
     return true;
 }
 
-/* Days since 2000-01-01 of a date in the Gregorian calendar: Howard Hinnant's days_from_civil, shifted. */
+/* Howard Hinnant's days_from_civil, shifted: the day of a date in the Gregorian calendar, year 0 being 1 BC. */
 static int32_t days_of(int y, int m, int d)
 {
     int era, yoe, doy;
 
     y -= m <= 2;
-    era = y / 400;
+    era = (y >= 0 ? y : y - 399) / 400;
     yoe = y - era * 400;
     doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
     return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 730425;
 }
 
-/* "YYYY-MM-DD", years 1 to 9999. */
-static bool parse_date(const char *p, int32_t *days)
+/* "YYYY-MM-DD" at the start of v, the year of 4 to 7 digits. Returns its length, or 0. */
+static size_t parse_date(struct span v, bool bc, int32_t *days)
 {
     static const char month_days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-    int century, year, month, day, y;
+    int year = 0, month, day;
+    size_t n = 0;
     bool leap;
 
-    if (!two_digits(p, &century) || !two_digits(p + 2, &year) || p[4] != '-' || !two_digits(p + 5, &month) ||
-        p[7] != '-' || !two_digits(p + 8, &day))
-        return false;
-    y = century * 100 + year;
-    leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-    if (y < 1 || month < 1 || month > 12 || day < 1 || day > month_days[month - 1] + (month == 2 && leap))
-        return false;
-    *days = days_of(y, month, day);
-    return true;
+    for (; n < v.len && n < 7 && v.ptr[n] >= '0' && v.ptr[n] <= '9'; n++)
+        year = year * 10 + (v.ptr[n] - '0');
+    if (n < 4 || (n > 4 && v.ptr[0] == '0') || v.len - n < 6 || v.ptr[n] != '-' || !two_digits(v.ptr + n + 1, &month) ||
+        v.ptr[n + 3] != '-' || !two_digits(v.ptr + n + 4, &day) || year < 1)
+        return 0;
+    year = bc ? 1 - year : year;
+    leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    if (year < -4713 || year > 5874897 || month < 1 || month > 12 || day < 1 ||
+        day > month_days[month - 1] + (month == 2 && leap))
+        return 0;
+    *days = days_of(year, month, day);
+    return *days >= FIRST_DAY ? n + 6 : 0;
 }
 
 /* "HH:MM:SS[.f{1,6}]" */
@@ -486,18 +545,35 @@ static bool parse_time(const char *p, size_t len, int64_t *us)
     return true;
 }
 
-static enum vhash_result hash_date_text(struct span v, uint64_t seed, uint64_t *hash)
+/* Cut " BC" off the end. */
+static bool take_bc(struct span *v)
 {
-    int32_t days;
+    bool bc = v->len > 3 && memcmp(v->ptr + v->len - 3, " BC", 3) == 0;
 
-    if (span_eq_str(v, "infinity"))
-        days = INT32_MAX;
-    else if (span_eq_str(v, "-infinity"))
-        days = INT32_MIN;
-    else if (v.len != 10 || !parse_date(v.ptr, &days))
+    v->len -= bc ? 3 : 0;
+    return bc;
+}
+
+static enum vhash_result hash_date(int32_t days, uint64_t seed, uint64_t *hash)
+{
+    if (days != INT32_MIN && days != INT32_MAX && (days < FIRST_DAY || days >= DATE_END))
         return VHASH_DECLINE;
     *hash = hash_word((uint32_t)days, seed);
     return VHASH_OK;
+}
+
+static enum vhash_result hash_date_text(struct span v, uint64_t seed, uint64_t *hash)
+{
+    int32_t days;
+    bool bc = take_bc(&v);
+
+    if (!bc && span_eq_str(v, "infinity"))
+        days = INT32_MAX;
+    else if (!bc && span_eq_str(v, "-infinity"))
+        days = INT32_MIN;
+    else if (!v.len || parse_date(v, bc, &days) != v.len)
+        return VHASH_DECLINE;
+    return hash_date(days, seed, hash);
 }
 
 static int64_t round_timestamp(int64_t t, int32_t typmod)
@@ -513,6 +589,8 @@ static int64_t round_timestamp(int64_t t, int32_t typmod)
 
 static enum vhash_result hash_timestamp(int64_t t, int32_t typmod, enum vhash_use use, uint64_t seed, uint64_t *hash)
 {
+    if (t != INT64_MIN && t != INT64_MAX && (t < FIRST_DAY * DAY_US || t >= TIMESTAMP_END * DAY_US))
+        return VHASH_DECLINE;
     *hash = hash_int8(use == VHASH_ASSIGN ? round_timestamp(t, typmod) : t, seed);
     return VHASH_OK;
 }
@@ -522,12 +600,15 @@ static enum vhash_result hash_timestamp_text(int32_t typmod, enum vhash_use use,
 {
     int32_t days;
     int64_t us;
+    size_t n;
+    bool bc = take_bc(&v);
 
-    if (span_eq_str(v, "infinity"))
+    if (!bc && span_eq_str(v, "infinity"))
         return hash_timestamp(INT64_MAX, typmod, use, seed, hash);
-    if (span_eq_str(v, "-infinity"))
+    if (!bc && span_eq_str(v, "-infinity"))
         return hash_timestamp(INT64_MIN, typmod, use, seed, hash);
-    if (v.len < 19 || v.ptr[10] != ' ' || !parse_date(v.ptr, &days) || !parse_time(v.ptr + 11, v.len - 11, &us))
+    n = parse_date(v, bc, &days);
+    if (!n || n >= v.len || v.ptr[n] != ' ' || !parse_time(v.ptr + n + 1, v.len - n - 1, &us) || days >= TIMESTAMP_END)
         return VHASH_DECLINE;
     return hash_timestamp(days * DAY_US + us, typmod, use, seed, hash);
 }
@@ -537,13 +618,11 @@ static enum vhash_result hash_timestamp_text(int32_t typmod, enum vhash_use use,
 enum vhash_result vhash_text(enum key_type type, int32_t typmod, enum vhash_use use, struct span value, uint64_t seed,
                              uint64_t *hash)
 {
-    int64_t n;
-
     switch (type) {
     case KEY_INT2:
     case KEY_INT4:
     case KEY_INT8:
-        return parse_int(value, &n) ? hash_int(type, n, seed, hash) : VHASH_DECLINE;
+        return hash_integer(type, false, value, seed, hash);
     case KEY_TEXT:
     case KEY_VARCHAR:
     case KEY_BPCHAR:
@@ -565,34 +644,30 @@ enum vhash_result vhash_text(enum key_type type, int32_t typmod, enum vhash_use 
 enum vhash_result vhash_binary(enum key_type type, int32_t typmod, enum vhash_use use, struct span value, uint64_t seed,
                                uint64_t *hash)
 {
-    static const size_t lengths[KEY_TYPE_COUNT] = {
-        [KEY_INT2] = 2, [KEY_INT4] = 4, [KEY_INT8] = 8, [KEY_UUID] = 16, [KEY_TIMESTAMP] = 8, [KEY_DATE] = 4
-    };
-
-    if (type >= KEY_TYPE_COUNT || (lengths[type] && value.len != lengths[type]))
-        return VHASH_DECLINE;
     switch (type) {
     case KEY_INT2:
-        return hash_int(type, (int16_t)big16(value.ptr), seed, hash);
     case KEY_INT4:
-        return hash_int(type, (int32_t)big32(value.ptr), seed, hash);
     case KEY_INT8:
-        return hash_int(type, (int64_t)((uint64_t)big32(value.ptr) << 32 | big32(value.ptr + 4)), seed, hash);
+        return hash_integer(type, true, value, seed, hash);
     case KEY_TEXT:
     case KEY_VARCHAR:
     case KEY_BPCHAR:
         return hash_string(type, typmod, use, value, seed, hash);
     case KEY_UUID:
+        if (value.len != 16)
+            return VHASH_DECLINE;
         *hash = hash_any(value.ptr, 16, seed);
         return VHASH_OK;
     case KEY_NUMERIC:
         return hash_numeric_binary(typmod, use, value, seed, hash);
     case KEY_TIMESTAMP:
-        return hash_timestamp((int64_t)((uint64_t)big32(value.ptr) << 32 | big32(value.ptr + 4)), typmod, use, seed,
-                              hash);
+        if (value.len != 8)
+            return VHASH_DECLINE;
+        return hash_timestamp(big64(value.ptr), typmod, use, seed, hash);
     case KEY_DATE:
-        *hash = hash_word(big32(value.ptr), seed);
-        return VHASH_OK;
+        if (value.len != 4)
+            return VHASH_DECLINE;
+        return hash_date((int32_t)big32(value.ptr), seed, hash);
     case KEY_TYPE_COUNT:
         break;
     }
@@ -611,9 +686,15 @@ bool vhash_sql(enum key_type type, const char *column, const char *seed, char *o
         [KEY_UUID] = "pg_catalog.uuid_hash_extended(%s, %s)",
         [KEY_NUMERIC] = "pg_catalog.hash_numeric_extended(%s, %s)",
         [KEY_TIMESTAMP] = "pg_catalog.timestamp_hash_extended(%s, %s)",
-        [KEY_DATE] = "pg_catalog.hashint4extended(%s - date '2000-01-01', %s)",
     };
-    int n = snprintf(out, out_cap, formats[type], column, seed);
+    /* Before PostgreSQL 18 no hash function takes a date: its number of days does, which the infinities have none of.
+     */
+    static const char date_format[] =
+        "pg_catalog.hashint4extended(CASE WHEN pg_catalog.isfinite(%s) THEN %s OPERATOR(pg_catalog.-) "
+        "'2000-01-01'::pg_catalog.date WHEN %s OPERATOR(pg_catalog.>) '2000-01-01'::pg_catalog.date THEN "
+        "'2147483647'::integer ELSE '-2147483648'::integer END, %s)";
+    int n = type == KEY_DATE ? snprintf(out, out_cap, date_format, column, column, column, seed)
+                             : snprintf(out, out_cap, formats[type], column, seed);
 
     return n > 0 && (size_t)n < out_cap;
 }

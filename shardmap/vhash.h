@@ -1,9 +1,10 @@
 /*
  * The hash vindex: PostgreSQL's extended hash functions (hashint8extended, hashtextextended, uuid_hash_extended,
  * hash_numeric_extended, timestamp_hash_extended, hashint4extended for date; src/common/hashfn.c, Bob Jenkins' lookup3)
- * on values in text or binary wire form. Pure; checked value by value against a server in tests/unit/shardmap.
+ * on values in text or binary wire form. Pure; checked value by value against a server in tests/differential/vhash.t.
  *
- * Equal values hash equally whatever form they came in. A form that this module does not know for certain is declined,
+ * Equal values hash equally whatever form they came in. The hash of a value that the server would refuse means nothing:
+ * whatever shard gets it refuses it. A form that this module does not know for certain is declined,
  * never guessed (rule P18): the caller asks a shard, scatters or refuses.
  *
  * Composite keys chain the seed: hash(column n) is called with seed = hash of column n-1; the first seed is 0.
@@ -49,21 +50,28 @@ uint32_t key_type_oid(enum key_type type);
 const char *key_type_name(enum key_type type);
 
 /*
- * Hash a non-null value in text form (server encoding). typmod is atttypmod (-1: none), used by VHASH_ASSIGN only.
- * Text forms taken: integers [-]digits in the type's range; uuid in lower or upper case with the four hyphens; numeric
- * [-]digits[.digits] and NaN/Infinity/-Infinity; date YYYY-MM-DD and timestamp YYYY-MM-DD HH:MM:SS[.f{1,6}] (ISO output
- * form; whole strings only) and infinity/-infinity; strings as they are.
+ * Hash a non-null value in text form (server encoding, UTF-8). typmod is atttypmod (-1: none), used by VHASH_ASSIGN
+ * only. Text forms taken: integers [-]digits in the type's range without needless zeros; uuid in lower or upper case
+ * with the four hyphens; numeric [-]digits[.digits] and NaN, Infinity, -Infinity; date YYYY-MM-DD and timestamp
+ * YYYY-MM-DD HH:MM:SS[.f{1,6}] as DateStyle ISO prints them, with longer years and " BC", and infinity, -infinity;
+ * strings as they are.
  */
 MUSTCHECK enum vhash_result vhash_text(enum key_type type, int32_t typmod, enum vhash_use use, struct span value,
                                        uint64_t seed, uint64_t *hash);
-/* The same for the type's binary send/recv form. Wrong lengths are declined. */
+/* The same for the type's binary send/recv form. What the type's recv function refuses may be declined or hashed. */
 MUSTCHECK enum vhash_result vhash_binary(enum key_type type, int32_t typmod, enum vhash_use use, struct span value,
                                          uint64_t seed, uint64_t *hash);
 
 /*
+ * The value of an integer type, in the forms above: what the identity vindex takes in place of a hash. False: not an
+ * integer type, not canonical, out of range or of a wrong length.
+ */
+MUSTCHECK bool vhash_integer(enum key_type type, bool binary, struct span value, int64_t *n);
+
+/*
  * SQL text that computes the same hash of a column on a server: "hashint8extended(%s, 0)" and so on, `column` being
- * quoted already and `seed` an SQL expression ("0" or the previous column's expression). Written into out, returns
- * false if it does not fit.
+ * quoted already and `seed` an SQL expression ("0" or the previous column's expression). It means the same under every
+ * search_path and is allowed in a publication's row filter. Written into out, returns false if it does not fit.
  */
 MUSTCHECK bool vhash_sql(enum key_type type, const char *column, const char *seed, char *out, size_t out_cap);
 
