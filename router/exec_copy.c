@@ -65,31 +65,48 @@ static void copy_flush(struct exec *x, uint32_t part)
     strbuf_reset(sb);
 }
 
+/* Hash of a row's key, none of it NULL. The identity vindex takes the integer itself. */
+static bool copy_row_hash(const struct plan_copy *pc, const struct span *keys, uint64_t *hash)
+{
+    bool binary = pc->format == COPY_FORMAT_BINARY;
+    enum vhash_result r = VHASH_OK;
+    int64_t n;
+
+    *hash = 0;
+    if (pc->identity) {
+        if (!vhash_integer(pc->keys[0].type, binary, keys[0], &n))
+            return false;
+        *hash = (uint64_t)n;
+        return true;
+    }
+    for (uint32_t i = 0; i < pc->nkey && r == VHASH_OK; i++) {
+        if (binary)
+            r = vhash_binary(pc->keys[i].type, pc->keys[i].typmod, VHASH_ASSIGN, keys[i], *hash, hash);
+        else
+            r = vhash_text(pc->keys[i].type, pc->keys[i].typmod, VHASH_ASSIGN, keys[i], *hash, hash);
+    }
+    return r == VHASH_OK;
+}
+
 /* The part that owns a row. */
 static bool copy_row_part(struct exec *x, const struct span *keys, uint32_t *part, struct err *e)
 {
     const struct plan_copy *pc = x->plan->copy;
-    uint64_t hash = 0;
+    uint64_t hash;
     uint32_t shard;
 
     for (uint32_t i = 0; i < pc->nkey; i++) {
-        enum vhash_result r;
-
         if (!keys[i].ptr) { /* NULL: any shard says 23502 */
             *part = 0;
             return true;
         }
-        if (pc->format == COPY_FORMAT_BINARY)
-            r = vhash_binary(pc->keys[i].type, pc->keys[i].typmod, VHASH_ASSIGN, keys[i], hash, &hash);
-        else
-            r = vhash_text(pc->keys[i].type, pc->keys[i].typmod, VHASH_ASSIGN, keys[i], hash, &hash);
-        if (r != VHASH_OK) {
-            err_set(e, PB0206, "the sharding key of a COPY row is not in a form the router can place");
-            err_detail(e, "Table %s, row %llu.", pc->table, (unsigned long long)copy_splitter_rows(x->splitter) + 1);
-            return err_hint(e, "Write the value in the form PostgreSQL prints it.");
-        }
     }
-    shard = map_shard_of(x->s->db->map, pc->identity ? hash : vhash_keyspace_id(hash));
+    if (!copy_row_hash(pc, keys, &hash)) {
+        err_set(e, PB0206, "the sharding key of a COPY row is not in a form the router can place");
+        err_detail(e, "Table %s, row %llu.", pc->table, (unsigned long long)copy_splitter_rows(x->splitter) + 1);
+        return err_hint(e, "Write the value in the form PostgreSQL prints it.");
+    }
+    shard = map_shard_of(x->s->db->map, vhash_keyspace_id(hash));
     for (uint32_t i = 0; i < x->npart; i++) {
         if (x->parts[i].shard == shard) {
             *part = i;
