@@ -240,8 +240,11 @@ static size_t query_unplanned(struct session *s, struct span sql, size_t frame, 
 {
     struct literal slices[2];
     bool syntax = e->id == PB0202 || e->id == PB0203;
+    struct err ignored = ERR_INIT;
 
-    if (!syntax && planner_split(sql, &s->env->plan, slices, 2) > 1) {
+    /* Several statements are no syntax error in a Query message, if they are none by themselves. */
+    if (e->id != PB0203 && planner_split(sql, &s->env->plan, slices, 2) > 1 &&
+        (!syntax || planner_check(sql, &ignored))) {
         exec_start_string(s, sql);
         return frame;
     }
