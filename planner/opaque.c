@@ -89,7 +89,7 @@ static const struct call_name calls[] = {
     { "pg_advisory_lock", CALL_SESSION },
     { "pg_advisory_lock_shared", CALL_SESSION },
     { "pg_advisory_unlock", CALL_SESSION },
-    { "pg_advisory_unlock_all", CALL_SESSION },
+    { "pg_advisory_unlock_all", CALL_HOME }, /* no session can hold one: drivers call it to clean up */
     { "pg_advisory_unlock_shared", CALL_SESSION },
     { "pg_backup_start", CALL_SESSION },
     { "pg_backup_stop", CALL_SESSION },

@@ -100,6 +100,8 @@ static void print_session(const struct plan_session *s, struct strbuf *out)
     strbuf_printf(out, "session: %s", verbs[s->verb]);
     if (s->name)
         strbuf_printf(out, " \"%s\"", s->name);
+    if (s->param)
+        strbuf_printf(out, " to $%u as \"%s\"", s->param, s->column);
     strbuf_puts(out, s->local ? " local" : "");
     strbuf_puts(out, s->chain ? " chain" : "");
     strbuf_putc(out, '\n');

@@ -272,7 +272,7 @@ static bool call_plan(const struct plan_input *in, const PgQuery__Node *stmt, st
         return analyse_query(in, stmt, scratch, out, e);
     }
     bool declined;
-    if (utility_set_config_plan(in, f, out, &declined, e))
+    if (utility_set_config_plan(in, target, out, &declined, e))
         return true;
     return declined && analyse_query(in, stmt, scratch, out, e);
 }

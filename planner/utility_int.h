@@ -15,8 +15,8 @@ MUSTCHECK bool utility_copy_plan(const struct plan_input *in, const PgQuery__Cop
 MUSTCHECK bool utility_set_plan(const PgQuery__VariableSetStmt *set, struct plan_result *out, struct err *e);
 MUSTCHECK bool utility_show_plan(const PgQuery__VariableShowStmt *show, struct plan_result *out);
 /* False without an error when the call is not one that the router can carry out: then *declined is set. */
-MUSTCHECK bool utility_set_config_plan(const struct plan_input *in, const PgQuery__FuncCall *f, struct plan_result *out,
-                                       bool *declined, struct err *e);
+MUSTCHECK bool utility_set_config_plan(const struct plan_input *in, const PgQuery__ResTarget *target,
+                                       struct plan_result *out, bool *declined, struct err *e);
 
 /* An option's value as PostgreSQL's defGetString() reads it; "" for none. The text is in scratch or in the tree. */
 const char *def_string(const PgQuery__DefElem *d, struct arena *scratch);

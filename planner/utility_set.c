@@ -37,25 +37,28 @@ static enum setting_kind setting_kind(const char *name)
     return SETTING_PLAIN;
 }
 
-/*
- * The router reads statements, parameters and COPY data as the servers' UTF8 stores them, without conversion: in any
- * other encoding it would find other literals, or hash other bytes than the shard. PostgreSQL ignores case and
- * everything but letters and digits in the name.
- */
-static bool check_encoding(const char *value, struct err *e)
+/* PostgreSQL ignores case, and everything but letters and digits, in the name. SQL_ASCII converts nothing. */
+bool planner_reads_encoding(struct span name)
 {
     static const char *const fine[] = { "utf8", "unicode", "sqlascii", "default" };
-    char name[32];
+    char plain[32];
     size_t n = 0;
-    for (const char *p = value; *p && n < sizeof name - 1; p++) {
-        char lower = (char)(*p >= 'A' && *p <= 'Z' ? *p + ('a' - 'A') : *p);
-        if ((lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9'))
-            name[n++] = lower;
+    for (size_t i = 0; i < name.len && n < sizeof plain - 1; i++) {
+        char c = name.ptr[i];
+        c = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
+            plain[n++] = c;
     }
-    name[n] = '\0';
     for (size_t i = 0; i < ARRAY_LEN(fine); i++)
-        if (strcmp(name, fine[i]) == 0)
+        if (span_eq_str(span_make(plain, n), fine[i]))
             return true;
+    return false;
+}
+
+static bool check_encoding(const char *value, struct err *e)
+{
+    if (planner_reads_encoding(span_str(value)))
+        return true;
     err_set(e, PB0313, "client_encoding \"%s\" is not supported", value);
     err_detail(e, "The router finds sharding keys in the bytes that the client sends, which must be those that the "
                   "shards store.");
@@ -135,7 +138,8 @@ bool utility_set_plan(const PgQuery__VariableSetStmt *set, struct plan_result *o
     case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET:
         if (transaction)
             return err_set(e, PB0313, "\"%s\" cannot be reset", name);
-        session_plan(out, SESSION_RESET, name)->local = set->is_local;
+        /* SET LOCAL ... TO DEFAULT ends with the transaction: the router reads the default and sets it. */
+        session_plan(out, set->is_local ? SESSION_SET : SESSION_RESET, name)->local = set->is_local;
         return true;
     case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL:
         session_plan(out, SESSION_RESET_ALL, NULL);
@@ -172,27 +176,54 @@ static bool boolean_constant(const PgQuery__Node *n, bool *value)
     return true;
 }
 
-bool utility_set_config_plan(const struct plan_input *in, const PgQuery__FuncCall *f, struct plan_result *out,
+/* The value that is set: a string, NULL or a parameter. */
+static bool set_config_value(const struct plan_input *in, const PgQuery__Node *n, const char **value, uint32_t *param)
+{
+    uint32_t unused;
+    *value = NULL;
+    *param = 0;
+    if (n->node_case == PG_QUERY__NODE__NODE_TYPE_CAST &&
+        tree_name_is(n->type_cast->type_name->n_names, n->type_cast->type_name->names, "text") &&
+        !n->type_cast->type_name->n_array_bounds)
+        n = n->type_cast->arg;
+    if (n->node_case == PG_QUERY__NODE__NODE_PARAM_REF && n->param_ref->number > 0) {
+        *param = (uint32_t)n->param_ref->number;
+        return true;
+    }
+    if (n->node_case == PG_QUERY__NODE__NODE_A_CONST && n->a_const->isnull)
+        return true;
+    *value = string_constant(in, n, &unused);
+    return *value;
+}
+
+bool utility_set_config_plan(const struct plan_input *in, const PgQuery__ResTarget *target, struct plan_result *out,
                              bool *declined, struct err *e)
 {
-    uint32_t name_at, value_at;
+    const PgQuery__FuncCall *f = target->val->func_call;
+    const char *value;
+    uint32_t name_at, param;
     bool local;
     *declined = true;
     if (f->n_args != 3 || f->agg_star || f->agg_distinct || f->func_variadic || f->over || f->agg_filter ||
-        f->agg_within_group || f->n_agg_order || !boolean_constant(f->args[2], &local))
+        f->agg_within_group || f->n_agg_order || !boolean_constant(f->args[2], &local) ||
+        !set_config_value(in, f->args[1], &value, &param))
         return false;
     const char *name = string_constant(in, f->args[0], &name_at);
-    const char *value = string_constant(in, f->args[1], &value_at);
-    if (!name || !value)
+    if (!name)
         return false;
     *declined = false;
     if (setting_kind(name) == SETTING_TRANSACTION) {
         err_set(e, PB0313, "set_config() of \"%s\" is not supported", name);
         return err_hint(e, "Use SET TRANSACTION.");
     }
-    if (!check_setting(name, value, e))
+    /* "" is a value that no special setting takes: a parameter's is not known yet. */
+    if (!check_setting(name, param ? "" : value, e))
         return false;
-    session_plan(out, SESSION_SET_CONFIG, name)->local = local;
+    struct plan_session *s = session_plan(out, SESSION_SET_CONFIG, name);
+    s->local = local;
+    s->param = param;
+    s->column = arena_strdup(plan_arena(out->plan), *tree_str(target->name) ? target->name : "set_config");
+    out->plan->nparam = param;
     uint32_t *fixed = ARENA_ARRAY(plan_arena(out->plan), uint32_t, 1);
     fixed[0] = name_at;
     out->fixed = fixed;

@@ -126,6 +126,7 @@ static void env_make_plan(struct env_table *t, struct env *e)
 {
     struct strbuf sb = STRBUF_INIT;
     const char *path = settings_get(e->settings, e->n, "search_path");
+    const char *role = settings_get(e->settings, e->n, "role");
     bool changed = false;
 
     for (size_t i = 0; i < ARRAY_LEN(parse_setting_names); i++) {
@@ -138,7 +139,7 @@ static void env_make_plan(struct env_table *t, struct env *e)
     }
     if (!changed)
         strbuf_puts(&sb, t->parse_settings);
-    e->plan.role = t->role;
+    e->plan.role = role && strcmp(role, "none") != 0 ? role : t->role;
     e->plan.search_path = path ? path : t->search_path;
     e->plan.nonstandard_strings = !setting_is(e, "standard_conforming_strings", "on");
     e->plan.odd_parse_settings =
@@ -156,8 +157,9 @@ static enum isolation isolation_of(const char *value)
 
 static bool plan_env_same(const struct plan_env *a, const struct plan_env *b)
 {
-    return strcmp(a->search_path, b->search_path) == 0 && a->nonstandard_strings == b->nonstandard_strings &&
-           a->odd_parse_settings == b->odd_parse_settings && strcmp(a->parse_settings, b->parse_settings) == 0;
+    return strcmp(a->role, b->role) == 0 && strcmp(a->search_path, b->search_path) == 0 &&
+           a->nonstandard_strings == b->nonstandard_strings && a->odd_parse_settings == b->odd_parse_settings &&
+           strcmp(a->parse_settings, b->parse_settings) == 0;
 }
 
 struct plan_id_search {
@@ -249,6 +251,21 @@ struct env *env_without_local(struct env *e)
     }
     result = n == e->n ? env_ref(e) : env_intern(e->table, list, n);
     free(list);
+    return result;
+}
+
+struct env *env_reset_all(const struct env *e, struct env *to)
+{
+    struct env *result = env_ref(to);
+
+    for (uint32_t i = 0; i < e->n; i++) {
+        struct env *before = result;
+
+        if (strcmp(e->settings[i].name, "role") != 0)
+            continue;
+        result = env_with(before, "role", e->settings[i].value, e->settings[i].local);
+        env_unref(before);
+    }
     return result;
 }
 

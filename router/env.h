@@ -61,6 +61,8 @@ void env_unref(struct env *e); /* NULL is fine */
 struct env *env_with(struct env *e, const char *name, const char *value, bool local);
 /* e without its local settings; a new reference. */
 struct env *env_without_local(struct env *e);
+/* RESET ALL of e, which goes back to `to` but for the role; a new reference. */
+struct env *env_reset_all(const struct env *e, struct env *to);
 /* The value e gives a setting, or NULL if it does not change it. */
 const char *env_get(const struct env *e, const char *name);
 

@@ -422,11 +422,38 @@ static void exec_setting_resume(struct session *s)
     exec_setting_start(x);
 }
 
+/* set_config() of a parameter, with its value: the command is sent as a simple query. */
+static bool exec_setting_text(struct exec *x, struct err *e)
+{
+    const struct plan_session *ps = x->plan->session;
+    struct strbuf sb = STRBUF_INIT;
+
+    if (!x->extended || ps->param > x->binds.n)
+        return err_set(e, PB0204, "there is no parameter $%u", ps->param) || err_state(e, "42P02");
+    strbuf_puts(&sb, "SELECT pg_catalog.set_config(");
+    strbuf_put_literal(&sb, span_str(ps->name));
+    strbuf_puts(&sb, ", ");
+    if (x->binds.values[ps->param - 1].ptr)
+        strbuf_put_literal(&sb, x->binds.values[ps->param - 1]);
+    else
+        strbuf_puts(&sb, "NULL");
+    strbuf_puts(&sb, ps->local ? ", true) AS " : ", false) AS ");
+    strbuf_put_ident(&sb, span_str(ps->column));
+    x->text = span_make(arena_spandup(&x->arena, strbuf_span(&sb)), sb.len);
+    strbuf_fini(&sb);
+    return true;
+}
+
 static void exec_setting(struct exec *x)
 {
     struct session *s = x->s;
     const char *name = x->plan->session->name;
+    struct err e = ERR_INIT;
 
+    if (x->plan->session->param && !exec_setting_text(x, &e)) {
+        exec_fail(x, &e);
+        return;
+    }
     x->verb = x->plan->session->verb;
     x->task = TASK_SETTING;
     x->setting = NULL;
@@ -481,13 +508,13 @@ enum exec_action exec_setting_frame(struct exec *x, struct part *p, char type, s
     return EXEC_SWALLOW;
 }
 
-/* Every connection that ran it now has this environment. */
-static void exec_take_env(struct exec *x, struct env *e)
+/* The session's environment is `own` now, that of every connection that ran the statement `e`; both are taken. */
+static void exec_take_env(struct exec *x, struct env *e, struct env *own)
 {
     struct session *s = x->s;
 
     env_unref(s->env);
-    s->env = e;
+    s->env = own;
     for (uint32_t i = 0; i < x->npart; i++) {
         struct backend *b = x->parts[i].backend;
 
@@ -500,6 +527,32 @@ static void exec_take_env(struct exec *x, struct env *e)
             b->env = env_ref(e);
         }
     }
+    env_unref(e);
+}
+
+/* RESET goes back to what the client asked for at login, which the connections do not know. */
+static void exec_take_reset(struct exec *x)
+{
+    struct session *s = x->s;
+    const char *value = x->setting ? env_get(s->login_env, x->setting) : NULL;
+    struct env *now;
+
+    if (!x->setting) {
+        struct env *base = env_base(s->set->envs);
+
+        exec_take_env(x, env_reset_all(s->env, base), env_reset_all(s->env, s->login_env));
+        env_unref(base);
+        return;
+    }
+    now = env_with(s->env, x->setting, NULL, false);
+    if (strcmp(x->setting, "session_authorization") == 0) { /* it ends SET ROLE */
+        struct env *with_role = now;
+
+        now = env_with(with_role, "role", NULL, false);
+        env_unref(with_role);
+    }
+    exec_take_env(x, env_ref(now), value ? env_with(now, x->setting, value, false) : env_ref(now));
+    env_unref(now);
 }
 
 void exec_setting_done(struct exec *x)
@@ -512,12 +565,13 @@ void exec_setting_done(struct exec *x)
         exec_after_error(x);
         return;
     }
-    if (x->verb == SESSION_RESET)
-        exec_take_env(x, env_with(s->env, x->setting, NULL, false));
-    else if (x->verb == SESSION_RESET_ALL)
-        exec_take_env(x, env_base(s->set->envs));
-    else if (x->verb != SESSION_SHOW && x->setting_value && !(ps->local && (!s->txn.env || s->txn.implicit)))
-        exec_take_env(x, env_with(s->env, x->setting, x->setting_value, ps->local));
+    if (x->verb == SESSION_RESET || x->verb == SESSION_RESET_ALL) {
+        exec_take_reset(x);
+    } else if (x->verb != SESSION_SHOW && x->setting_value && (!ps->local || s->txn.env)) {
+        struct env *now = env_with(s->env, x->setting, x->setting_value, ps->local);
+
+        exec_take_env(x, env_ref(now), now);
+    }
     if (!s->txn.env) {
         while (s->held)
             pool_release(s->held);
@@ -572,7 +626,7 @@ static void exec_discard(struct exec *x)
         return;
     }
     env_unref(s->env);
-    s->env = env_base(s->set->envs);
+    s->env = env_ref(s->login_env);
     session_drop_statements(s);
     portal_drop_all(s);
     exec_answer(x, "DISCARD ALL");

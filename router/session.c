@@ -182,6 +182,7 @@ void session_close(struct session *s)
     query_forget_parses(s);
     prepared_unref(w, s->unnamed);
     env_unref(s->env);
+    env_unref(s->login_env);
     if (s->set)
         s->set->nsession--;
     list_remove(&s->node);

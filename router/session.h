@@ -101,9 +101,10 @@ struct session {
         uint32_t serial;  /* prepared on the connection under this serial; 0: not */
         char *name;       /* the client's statement name, owned; NULL: unnamed */
     } run_parse[SESSION_MAX_PARSE];
-    struct worker_db *db; /* borrowed */
-    struct poolset *set;  /* borrowed */
-    struct env *env;      /* owned reference; NULL before READY */
+    struct worker_db *db;  /* borrowed */
+    struct poolset *set;   /* borrowed */
+    struct env *env;       /* owned reference; NULL before READY */
+    struct env *login_env; /* what RESET goes back to; the same */
     struct txn txn;
     struct backend *held; /* leases, linked by next_held */
     uint32_t nheld;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/pgconn.h"
+#include "planner/planner.h"
 #include "router/config.h"
 #include "router/control.h"
 #include "router/pool.h"
@@ -434,21 +435,6 @@ static bool put_options(struct strbuf *out, struct span options)
     return ok && !want_value;
 }
 
-/* Encodings whose multi-byte characters may hold ASCII bytes: the statement lexer would misread them. */
-static bool encoding_is_unsafe(struct span value)
-{
-    static const char *const unsafe[] = { "sjis",       "shift_jis",  "shiftjis",     "mskanji",       "win932",
-                                          "windows932", "big5",       "win950",       "windows950",    "gbk",
-                                          "win936",     "windows936", "gb18030",      "uhc",           "win949",
-                                          "windows949", "johab",      "shiftjis2004", "shift_jis_2004" };
-
-    for (size_t i = 0; i < ARRAY_LEN(unsafe); i++) {
-        if (span_ieq(value, span_str(unsafe[i])))
-            return true;
-    }
-    return false;
-}
-
 const char *template_parameter(const struct poolset *ps, const char *name)
 {
     for (uint32_t i = 0; i < ps->nparameter; i++) {
@@ -517,8 +503,8 @@ bool template_login(struct session *s, struct span params)
             s->application = mem_strndup(value.ptr, value.len);
             continue;
         }
-        if (span_ieq(name, SPAN("client_encoding")) && encoding_is_unsafe(value)) {
-            ok = login_refuse(s, "client_encoding", value, "Use UTF8; the server converts.");
+        if (span_ieq(name, SPAN("client_encoding")) && !planner_reads_encoding(value)) {
+            ok = login_refuse(s, "client_encoding", value, "Use UTF8 and convert in the client.");
             break;
         }
         if (span_eq_str(name, "options")) {
@@ -535,6 +521,9 @@ bool template_login(struct session *s, struct span params)
         strbuf_put(&key, value.ptr, value.len);
         strbuf_putc(&key, '\0');
     }
+    for (rest = strbuf_span(&key); ok && next_pair(&rest, &name, &value);) /* of the options */
+        if (span_ieq(name, SPAN("client_encoding")) && !planner_reads_encoding(value))
+            ok = login_refuse(s, "client_encoding", value, "Use UTF8 and convert in the client.");
     if (ok && key.len) {
         l = login_find(s->worker, s->set, strbuf_span(&key));
         if (!l)
@@ -544,5 +533,6 @@ bool template_login(struct session *s, struct span params)
     if (!ok)
         return false;
     s->env = login_env(s, l);
+    s->login_env = env_ref(s->env);
     return true;
 }

@@ -31,6 +31,7 @@ SET TIME ZONE 'Europe/Berlin';
 SET TIME ZONE LOCAL;
 SET app.tenant = '7';
 SET x TO DEFAULT;
+SET LOCAL x TO DEFAULT;
 RESET x;
 RESET ALL;
 RESET TIME ZONE;
@@ -61,6 +62,11 @@ SELECT set_config('client_encoding', 'GBK', false);
 SELECT set_config('transaction_isolation', 'serializable', true);
 SELECT set_config('a.b', 'c', false), 1;
 SELECT set_config('a.b', $1, false);
+SELECT set_config('a.b', $2::text, true) AS x;
+SELECT set_config('client_encoding', $1, false);
+SELECT set_config('a.b', NULL, false);
+SELECT set_config($1, 'x', false);
+SELECT set_config('a.b', 'x', $1);
 SELECT set_config(name, value, false) FROM settings;
 
 -- sessions
@@ -80,6 +86,7 @@ FETCH 1 FROM c;
 MOVE c;
 CLOSE c;
 CLOSE ALL;
+SELECT pg_advisory_unlock_all();
 
 -- EXPLAIN: one shard's plan
 EXPLAIN SELECT * FROM customers WHERE id = 5;
