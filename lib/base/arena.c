@@ -35,7 +35,9 @@ struct arena_cleanup {
 
 void arena_init(struct arena *a, size_t block_size)
 {
-    *a = (struct arena){ .block_size = block_size ? block_size : ARENA_DEFAULT_BLOCK };
+    size_t size = block_size ? block_size : ARENA_DEFAULT_BLOCK;
+
+    *a = (struct arena){ .first_size = size, .block_size = size };
 }
 
 void arena_reset(struct arena *a)
@@ -53,6 +55,7 @@ void arena_reset(struct arena *a)
         free(b);
     }
     a->pos = a->end = NULL;
+    a->block_size = a->first_size;
     a->used = 0;
 }
 

@@ -19,7 +19,7 @@ struct arena {
     struct arena_block *head;       /* owned; newest first; may be NULL */
     struct arena_cleanup *cleanups; /* allocated in the arena; newest first */
     char *pos, *end;                /* free part of head */
-    size_t block_size;              /* bytes of the next block */
+    size_t first_size, block_size;  /* bytes of the first block and of the next one */
     size_t used;                    /* bytes handed out since the last reset */
 };
 

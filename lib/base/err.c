@@ -1,5 +1,7 @@
 #include "base/err.h"
 
+#include "base/span.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +14,17 @@ static const struct {
 #undef X
 };
 
+/* What is too long is cut between characters: a client would refuse half of one. */
+static void format(char *to, size_t cap, const char *fmt, va_list ap)
+{
+    int len = vsnprintf(to, cap, fmt, ap);
+
+    if (len < 0)
+        to[0] = '\0';
+    else if ((size_t)len >= cap)
+        to[span_whole_utf8(span_make(to, cap - 1))] = '\0';
+}
+
 bool err_set(struct err *e, enum err_id id, const char *fmt, ...)
 {
     va_list ap;
@@ -23,7 +36,7 @@ bool err_set(struct err *e, enum err_id id, const char *fmt, ...)
     e->detail[0] = '\0';
     e->hint[0] = '\0';
     va_start(ap, fmt);
-    vsnprintf(e->message, sizeof(e->message), fmt, ap);
+    format(e->message, sizeof(e->message), fmt, ap);
     va_end(ap);
     return false;
 }
@@ -40,7 +53,7 @@ bool err_detail(struct err *e, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(e->detail, sizeof(e->detail), fmt, ap);
+    format(e->detail, sizeof(e->detail), fmt, ap);
     va_end(ap);
     return false;
 }
@@ -50,7 +63,7 @@ bool err_hint(struct err *e, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(e->hint, sizeof(e->hint), fmt, ap);
+    format(e->hint, sizeof(e->hint), fmt, ap);
     va_end(ap);
     return false;
 }

@@ -39,4 +39,7 @@ static inline bool span_eq_str(struct span a, const char *b)
 /* ASCII case-insensitive equality. */
 bool span_ieq(struct span a, struct span b);
 
+/* The length of s without a UTF-8 character at its end that is cut off. Bytes that are no UTF-8 stay. */
+size_t span_whole_utf8(struct span s);
+
 #endif
