@@ -5,8 +5,8 @@
 #include "wire/reader.h"
 #include "wire/writer.h"
 
+#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* Field codes: PostgreSQL documentation, "Error and Notice Message Fields". */
 static void put_field(struct strbuf *sb, char code, const char *value)
@@ -105,7 +105,7 @@ void be_put_negotiate(struct strbuf *sb, struct span startup_params)
     count_at = sb->len;
     msg_u32(sb, 0);
     while (startup_next_param(&rest, &name, &value)) {
-        if (name.len > 5 && memcmp(name.ptr, "_pq_.", 5) == 0) {
+        if (name.len >= 5 && memcmp(name.ptr, "_pq_.", 5) == 0) {
             msg_cstr(sb, name);
             n++;
         }
@@ -150,6 +150,19 @@ void be_put_data_row(struct strbuf *sb, const struct span *values, uint16_t n)
     msg_end(sb, at);
 }
 
+/* The position field as a number; 0 when it is none. */
+static int position_of(struct span value)
+{
+    int n = 0;
+
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.ptr[i] < '0' || value.ptr[i] > '9' || n > (INT_MAX - 9) / 10)
+            return 0;
+        n = n * 10 + (value.ptr[i] - '0');
+    }
+    return n;
+}
+
 bool be_decode_error(struct span body, struct be_error *out)
 {
     struct reader r = rd_make(body);
@@ -191,7 +204,7 @@ bool be_decode_error(struct span body, struct be_error *out)
 
 static void copy_text(char *to, size_t cap, struct span from)
 {
-    size_t n = from.len < cap - 1 ? from.len : cap - 1;
+    size_t n = from.len < cap ? from.len : span_whole_utf8(span_make(from.ptr, cap - 1));
 
     if (n)
         memcpy(to, from.ptr, n);
@@ -211,7 +224,19 @@ void be_error_to_err(struct span body, struct err *e)
     copy_text(e->message, sizeof(e->message), f.message);
     copy_text(e->detail, sizeof(e->detail), f.detail);
     copy_text(e->hint, sizeof(e->hint), f.hint);
-    e->position = f.position.ptr ? atoi(f.position.ptr) : 0;
+    e->position = position_of(f.position);
+}
+
+/* A position that is none, or lies before the client's text, is left out. */
+static void put_position(struct strbuf *sb, int position, int shift, bool drop)
+{
+    const long long shifted = (long long)position + shift;
+    char text[24];
+
+    if (drop || position == 0 || shifted <= 0)
+        return;
+    snprintf(text, sizeof(text), "%lld", shifted);
+    put_field(sb, 'P', text);
 }
 
 void be_put_error_rewritten(struct strbuf *sb, char type, struct span body, int shift, bool drop_position,
@@ -225,15 +250,12 @@ void be_put_error_rewritten(struct strbuf *sb, char type, struct span body, int 
     while ((code = rd_u8(&r)) != 0) {
         struct span value = rd_cstr(&r);
 
-        if (code == 'P' && drop_position)
-            continue;
-        msg_u8(sb, code);
         if (code == 'P') {
-            char position[16];
-
-            snprintf(position, sizeof(position), "%d", atoi(value.ptr) + shift);
-            msg_cstr(sb, span_str(position));
-        } else if (code == 'W' && !context_done) {
+            put_position(sb, position_of(value), shift, drop_position);
+            continue;
+        }
+        msg_u8(sb, code);
+        if (code == 'W' && !context_done) {
             strbuf_put(sb, value.ptr, value.len);
             strbuf_putc(sb, '\n');
             msg_cstr(sb, span_str(context));
@@ -251,15 +273,19 @@ void be_put_error_rewritten(struct strbuf *sb, char type, struct span body, int 
 bool be_tag_count(struct span tag, uint64_t *count, size_t *prefix_len)
 {
     size_t i = tag.len;
-    uint64_t n = 0, unit = 1;
+    uint64_t n = 0;
 
-    while (i > 0 && tag.ptr[i - 1] >= '0' && tag.ptr[i - 1] <= '9') {
-        n += (uint64_t)(tag.ptr[i - 1] - '0') * unit;
-        unit *= 10;
+    while (i > 0 && tag.ptr[i - 1] >= '0' && tag.ptr[i - 1] <= '9')
         i--;
-    }
     if (i == tag.len || i == 0 || tag.ptr[i - 1] != ' ')
         return false;
+    for (size_t k = i; k < tag.len; k++) {
+        unsigned digit = (unsigned)(tag.ptr[k] - '0');
+
+        if (n > (UINT64_MAX - digit) / 10)
+            return false;
+        n = n * 10 + digit;
+    }
     *count = n;
     *prefix_len = i;
     return true;

@@ -12,7 +12,7 @@
 #define PROTO_CANCEL      0x04D2162Eu /* 80877102 */
 #define PROTO_SSL         0x04D2162Fu /* 80877103 */
 #define PROTO_GSSENC      0x04D21630u /* 80877104 */
-#define PROTO_STARTUP_MAX 10000u      /* bytes, as in PostgreSQL */
+#define PROTO_STARTUP_MAX 10004u      /* bytes, the length included, as in PostgreSQL */
 #define PROTO_HEADER      5u          /* type byte and int32 length; the length counts itself, not the type */
 
 enum fe_type {

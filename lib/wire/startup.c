@@ -42,7 +42,7 @@ static bool startup_params(struct span params, struct startup *out)
             out->options = value;
         else if (span_eq_str(name, "replication"))
             out->replication = value;
-        else if (name.len > 5 && memcmp(name.ptr, "_pq_.", 5) == 0)
+        else if (name.len >= 5 && memcmp(name.ptr, "_pq_.", 5) == 0)
             out->unknown_protocol_options++;
     }
     out->params = params;
