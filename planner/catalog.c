@@ -47,6 +47,7 @@ struct raw_rel {
     uint32_t parent;
     bool unknown; /* carries pgbraid_placement but no row in pgbraid.tables */
     const char *key[CAT_MAX_KEY];
+    const char *pk; /* column numbers of the primary key; may be NULL */
 };
 struct raw_column {
     uint32_t rel;
@@ -219,6 +220,10 @@ static void row_table(struct catalog_builder *b, struct row *r)
     if (r->cols[8].ptr)
         raw->parent = row_oid(r, 8);
     rel->has_identity = row_bool(r, 9);
+    if (rel->kind == 'S')
+        rel->owner = r->cols[10].ptr ? row_oid(r, 10) : 0;
+    else
+        raw->pk = row_text_or_null(r, 10);
 }
 
 static void row_key(struct catalog_builder *b, struct row *r)
@@ -449,6 +454,23 @@ static bool link_keys(struct raw_rel *raw, struct err *e)
     return true;
 }
 
+/* The primary key's column numbers, "1,2", become indexes of columns. */
+static void link_primary_key(struct catalog_builder *b, struct raw_rel *raw)
+{
+    struct cat_rel *rel = &raw->rel;
+    if (!raw->pk)
+        return;
+    rel->pk = ARENA_ARRAY(&b->cat->arena, uint32_t, rel->ncolumn ? rel->ncolumn : 1);
+    for (const char *at = raw->pk; *at && rel->npk < rel->ncolumn;) {
+        char *end;
+        long attnum = strtol(at, &end, 10);
+        for (uint32_t i = 0; i < rel->ncolumn; i++)
+            if (rel->columns[i].attnum == attnum)
+                rel->pk[rel->npk++] = i;
+        at = *end ? end + 1 : end;
+    }
+}
+
 /* A view reads what the relations in its body read. */
 static void link_views(struct catalog_builder *b)
 {
@@ -483,6 +505,8 @@ static bool link_all(struct catalog_builder *b, struct err *e)
     for (size_t i = 0; i < b->rels.n; i++)
         if (!link_keys(&b->rels.v[i], e))
             return false;
+    for (size_t i = 0; i < b->rels.n; i++)
+        link_primary_key(b, &b->rels.v[i]);
     link_views(b);
     c->rels = ARENA_ARRAY(&c->arena, struct cat_rel, b->rels.n);
     for (size_t i = 0; i < b->rels.n; i++) {

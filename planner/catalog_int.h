@@ -72,6 +72,9 @@ struct cat_rel {
     bool identity_vindex;
     bool has_identity;
     uint32_t nkey;
+    uint32_t owner;                      /* of a sequence: oid of the table that owns it, 0: none */
+    uint32_t npk;                        /* columns of its primary key */
+    uint32_t *pk;                        /* indexes into columns, in the key's order */
     uint32_t key[CAT_MAX_KEY];           /* indexes into columns */
     enum key_type key_type[CAT_MAX_KEY]; /* of those columns */
     uint32_t ncolumn;

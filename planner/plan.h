@@ -171,6 +171,9 @@ struct plan_ddl {
     /* Text for every shard but the home shard when some of the objects named are on the home shard only (DROP TABLE of
      * a sharded and an unsharded table ...). NULL: the same text everywhere. */
     const char *elsewhere;
+    /* Statements to run after it on each shard, in the same transaction: what pgbraid.tables must know. NULL: none. */
+    const char *after;
+    bool bodies; /* holds a function's body, which may name tables that only the home shard has */
 };
 
 struct plan {

@@ -162,12 +162,15 @@ static void print_ddl(const struct plan_ddl *d, struct strbuf *out)
     strbuf_puts(out, d->schema_change ? " schema" : "");
     strbuf_puts(out, d->no_transaction ? " no-transaction" : "");
     strbuf_puts(out, d->once_per_server ? " once-per-server" : "");
+    strbuf_puts(out, d->bodies ? " bodies" : "");
     if (d->shard_table)
         strbuf_printf(out, " shard %s.%s by %s %s(%d)", d->shard_schema, d->shard_table, d->shard_column,
                       key_type_name(d->shard_type), d->shard_typmod);
     strbuf_putc(out, '\n');
     if (d->elsewhere)
         strbuf_printf(out, "elsewhere: %s\n", d->elsewhere);
+    if (d->after)
+        strbuf_printf(out, "after: %s\n", d->after);
 }
 
 static void print_head(const struct plan *p, struct strbuf *out)

@@ -241,35 +241,41 @@ static void put_rule(struct exec *x, const struct part *p, struct strbuf *out)
     strbuf_put_ident(&name, span_str(d->shard_schema));
     strbuf_putc(&name, '.');
     strbuf_put_ident(&name, span_str(d->shard_table));
-    strbuf_printf(out, ";\nALTER TABLE %s ALTER COLUMN ", name.ptr);
+    strbuf_printf(out, "\n;\nALTER TABLE %s ALTER COLUMN ", name.ptr);
     strbuf_put_ident(out, span_str(d->shard_column));
     strbuf_puts(out, " SET NOT NULL, ADD CONSTRAINT " PLACEMENT_CONSTRAINT " CHECK (");
     BUG_ON(!placement_condition_sql(&key, &x->s->db->map->shards[p->shard].range, out, &e));
-    strbuf_puts(out, ");\nINSERT INTO pgbraid.tables (schema_name, table_name, dist, key_columns, vindex) VALUES (");
+    strbuf_puts(out, ");\nCALL pgbraid.note_sharded(");
     strbuf_put_literal(out, span_str(d->shard_schema));
     strbuf_puts(out, ", ");
     strbuf_put_literal(out, span_str(d->shard_table));
-    strbuf_puts(out, ", 'sharded', ARRAY[");
+    strbuf_puts(out, ", ");
     strbuf_put_literal(out, span_str(d->shard_column));
-    strbuf_puts(out, "], 'hash')");
+    strbuf_printf(out, ", %s)", p->shard == x->s->db->map->home ? "true" : "false");
     strbuf_fini(&name);
 }
 
-void exec_put_ddl(struct exec *x, const struct part *p, struct strbuf *out)
+struct span exec_ddl_text(const struct exec *x, const struct part *p)
 {
-    const char *sql = x->plan->rewritten;
-
     if (x->plan->ddl->elsewhere && p->shard != x->s->db->map->home)
-        sql = x->plan->ddl->elsewhere;
+        return span_str(x->plan->ddl->elsewhere);
+    return x->plan->rewritten ? span_str(x->plan->rewritten) : x->text;
+}
+
+void exec_put_ddl(struct exec *x, struct part *p, struct strbuf *out)
+{
+    struct span sql = exec_ddl_text(x, p);
+
     /* Bodies of functions may name tables that exist on the home shard only. */
-    if (x->npart > 1 && p != x->parts)
+    p->tags_before = x->plan->ddl->bodies && p != x->parts;
+    if (p->tags_before)
         strbuf_puts(out, "SET LOCAL check_function_bodies = off;\n");
-    if (sql)
-        strbuf_puts(out, sql);
-    else
-        strbuf_put(out, x->text.ptr, x->text.len);
+    strbuf_put(out, sql.ptr, sql.len);
+    /* A line end first: the text may end in a comment. */
     if (x->plan->ddl->shard_table)
         put_rule(x, p, out);
+    if (x->plan->ddl->after)
+        strbuf_printf(out, "\n;\n%s", x->plan->ddl->after);
 }
 
 /* --- Describe that the router answers --- */

@@ -53,6 +53,7 @@ struct part {
     struct backend *backend; /* borrowed lease; NULL: not acquired, or lost */
     bool started, described, done, failed;
     bool preamble_seen; /* COPY OUT: header passed */
+    uint32_t ntag, tags_before; /* DDL: command tags seen, and how many come before the statement's own */
 };
 
 struct exec {
@@ -180,7 +181,9 @@ void exec_copy_out_begin(struct exec *x);
 void control_abandon(struct exec *x);
 void exec_control(struct exec *x);
 /* The text of DDL for one shard: under a sharding_key rule with what else its transaction must do there. */
-void exec_put_ddl(struct exec *x, const struct part *p, struct strbuf *out);
+/* What a shard is sent of the statement itself. */
+struct span exec_ddl_text(const struct exec *x, const struct part *p);
+void exec_put_ddl(struct exec *x, struct part *p, struct strbuf *out);
 /* Describe of a statement that the router itself answers; false: a server must. */
 bool exec_describe_local(struct exec *x, struct prepared *p);
 /* After DDL has been committed: load the catalog again, then exec_step_done(). */

@@ -183,7 +183,7 @@ static void exec_settled(struct backend *b, bool ok)
         return;
     }
     backend_expect(b, EXPECT_EXEC);
-    fe_put_query(&s->worker->out, x->text);
+    fe_put_query(&s->worker->out, exec_ddl_text(x, p));
     exec_write(x, p);
 }
 
@@ -195,7 +195,7 @@ static void exec_send_alone(struct exec *x, struct part *p)
     p->started = true;
     if (n == 0) {
         backend_expect(p->backend, EXPECT_EXEC);
-        fe_put_query(out, x->text);
+        fe_put_query(out, exec_ddl_text(x, p));
     } else {
         backend_expect(p->backend, EXPECT_INTERNAL)->fn = exec_settled;
         fe_put_sync(out);
@@ -636,6 +636,21 @@ static void exec_note_tag(struct exec *x, struct part *p, struct span body)
     uint64_t count;
     size_t prefix;
 
+    /* Of what DDL sends only the statement's own tag counts, and all shards must have done the same. */
+    if (x->plan && x->plan->kind == PLAN_DDL) {
+        if (p->ntag++ != p->tags_before)
+            return;
+        if (x->tag.len && !span_eq(tag, strbuf_span(&x->tag)) && !x->failed) {
+            err_set(&x->own_error, PB0310, "shard \"%s\" answered \"%.*s\" where another answered \"%s\"",
+                    p->backend->pool->shard_name, (int)tag.len, tag.ptr, strbuf_str(&x->tag));
+            x->failed = true;
+        }
+        if (x->npart > 1) {
+            strbuf_reset(&x->tag);
+            strbuf_put(&x->tag, tag.ptr, tag.len);
+            return;
+        }
+    }
     if (x->tag.len == 0) {
         strbuf_put(&x->tag, tag.ptr, tag.len);
         if (be_tag_count(tag, &count, &prefix)) {
@@ -645,7 +660,7 @@ static void exec_note_tag(struct exec *x, struct part *p, struct span body)
         }
         return;
     }
-    if (!x->plan || x->plan->combine == COMBINE_SAME || x->plan->kind == PLAN_DDL) {
+    if (!x->plan || x->plan->combine == COMBINE_SAME) {
         if (x->counted && be_tag_count(tag, &count, &prefix) && count != x->rows && !x->failed) {
             err_set(&x->own_error, PB0310, "shard \"%s\" changed %llu rows where another changed %llu",
                     p->backend->pool->shard_name, (unsigned long long)count, (unsigned long long)x->rows);
@@ -814,9 +829,11 @@ void exec_emit_error(struct exec *x)
     }
     if (x->npart > 1 && p && p->backend)
         snprintf(context, sizeof(context), "shard \"%s\"", p->backend->pool->shard_name);
-    be_put_error_rewritten(&x->out, BE_ERROR, strbuf_span(&x->error),
-                           x->text_offset ? count_characters(strbuf_str(&x->sql), x->text_offset) : 0,
-                           x->plan && (x->plan->rewritten || exec_split(x)), context[0] ? context : NULL);
+    be_put_error_rewritten(
+        &x->out, BE_ERROR, strbuf_span(&x->error),
+        x->text_offset ? count_characters(strbuf_str(&x->sql), x->text_offset) : 0,
+        x->plan && (x->plan->rewritten || exec_split(x) || (x->plan->kind == PLAN_DDL && p && p != x->parts)),
+        context[0] ? context : NULL);
 }
 
 static bool exec_lost_a_part(const struct exec *x)

@@ -27,6 +27,70 @@ CREATE OR REPLACE PROCEDURE pgbraid.forget_dropped() LANGUAGE sql SECURITY DEFIN
         WHERE n.nspname = t.schema_name AND c.relname = t.table_name AND c.relkind IN ('r', 'p'));
 $body$;
 
+-- What DDL changes in pgbraid.tables, called by the router behind the statement and in its transaction. Anyone may call
+-- them: each changes only what a statement of the caller's must have made true.
+
+-- A new table that has been given its placement constraint. Away from the home shard its sequences draw nothing (P45).
+CREATE OR REPLACE PROCEDURE pgbraid.note_sharded(schema_name text, table_name text, key text, home boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $body$
+DECLARE
+    rel oid;
+    s record;
+BEGIN
+    SELECT c.oid INTO rel FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = note_sharded.schema_name AND c.relname = note_sharded.table_name AND c.relkind = 'r'
+      AND pg_has_role(session_user, c.relowner, 'MEMBER')
+      AND EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.conname = 'pgbraid_placement');
+    IF rel IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('table "%s" cannot be noted as sharded', note_sharded.table_name);
+    END IF;
+    INSERT INTO pgbraid.tables (schema_name, table_name, dist, key_columns, vindex)
+    VALUES (note_sharded.schema_name, note_sharded.table_name, 'sharded', ARRAY[key], 'hash');
+    IF NOT home THEN
+        FOR s IN SELECT n.nspname, c.relname, CASE WHEN q.seqincrement > 0 THEN q.seqmax ELSE q.seqmin END AS last
+                 FROM pg_depend d JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
+                 JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence q ON q.seqrelid = c.oid
+                 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = d.classid AND d.refobjid = rel
+                   AND d.deptype IN ('a', 'i') LOOP
+            EXECUTE format('ALTER SEQUENCE %I.%I NO CYCLE', s.nspname, s.relname);
+            PERFORM setval(format('%I.%I', s.nspname, s.relname)::regclass, s.last, true);
+        END LOOP;
+    END IF;
+END $body$;
+
+-- A table that had the old name has the new one.
+CREATE OR REPLACE PROCEDURE pgbraid.note_renamed(old_schema text, old_name text, new_schema text, new_name text)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $body$
+    UPDATE pgbraid.tables t SET schema_name = new_schema, table_name = new_name
+    WHERE t.schema_name = old_schema AND t.table_name = old_name
+      AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                      WHERE n.nspname = old_schema AND c.relname = old_name AND c.relkind IN ('r', 'p'))
+      AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                  WHERE n.nspname = new_schema AND c.relname = new_name AND c.relkind IN ('r', 'p')
+                    AND pg_has_role(session_user, c.relowner, 'MEMBER'));
+$body$;
+
+CREATE OR REPLACE PROCEDURE pgbraid.note_schema_renamed(old_schema text, new_schema text)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $body$
+    UPDATE pgbraid.tables t SET schema_name = new_schema
+    WHERE t.schema_name = old_schema
+      AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = old_schema)
+      AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                  WHERE n.nspname = new_schema AND c.relname = t.table_name AND c.relkind IN ('r', 'p'));
+$body$;
+
+-- A column of the sharding key that had the old name has the new one.
+CREATE OR REPLACE PROCEDURE pgbraid.note_key_renamed(schema_name text, table_name text, old_key text, new_key text)
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $body$
+    UPDATE pgbraid.tables t SET key_columns = array_replace(t.key_columns, old_key, new_key)
+    WHERE t.schema_name = note_key_renamed.schema_name AND t.table_name = note_key_renamed.table_name
+      AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                  WHERE n.nspname = t.schema_name AND c.relname = t.table_name
+                    AND pg_has_role(session_user, c.relowner, 'MEMBER')
+                    AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = new_key AND NOT a.attisdropped)
+                    AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = old_key AND NOT a.attisdropped));
+$body$;
+
 -- The router answers SELECT pgbraid.shard_table(...) itself; a call that reaches a shard came from inside something
 -- else (rule P40), where moving rows between shards is impossible.
 CREATE OR REPLACE FUNCTION pgbraid.shard_table(VARIADIC arguments text[]) RETURNS text LANGUAGE plpgsql AS $stub$

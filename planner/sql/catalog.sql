@@ -139,7 +139,14 @@ SELECT 'table', r.oid::text, r.nspname, r.relname, r.relkind::text, r.relrowsecu
                                  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
                                                    WHERE a.attrelid = r.oid AND a.attname = k.name
                                                      AND a.attnum = ANY (i.indkey))))::text,
-       NULL, NULL
+       -- the table that owns a sequence, or a table's primary key: numbers of its columns
+       CASE WHEN r.relkind = 'S'
+            THEN (SELECT d.refobjid::text FROM pg_catalog.pg_depend d
+                  WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = r.oid AND d.refclassid = d.classid
+                    AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i') LIMIT 1)
+            ELSE (SELECT pg_catalog.array_to_string(k.conkey, ',') FROM pg_catalog.pg_constraint k
+                  WHERE k.conrelid = r.oid AND k.contype = 'p' AND NOT r.system) END,
+       NULL
 FROM rel r LEFT JOIN pgbraid.tables t ON t.schema_name = r.nspname AND t.table_name = r.relname AND NOT r.system
 UNION ALL
 SELECT 'key', r.oid::text, k.ord::text, k.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
