@@ -237,7 +237,7 @@ static bool check_cmd(struct ddl *d, const struct ddl_table *t, const PgQuery__A
 }
 
 /* A table that carries pgbraid's constraint but is in no row of pgbraid.tables. */
-static bool check_known(struct ddl *d, const struct cat_rel *rel)
+static bool ddl_known(struct ddl *d, const struct cat_rel *rel)
 {
     if (!rel || rel->dist != DIST_SHARDED || rel->nkey > 0 || (rel->kind != 'r' && rel->kind != 'p'))
         return true;
@@ -252,7 +252,7 @@ bool ddl_alter_table(struct ddl *d)
     const struct cat_rel *rel;
     if (s->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_TYPE)
         return ddl_everywhere(d, "types exist on every shard");
-    if (!ddl_rel(d, s->relation, &rel) || !check_known(d, rel))
+    if (!ddl_rel(d, s->relation, &rel) || !ddl_known(d, rel))
         return false;
     struct ddl_table none = { .dist = DIST_UNSHARDED, .name = s->relation->relname };
     struct ddl_table t = rel ? ddl_table_of(d, rel) : none;
@@ -293,7 +293,7 @@ bool ddl_rename(struct ddl *d)
         return rename_schema(d, s);
     if (s->relation && !ddl_rel(d, s->relation, &rel))
         return false;
-    if (!check_known(d, rel))
+    if (!ddl_known(d, rel))
         return false;
     switch ((int)s->rename_type) {
     case PG_QUERY__OBJECT_TYPE__OBJECT_TABLE:
@@ -331,7 +331,7 @@ bool ddl_set_schema(struct ddl *d)
         return ddl_refuse(d, PB0204, NULL, "schema \"pgbraid\" belongs to pgbraid and cannot be changed");
     if (!s->relation)
         return ddl_object(d, s->object_type, s->object, NULL);
-    if (!ddl_rel(d, s->relation, &rel) || !check_known(d, rel))
+    if (!ddl_rel(d, s->relation, &rel) || !ddl_known(d, rel))
         return false;
     if (rel)
         note_renamed(d, rel, s->newschema, rel->name);

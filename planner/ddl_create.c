@@ -2,6 +2,7 @@
  * CREATE TABLE. Under a sharding_key rule a table that has the rule's column is born sharded: the router adds to the
  * statement what makes it so (exec_put_ddl), on every shard and in the same transaction (P39).
  */
+#include "planner/analyse_int.h"
 #include "planner/ddl_int.h"
 #include "planner/lex.h"
 #include "planner/types.h"
@@ -319,15 +320,8 @@ bool ddl_create_table(struct ddl *d)
 /* The query must read nothing but what the home shard has. */
 static bool check_query(struct ddl *d, PgQuery__Node *query)
 {
-    PgQuery__RawStmt raw = PG_QUERY__RAW_STMT__INIT, *raws[] = { &raw };
-    PgQuery__ParseResult tree = PG_QUERY__PARSE_RESULT__INIT;
-    struct plan_input in = *d->in;
     struct plan_result r = { 0 };
-    raw.stmt = query;
-    tree.n_stmts = 1;
-    tree.stmts = raws;
-    in.tree = &tree;
-    if (!analyse(&in, d->a, &r, d->e))
+    if (!analyse_query(d->in, query, d->a, &r, d->e))
         return false;
     bool home = r.plan->kind == PLAN_QUERY && (r.plan->scope == SCOPE_HOME || r.plan->scope == SCOPE_ANY);
     plan_unref(r.plan);
