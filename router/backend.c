@@ -151,7 +151,7 @@ static bool backend_echo(const struct backend *b, struct span body)
     before = backend_setting(b, b->env, lower);
     if (!(b->failed || b->rolled_back) || !before || !span_eq_str(value, before))
         return false;
-    if (!s || !s->txn.env)
+    if (!s->txn.env)
         return true;
     own = backend_setting(b, s->env, lower);
     own_before = backend_setting(b, s->txn.env, lower);
