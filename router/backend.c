@@ -424,7 +424,7 @@ static size_t backend_on_data(struct stream *st, const char *data, size_t len)
         } else {
             pos += frame;
         }
-        if (b->st.failed)
+        if (b->st.ended)
             break;
     }
     backend_relay(b, data + run, pos - run);
@@ -460,6 +460,7 @@ static const struct stream_ops backend_ops = {
     .on_data = backend_on_data,
     .on_drained = backend_on_drained,
     .on_closed = backend_on_closed,
+    .hear_last_words = true,
 };
 
 struct backend *backend_new(struct pool *p, struct pgconn *conn)
