@@ -52,7 +52,7 @@ struct part {
     uint32_t shard;          /* index into the pool set */
     struct backend *backend; /* borrowed lease; NULL: not acquired, or lost */
     bool started, described, done, failed;
-    bool preamble_seen; /* COPY OUT: header passed */
+    bool preamble_seen;         /* COPY OUT: header passed */
     uint32_t ntag, tags_before; /* DDL: command tags seen, and how many come before the statement's own */
 };
 
