@@ -77,6 +77,12 @@ static bool connect_shard(struct place *p, uint32_t shard, struct err *e)
 
 static void disconnect(struct place *p)
 {
+    struct err ignored = ERR_INIT;
+
+    /* A server frees the locks of a closed connection some time later: too late for a change that follows at once. */
+    if (p->conns[p->home])
+        pgresult_free(
+            pgconn_query(p->conns[p->home], "ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()", &ignored));
     for (uint32_t i = 0; i < p->r->db->nshard; i++) {
         if (p->conns[i])
             pgconn_close_blocking(p->conns[i]);

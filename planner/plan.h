@@ -144,6 +144,7 @@ struct plan_session {
     const char *name; /* setting, savepoint or statement; NULL: none */
     bool local;       /* SET LOCAL */
     bool chain;       /* AND CHAIN */
+    bool start;       /* START TRANSACTION, not BEGIN: the command tag */
     /* SESSION_SET_CONFIG of a parameter: its number (0: the value is in the text), and the answered column's name. */
     uint32_t param;
     const char *column;

@@ -66,7 +66,7 @@ static bool transaction_plan(const PgQuery__TransactionStmt *t, struct plan_resu
     switch (t->kind) {
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN:
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START:
-        session_plan(out, SESSION_BEGIN, NULL);
+        session_plan(out, SESSION_BEGIN, NULL)->start = t->kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START;
         return true;
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT:
         session_plan(out, SESSION_COMMIT, NULL)->chain = t->chain;

@@ -28,7 +28,6 @@ static struct exec *exec_new(struct session *s)
     s->exec = x;
     session_set_state(s, SESSION_RUNNING);
     s->queries++;
-    s->timed_out = false;
     STAT_ADD(s->worker->stats.queries, 1);
     s->active_us = loop_now_us(s->worker->loop);
     return x;
@@ -45,6 +44,7 @@ static void exec_free(void *arg)
     strbuf_fini(&x->error);
     strbuf_fini(&x->row_desc);
     strbuf_fini(&x->tag);
+    strbuf_fini(&x->last_tag);
     arena_fini(&x->arena);
     free(x);
 }
@@ -66,9 +66,30 @@ void exec_flush(struct exec *x)
     strbuf_reset(&x->out);
 }
 
+/*
+ * PostgreSQL commits what is implicit in a Query string before it tells of the last statement's success: a deferred
+ * constraint that fails then leaves no tag.
+ */
+struct strbuf *exec_tag_out(struct exec *x)
+{
+    bool last = !x->extended && x->s->txn.implicit && !x->own_txn && x->cur + 1 == x->nstep;
+
+    return last ? &x->last_tag : &x->out;
+}
+
 void exec_answer(struct exec *x, const char *tag)
 {
-    be_put_command_complete(&x->out, tag);
+    be_put_command_complete(exec_tag_out(x), tag);
+}
+
+void exec_bind_answer(struct exec *x)
+{
+    if (!x->extended || x->bind_sent)
+        return;
+    x->bind_sent = true;
+    strbuf_put(&x->out, "2\0\0\0\4", 5);
+    if (x->describe)
+        strbuf_put(&x->out, "n\0\0\0\4", 5);
 }
 
 bool exec_in_txn(const struct exec *x)
@@ -81,8 +102,9 @@ static void exec_finish(struct exec *x, bool ready)
 {
     struct session *s = x->s;
 
+    strbuf_put(&x->out, x->last_tag.ptr, x->last_tag.len);
     if (ready)
-        be_put_ready(&x->out, s->tx);
+        session_put_ready(s, &x->out);
     exec_flush(x);
     s->exec = NULL;
     if (!s->txn.env)
@@ -214,7 +236,8 @@ static void exec_begin_implicit(struct exec *x)
 {
     struct session *s = x->s;
 
-    if (!s->txn.env && (x->nexecute > 1 || (x->extended && !x->has_sync)))
+    /* A portal that is not executed at once would end with its own little transaction. */
+    if (!s->txn.env && (x->nexecute > 1 || (x->extended && (!x->has_sync || !x->execute))))
         query_begin(s, (struct span){ 0 }, true);
 }
 
@@ -243,8 +266,13 @@ static void exec_dispatch(struct exec *x)
         exec_fail(x, &e);
         return;
     }
+    if (x->extended && !x->execute && x->plan->kind != PLAN_QUERY && x->plan->kind != PLAN_INSERT) {
+        exec_keep_portal(x);
+        return;
+    }
     switch (x->plan->kind) {
     case PLAN_EMPTY:
+        exec_bind_answer(x);
         if (x->extended || x->nstep == 2)
             strbuf_put(&x->out, "I\0\0\0\4", 5);
         exec_step_done(x);
@@ -337,6 +365,10 @@ static void exec_step_parse(struct exec *x, const struct step *st)
         exec_fail(x, &e);
         return;
     }
+    if (parse.name.len == 0) { /* gone even if this one fails */
+        prepared_unref(s->worker, s->unnamed);
+        s->unnamed = NULL;
+    }
     p = prepared_get(s, parse.sql, parse.types, parse.ntype, &e);
     if (!p || (s->tx == 'E' && !(p->plan->kind == PLAN_SESSION || p->plan->kind == PLAN_EMPTY))) {
         if (p || (s->tx == 'E' && e.id != PB0202)) {
@@ -349,11 +381,27 @@ static void exec_step_parse(struct exec *x, const struct step *st)
     if (parse.name.len) {
         session_put_statement(s, parse.name, p);
     } else {
-        prepared_unref(s->worker, s->unnamed);
         s->unnamed = p;
     }
     strbuf_put(&x->out, "1\0\0\0\4", 5);
     exec_step_done(x);
+}
+
+static bool exec_portal_taken(const struct exec *x, struct err *e)
+{
+    err_set(e, PB0305, "cursor \"%.*s\" already exists", (int)x->portal.len, x->portal.ptr);
+    e->id = ERR_NONE;
+    return err_state(e, "42P03");
+}
+
+bool exec_check_portal(const struct exec *x, struct err *e)
+{
+    const struct pool *pool = x->extended && x->portal.len && !x->bind_sent ? portal_find(x->s, x->portal) : NULL;
+
+    /* On the same connection the server says it. */
+    if (!pool || (x->npart == 1 && x->s->set->pools[x->parts[0].shard] == pool))
+        return true;
+    return exec_portal_taken(x, e);
 }
 
 /* Run the portal being put together, up to Describe or Execute. */
@@ -382,30 +430,48 @@ static bool exec_decode_values(struct exec *x, struct err *e)
 
     if (!fe_bind_values(&x->bind, values, binary))
         return err_set(e, PB0101, "bind message has %u parameter formats but %u parameters", x->bind.nformat, n);
+    if (n != prepared_nparam(p))
+        return err_set(e, PB0101, "bind message supplies %u parameters, but prepared statement \"%.*s\" requires %u", n,
+                       (int)x->bind.statement.len, x->bind.statement.ptr, prepared_nparam(p));
     for (uint32_t i = 0; i < n; i++)
         types[i] = i < p->ntype ? proto_get32(p->types + 4 * (size_t)i) : 0;
     x->binds = (struct bind_values){ .n = n, .values = values, .types = types, .binary = binary };
     return true;
 }
 
+/* Make the Bind message of statement p the running one; takes the reference. */
+static bool exec_take_bind(struct exec *x, struct prepared *p, struct span body, struct err *e)
+{
+    size_t names = x->bind.portal.len + x->bind.statement.len + 2;
+
+    prepared_unref(x->s->worker, x->prepared);
+    x->prepared = p;
+    x->portal = x->bind.portal;
+    x->bind_body = body;
+    x->bind_rest = span_make(body.ptr + names, body.len - names);
+    x->describe = false;
+    x->execute = false;
+    x->max_rows = 0;
+    return exec_decode_values(x, e);
+}
+
 static void exec_step_bind(struct exec *x, const struct step *st)
 {
     struct err e = ERR_INIT;
     struct prepared **p;
-    size_t names;
+    struct span kept;
 
     if (!fe_decode_bind(st->body, &x->bind)) {
         (void)exec_malformed(x, "Bind");
         return;
     }
     p = exec_find_statement(x, x->bind.statement, &e);
-    if (!p || !prepared_refresh(x->s, p, &e)) {
+    if (!p || !prepared_refresh(x->s, p, &e) || !exec_take_bind(x, prepared_ref(*p), st->body, &e)) {
         exec_fail(x, &e);
         return;
     }
-    prepared_unref(x->s->worker, x->prepared);
-    x->prepared = prepared_ref(*p);
-    if (!exec_decode_values(x, &e)) {
+    if (x->portal.len && portal_kept(x->s, x->portal, &kept)) {
+        (void)exec_portal_taken(x, &e);
         exec_fail(x, &e);
         return;
     }
@@ -414,14 +480,8 @@ static void exec_step_bind(struct exec *x, const struct step *st)
         exec_fail(x, &e);
         return;
     }
-    names = x->bind.portal.len + x->bind.statement.len + 2;
-    x->portal = x->bind.portal;
-    x->bind_rest = span_make(st->body.ptr + names, st->body.len - names);
     x->bind_pending = true;
     x->bind_sent = false;
-    x->describe = false;
-    x->execute = false;
-    x->max_rows = 0;
     exec_step_done(x);
 }
 
@@ -431,12 +491,80 @@ static bool exec_same_portal(const struct exec *x, struct span name)
     return x->bind_pending && span_eq(x->portal, name);
 }
 
+/* Columns of a portal that is kept, as far as they are known without asking a server. */
+static bool exec_put_kept_columns(struct exec *x, const struct plan *plan, struct err *e)
+{
+    bool rows = plan->returns_rows;
+
+    if (plan->kind == PLAN_CONTROL) {
+        struct be_column col = { .name = plan->control->column, .type = OID_TEXT };
+
+        be_put_row_description(&x->out, &col, 1);
+        return true;
+    }
+    if (plan->kind == PLAN_SESSION)
+        rows = plan->session->verb == SESSION_SHOW || plan->session->verb == SESSION_SET_CONFIG;
+    if (rows) {
+        err_set(e, PB0313, "this portal cannot be described before it is executed");
+        err_detail(e, "It has no single server that could tell its columns.");
+        return err_hint(e, "Send Describe and Execute together, or describe the statement.");
+    }
+    strbuf_put(&x->out, "n\0\0\0\4", 5);
+    return true;
+}
+
+void exec_keep_portal(struct exec *x)
+{
+    struct err e = ERR_INIT;
+
+    portal_keep(x->s, x->portal, x->prepared, x->bind_body);
+    x->bind_sent = true;
+    strbuf_put(&x->out, "2\0\0\0\4", 5);
+    if (x->describe && !exec_put_kept_columns(x, x->plan, &e)) {
+        exec_fail(x, &e);
+        return;
+    }
+    exec_step_done(x);
+}
+
+/* Execute or Describe of a portal that is kept. */
+static void exec_run_kept(struct exec *x, struct prepared *p, struct span bind, bool execute, uint32_t max_rows)
+{
+    struct span body = exec_copy_span(x, bind);
+    struct err e = ERR_INIT;
+
+    if (!execute) {
+        if (exec_put_kept_columns(x, p->plan, &e))
+            exec_step_done(x);
+        else
+            exec_fail(x, &e);
+        return;
+    }
+    BUG_ON(!fe_decode_bind(body, &x->bind));
+    prepared_ref(p);
+    portal_drop(x->s, x->bind.portal);
+    if (!exec_take_bind(x, p, body, &e)) {
+        exec_fail(x, &e);
+        return;
+    }
+    x->bind_sent = true;
+    x->execute = true;
+    x->max_rows = max_rows;
+    exec_run_group(x);
+}
+
 static void exec_portal_elsewhere(struct exec *x, struct span name, bool execute, uint32_t max_rows)
 {
+    struct span bind;
+    struct prepared *kept = portal_kept(x->s, name, &bind);
     struct pool *pool = portal_find(x->s, name);
     struct backend *b = pool ? session_lease_of(x->s, pool) : NULL;
     struct err e = ERR_INIT;
 
+    if (kept) {
+        exec_run_kept(x, kept, bind, execute, max_rows);
+        return;
+    }
     if (!b) {
         err_set(&e, PB0305, "portal \"%.*s\" does not exist", (int)name.len, name.ptr);
         exec_fail(x, &e);
@@ -533,10 +661,21 @@ static void exec_step_end(struct exec *x)
     exec_finish(x, true);
 }
 
-/* A portal that was bound but neither executed nor described yet is sent before something else happens. */
-static bool exec_settle_bind(struct exec *x, enum step_kind next)
+/* Is the step a Describe or Execute of the portal just bound? */
+static bool exec_continues_bind(const struct exec *x, const struct step *st)
 {
-    if (!x->bind_pending || next == STEP_DESCRIBE || next == STEP_EXECUTE)
+    struct fe_target target;
+    struct fe_execute execute;
+
+    if (st->kind == STEP_DESCRIBE)
+        return fe_decode_target(st->body, &target) && target.kind == 'P' && exec_same_portal(x, target.name);
+    return st->kind == STEP_EXECUTE && fe_decode_execute(st->body, &execute) && exec_same_portal(x, execute.portal);
+}
+
+/* A portal that was bound but neither executed nor described yet is sent before something else happens. */
+static bool exec_settle_bind(struct exec *x, const struct step *next)
+{
+    if (!x->bind_pending || exec_continues_bind(x, next))
         return true;
     x->execute = false;
     exec_run_group(x);
@@ -548,7 +687,7 @@ static void exec_step(struct exec *x)
     const struct step *st = &x->steps[x->cur];
 
     exec_reset_statement(x);
-    if (!exec_settle_bind(x, st->kind))
+    if (!exec_settle_bind(x, st))
         return;
     x->cur++;
     switch (st->kind) {
@@ -619,6 +758,7 @@ static void exec_skip(struct exec *x)
     struct session *s = x->s;
 
     x->bind_pending = false;
+    strbuf_reset(&x->last_tag);
     if (x->extended) {
         s->skip_to_sync = !x->has_sync;
         x->cur = x->has_sync ? x->nstep - 1 : x->nstep;

@@ -155,17 +155,6 @@ void exec_control(struct exec *x)
     struct control_request *c;
     struct err e = ERR_INIT;
 
-    if (x->extended && !x->execute) {
-        x->bind_sent = true;
-        strbuf_put(&x->out, "2\0\0\0\4", 5);
-        if (x->describe) {
-            struct be_column col = { .name = x->plan->control->column, .type = OID_TEXT };
-
-            be_put_row_description(&x->out, &col, 1);
-        }
-        exec_step_done(x);
-        return;
-    }
     if (s->txn.env && (!s->txn.implicit || s->nheld)) {
         err_set(&e, PB0207,
                 "the distribution of a table cannot be changed inside a transaction that does something else");

@@ -88,8 +88,9 @@ struct exec {
     char row_desc_type;
     bool row_desc_sent;
     uint32_t ndescribed;
-    struct strbuf tag; /* first command tag */
-    uint64_t rows;     /* sum of the tags' counts */
+    struct strbuf tag;      /* first command tag */
+    struct strbuf last_tag; /* CommandComplete of a string's last statement, which waits for the implicit commit */
+    uint64_t rows;          /* sum of the tags' counts */
     bool counted;
     struct part *speaker; /* part whose large frame is being relayed */
     bool cancelled;
@@ -97,7 +98,7 @@ struct exec {
     /* extended protocol: the portal being put together */
     struct prepared *prepared; /* owned reference */
     struct fe_bind bind;
-    struct span portal, bind_rest;
+    struct span portal, bind_rest, bind_body;
     bool bind_pending, bind_sent, describe;
     uint32_t max_rows;
     bool execute; /* the running group ends with Execute */
@@ -133,10 +134,19 @@ void exec_step_done(struct exec *x);
 void exec_fail(struct exec *x, const struct err *e);
 void exec_flush(struct exec *x);
 void exec_answer(struct exec *x, const char *tag);
+/* Where the running statement's CommandComplete goes. */
+struct strbuf *exec_tag_out(struct exec *x);
 bool exec_in_txn(const struct exec *x);
 
 /* The error has been put into `out`: skip what the protocol says is skipped. */
 void exec_after_error(struct exec *x);
+
+/* BindComplete, and NoData if the portal is described, unless sent already. */
+void exec_bind_answer(struct exec *x);
+/* The portal just bound is not executed yet, and no server can hold it: it is kept in the session until it is. */
+void exec_keep_portal(struct exec *x);
+/* A named portal that is to be bound on these parts exists already elsewhere. */
+MUSTCHECK bool exec_check_portal(const struct exec *x, struct err *e);
 
 /* exec_part.c */
 /* Single messages for a portal or statement that lives elsewhere than in the running group. */

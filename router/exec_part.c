@@ -228,6 +228,11 @@ static void exec_put_split_bind(struct exec *x, struct strbuf *out, const uint16
     msg_end(out, at);
 }
 
+static bool exec_is_copy(const struct exec *x)
+{
+    return x->plan->kind == PLAN_COPY_IN || x->plan->kind == PLAN_COPY_OUT;
+}
+
 static bool exec_split(const struct exec *x)
 {
     return x->plan->kind == PLAN_INSERT && x->npart > 1;
@@ -310,7 +315,8 @@ static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
     } else {
         ok = exec_put_bind(x, p, out, e);
         backend_expect(p->backend, EXPECT_EXEC);
-        if (x->describe || (x->npart > 1 && x->plan->returns_rows))
+        /* Of COPY it is known that it has no columns, and NoData would stand in the way of its own response. */
+        if ((x->describe && !exec_is_copy(x)) || (x->npart > 1 && x->plan->returns_rows))
             fe_put_describe(out, 'P', x->portal);
         if (x->execute)
             fe_put_execute(out, x->portal, x->max_rows);
@@ -338,7 +344,7 @@ static void exec_start_parts(struct exec *x)
 /* The statement's portal on a single shard can be used by later messages. */
 static void exec_note_portal(struct exec *x)
 {
-    if (x->extended && x->npart == 1 && exec_in_txn(x) && x->parts[0].backend)
+    if (x->extended && x->plan && x->npart == 1 && exec_in_txn(x) && x->parts[0].backend)
         portal_put(x->s, x->portal, x->parts[0].backend->pool);
 }
 
@@ -368,8 +374,13 @@ void exec_run(struct exec *x)
         return;
     }
     (void)exec_make_parts(x, &x->route.set, x->route.any);
-    if (!exec_check_several(x, &e) || !isolation_allows(s, x->npart, x->parts[0].shard, &e)) {
+    if (!exec_check_several(x, &e) || !isolation_allows(s, x->npart, x->parts[0].shard, &e) ||
+        !exec_check_portal(x, &e)) {
         exec_fail(x, &e);
+        return;
+    }
+    if (x->extended && !x->execute && x->npart > 1) {
+        exec_keep_portal(x);
         return;
     }
     x->task = TASK_STATEMENT;
@@ -542,6 +553,8 @@ static void exec_send_row_desc(struct exec *x)
     if (x->extended && !x->bind_sent && x->task == TASK_STATEMENT) {
         x->bind_sent = true;
         strbuf_put(&x->out, "2\0\0\0\4", 5);
+        if (x->describe && x->row_desc_type == BE_COPY_OUT)
+            strbuf_put(&x->out, "n\0\0\0\4", 5);
     }
     if (x->extended && !x->describe && x->row_desc_type != BE_COPY_OUT)
         return;
@@ -675,20 +688,21 @@ static void exec_note_tag(struct exec *x, struct part *p, struct span body)
 
 static void exec_put_tag(struct exec *x)
 {
+    struct strbuf *out = exec_tag_out(x);
     char number[32];
     size_t at;
 
     if (x->tag.len == 0 && !x->counted)
         return;
-    at = msg_begin(&x->out, BE_COMMAND_COMPLETE);
-    strbuf_put(&x->out, x->tag.ptr, x->tag.len);
+    at = msg_begin(out, BE_COMMAND_COMPLETE);
+    strbuf_put(out, x->tag.ptr, x->tag.len);
     if (x->counted) {
         int n = snprintf(number, sizeof(number), "%llu", (unsigned long long)x->rows);
 
-        strbuf_put(&x->out, number, (size_t)n);
+        strbuf_put(out, number, (size_t)n);
     }
-    msg_u8(&x->out, 0);
-    msg_end(&x->out, at);
+    msg_u8(out, 0);
+    msg_end(out, at);
 }
 
 static void exec_put_frame(struct exec *x, char type, struct span body)
@@ -706,6 +720,8 @@ static enum exec_action exec_statement_frame(struct exec *x, struct part *p, cha
         if (x->npart == 1 && !x->bind_sent) {
             x->bind_sent = true;
             strbuf_put(&x->out, "2\0\0\0\4", 5);
+            if (x->describe && exec_is_copy(x))
+                strbuf_put(&x->out, "n\0\0\0\4", 5);
         }
         return EXEC_SWALLOW;
     case BE_CLOSE_COMPLETE:
@@ -823,12 +839,6 @@ void exec_emit_error(struct exec *x)
     struct part *p = x->error_part < x->npart ? &x->parts[x->error_part] : NULL;
 
     STAT_ADD(x->s->worker->stats.errors, 1);
-    if (UNLIKELY(x->s->timed_out) && !x->own_error.message[0]) {
-        struct err theirs = ERR_INIT;
-
-        be_error_to_err(strbuf_span(&x->error), &theirs);
-        (void)session_timed_out(x->s, theirs.sqlstate, &x->own_error);
-    }
     if (x->own_error.message[0]) {
         be_put_error(&x->out, "ERROR", &x->own_error);
         return;

@@ -161,6 +161,7 @@ static void exec_savepoint_done(struct exec *x)
     struct session *s = x->s;
     const char *name = x->plan->session->name;
     struct savepoint *sp = s->txn.savepoint;
+    uint32_t depth = 0;
 
     if (x->failed) {
         exec_emit_error(x);
@@ -182,7 +183,10 @@ static void exec_savepoint_done(struct exec *x)
             free(sp);
             sp = s->txn.savepoint;
         }
+        for (const struct savepoint *o = sp ? sp->outer : NULL; o; o = o->outer)
+            depth++;
         if (sp && x->verb == SESSION_ROLLBACK_TO) {
+            portal_rollback_to(s, depth);
             env_unref(s->env);
             s->env = env_ref(sp->env);
             for (struct backend *b = s->held; b; b = b->next_held) {
@@ -194,6 +198,7 @@ static void exec_savepoint_done(struct exec *x)
             s->tx = 'T';
             exec_answer(x, "ROLLBACK");
         } else if (sp) {
+            portal_release(s, depth);
             s->txn.savepoint = sp->outer;
             env_unref(sp->env);
             free(sp);
@@ -212,10 +217,12 @@ void exec_txn_done(struct exec *x)
         bool committed = x->committed && !x->failed, wanted = x->verb == SESSION_COMMIT;
         bool ddl = s->txn.ddl && committed;
 
-        if (wanted && !committed)
+        if (wanted && !committed) {
+            strbuf_reset(&x->last_tag);
             exec_commit_error(x);
-        else if (wanted && x->nwriter > 1)
+        } else if (wanted && x->nwriter > 1) {
             exec_warn_not_atomic(x);
+        }
         s->tx = 'I';
         session_end_transaction(s, committed);
         x->after_own_txn = x->implicit_end = x->implicit_rollback = false;
@@ -262,7 +269,7 @@ static void exec_begin(struct exec *x)
         query_begin(s, x->text, false);
     }
     s->tx = 'T';
-    exec_answer(x, "BEGIN");
+    exec_answer(x, x->plan->session->start ? "START TRANSACTION" : "BEGIN");
     exec_step_done(x);
 }
 
@@ -502,6 +509,8 @@ enum exec_action exec_setting_frame(struct exec *x, struct part *p, char type, s
     }
     if (type == BE_ROW_DESCRIPTION && x->extended && !x->describe)
         return EXEC_SWALLOW;
+    if (type == BE_PARAMETER_STATUS) /* the client is told when it has become the session's: session_put_ready */
+        return EXEC_SWALLOW;
     at = msg_begin(&x->out, type);
     strbuf_put(&x->out, body.ptr, body.len);
     msg_end(&x->out, at);
@@ -581,16 +590,6 @@ void exec_setting_done(struct exec *x)
 
 /* --- the rest --- */
 
-static void exec_bind_answer(struct exec *x)
-{
-    if (!x->extended || x->bind_sent)
-        return;
-    x->bind_sent = true;
-    strbuf_put(&x->out, "2\0\0\0\4", 5);
-    if (x->describe)
-        strbuf_put(&x->out, "n\0\0\0\4", 5);
-}
-
 static void exec_deallocate(struct exec *x)
 {
     const struct plan_session *ps = x->plan->session;
@@ -635,11 +634,6 @@ static void exec_discard(struct exec *x)
 
 void exec_session_verb(struct exec *x)
 {
-    if (x->extended && !x->execute) {
-        exec_bind_answer(x);
-        exec_step_done(x);
-        return;
-    }
     switch (x->plan->session->verb) {
     case SESSION_BEGIN:
         exec_bind_answer(x);

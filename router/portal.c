@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "router/prepared.h"
 #include "router/session.h"
 #include "router/worker.h"
 
@@ -9,9 +10,30 @@
 
 struct portal {
     struct hmap_node node;
-    struct pool *pool; /* borrowed */
+    struct pool *pool;         /* borrowed; NULL: kept here */
+    struct prepared *prepared; /* owned reference while kept here */
+    struct span bind;          /* owned while kept here */
+    uint32_t depth;            /* savepoints around it */
     char name[];
 };
+
+static uint32_t portal_depth(const struct session *s)
+{
+    uint32_t n = 0;
+
+    for (const struct savepoint *sp = s->txn.savepoint; sp; sp = sp->outer)
+        n++;
+    return n;
+}
+
+static void portal_clear(struct session *s, struct portal *p)
+{
+    prepared_unref(s->worker, p->prepared);
+    free((char *)(uintptr_t)p->bind.ptr);
+    p->prepared = NULL;
+    p->bind = (struct span){ 0 };
+    p->pool = NULL;
+}
 
 static struct portal *portal_get(const struct session *s, struct span name, uint64_t *hash)
 {
@@ -25,7 +47,7 @@ static struct portal *portal_get(const struct session *s, struct span name, uint
     return NULL;
 }
 
-void portal_put(struct session *s, struct span name, struct pool *pool)
+static struct portal *portal_make(struct session *s, struct span name)
 {
     uint64_t hash;
     struct portal *p = portal_get(s, name, &hash);
@@ -36,7 +58,43 @@ void portal_put(struct session *s, struct span name, struct pool *pool)
             memcpy(p->name, name.ptr, name.len);
         hmap_insert(&s->portals, &p->node, hash);
     }
-    p->pool = pool;
+    portal_clear(s, p);
+    p->depth = portal_depth(s);
+    return p;
+}
+
+void portal_put(struct session *s, struct span name, struct pool *pool)
+{
+    portal_make(s, name)->pool = pool;
+}
+
+void portal_keep(struct session *s, struct span name, struct prepared *prepared, struct span bind)
+{
+    struct portal *p;
+
+    prepared_ref(prepared); /* first: it may be the one being replaced */
+    bind.ptr = mem_strndup(bind.ptr, bind.len);
+    p = portal_make(s, name);
+    p->prepared = prepared;
+    p->bind = bind;
+}
+
+bool portal_exists(const struct session *s, struct span name)
+{
+    uint64_t hash;
+
+    return portal_get(s, name, &hash) != NULL;
+}
+
+struct prepared *portal_kept(const struct session *s, struct span name, struct span *bind)
+{
+    uint64_t hash;
+    const struct portal *p = portal_get(s, name, &hash);
+
+    if (!p || !p->prepared)
+        return NULL;
+    *bind = p->bind;
+    return p->prepared;
 }
 
 struct pool *portal_find(const struct session *s, struct span name)
@@ -47,15 +105,59 @@ struct pool *portal_find(const struct session *s, struct span name)
     return p ? p->pool : NULL;
 }
 
+static void portal_free(struct session *s, struct portal *p)
+{
+    hmap_remove(&s->portals, &p->node);
+    portal_clear(s, p);
+    free(p);
+}
+
 void portal_drop(struct session *s, struct span name)
 {
     uint64_t hash;
     struct portal *p = portal_get(s, name, &hash);
 
-    if (p) {
-        hmap_remove(&s->portals, &p->node);
-        free(p);
-    }
+    if (p)
+        portal_free(s, p);
+}
+
+struct portal_change {
+    struct session *s;
+    uint32_t depth;
+    bool drop;
+    struct portal *found;
+};
+
+static void portal_visit(struct hmap_node *node, void *arg)
+{
+    struct portal *p = CONTAINER_OF(node, struct portal, node);
+    struct portal_change *c = arg;
+
+    if (p->depth <= c->depth)
+        return;
+    if (c->drop)
+        c->found = p;
+    else
+        p->depth = c->depth;
+}
+
+void portal_rollback_to(struct session *s, uint32_t depth)
+{
+    struct portal_change c = { .s = s, .depth = depth, .drop = true };
+
+    do {
+        c.found = NULL;
+        hmap_each(&s->portals, portal_visit, &c);
+        if (c.found)
+            portal_free(s, c.found);
+    } while (c.found);
+}
+
+void portal_release(struct session *s, uint32_t depth)
+{
+    struct portal_change c = { .s = s, .depth = depth };
+
+    hmap_each(&s->portals, portal_visit, &c);
 }
 
 void portal_drop_all(struct session *s)
@@ -64,9 +166,7 @@ void portal_drop_all(struct session *s)
 
     if (s->portals.nbucket == 0)
         return;
-    while ((node = hmap_any(&s->portals))) {
-        hmap_remove(&s->portals, node);
-        free(CONTAINER_OF(node, struct portal, node));
-    }
+    while ((node = hmap_any(&s->portals)))
+        portal_free(s, CONTAINER_OF(node, struct portal, node));
     hmap_fini(&s->portals);
 }

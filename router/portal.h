@@ -1,5 +1,7 @@
 /*
- * Portals of a session's transaction that outlive the batch that bound them: which pool's lease they live on.
+ * Portals of a session's transaction that outlive the batch that bound them. Those of one shard live on a lease: here
+ * is only which pool's. The others (several shards, settings, DDL, COPY, transaction control) are kept here as their
+ * Bind message and run when they are executed.
  */
 #ifndef ROUTER_PORTAL_H
 #define ROUTER_PORTAL_H
@@ -7,14 +9,28 @@
 #include "base/hmap.h"
 #include "base/span.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct pool;
+struct prepared;
 struct session;
 
-/* Remember (or replace) a portal; the unnamed one has an empty name. */
+/* Remember (or replace) a portal on a lease; the unnamed one has an empty name. */
 void portal_put(struct session *s, struct span name, struct pool *pool);
-/* Where it lives, or NULL. */
+/* Keep a portal here: takes a reference to p and copies the Bind message's body. */
+void portal_keep(struct session *s, struct span name, struct prepared *p, struct span bind);
+bool portal_exists(const struct session *s, struct span name);
+/* The pool whose lease it lives on; NULL: it is kept here, or does not exist. */
 struct pool *portal_find(const struct session *s, struct span name);
+/* Statement (borrowed) and Bind message of a portal kept here; NULL: it is not. */
+struct prepared *portal_kept(const struct session *s, struct span name, struct span *bind);
 void portal_drop(struct session *s, struct span name);
 void portal_drop_all(struct session *s);
+
+/* ROLLBACK TO and RELEASE of a savepoint that has `depth` savepoints around it: what was bound inside goes, or stays
+ * with the outer one. */
+void portal_rollback_to(struct session *s, uint32_t depth);
+void portal_release(struct session *s, uint32_t depth);
 
 #endif

@@ -132,6 +132,11 @@ bool prepared_refresh(struct session *s, struct prepared **pp, struct err *e)
     return true;
 }
 
+uint32_t prepared_nparam(const struct prepared *p)
+{
+    return p->ntype > p->plan->nparam ? p->ntype : p->plan->nparam;
+}
+
 struct prepared *prepared_ref(struct prepared *p)
 {
     if (p->refs++ == 0)

@@ -54,6 +54,9 @@ struct prepared *prepared_get(struct session *s, struct span sql, const char *ty
 /* Bring the plan up to the session's current catalog; the statement may be replaced (its reference moves). False with
  * the planner's error. */
 MUSTCHECK bool prepared_refresh(struct session *s, struct prepared **p, struct err *e);
+/* How many parameters a Bind must bring. */
+uint32_t prepared_nparam(const struct prepared *p);
+
 struct prepared *prepared_ref(struct prepared *p);
 void prepared_unref(struct worker *w, struct prepared *p); /* NULL is fine */
 /* Free all unreferenced ones beyond `keep`. */

@@ -118,7 +118,6 @@ void query_start(struct session *s, struct backend *b, struct plan *plan, bool e
     s->run_plan = plan;
     s->run_extended = extended;
     s->run_commit = false;
-    s->timed_out = false;
     b->wrote = b->wrote || (plan && plan->writes);
     b->nparsed = 0;
     s->queries++;
@@ -168,7 +167,7 @@ static void answer(struct session *s, const char *tag)
         be_put_command_complete(out, tag);
     else
         strbuf_put(out, "I\0\0\0\4", 5);
-    be_put_ready(out, s->tx);
+    session_put_ready(s, out);
     session_send(s, out->ptr, out->len);
     strbuf_reset(out);
 }
@@ -201,13 +200,15 @@ static bool query_transaction(struct session *s, struct plan *plan, struct span 
     if (verb == SESSION_BEGIN && s->tx == 'I') {
         query_begin(s, sql, false);
         s->tx = 'T';
-        answer(s, "BEGIN");
+        answer(s, plan->session->start ? "START TRANSACTION" : "BEGIN");
         plan_unref(plan);
         *used = frame;
         return true;
     }
+    /* The long way tells the client of settings that change back, and rolls back what failed without the server's
+     * knowledge. */
     if ((verb != SESSION_COMMIT && verb != SESSION_ROLLBACK) || s->tx == 'I' || s->txn.doomed || plan->session->chain ||
-        s->txn.ddl)
+        s->txn.ddl || s->txn.env != s->env || (s->held && s->held->tx != s->tx))
         return false;
     if (s->nheld == 0) {
         bool commit = verb == SESSION_COMMIT && s->tx == 'T';
@@ -272,6 +273,10 @@ size_t query_simple(struct session *s, const char *data, size_t frame)
         return frame;
     }
     sql.len--;
+    if (UNLIKELY(s->unnamed)) { /* as in PostgreSQL */
+        prepared_unref(w, s->unnamed);
+        s->unnamed = NULL;
+    }
     e.id = ERR_NONE;
     plan = planner_plan(w->planner, session_catalog(s), s->db->map, &s->env->plan, sql, NULL, 0, &lits, &e);
     if (UNLIKELY(!plan))

@@ -8,7 +8,9 @@
  *
  * A Parse of a named statement that the connection has already is sent as a Parse of the unnamed statement, so that
  * ParseComplete (or the error) comes from the server in its place; a Close of a statement is sent as one of a name that
- * does not exist, for the same reason.
+ * does not exist, for the same reason. So a name must mean one statement throughout the batch: one that parses several
+ * of which any is named, or closes statements elsewhere than at its head (where an error may skip the Close), goes the
+ * long way.
  */
 #include "router/query.h"
 
@@ -32,11 +34,12 @@
 
 #define BATCH_MAX_PARAMS 256u           /* parameters of a Bind on the short way */
 #define BATCH_MAX_USED   8u             /* statements of earlier batches that one batch may use on the short way */
+#define BATCH_MAX_CLOSED 8u             /* statements that one batch may close on the short way */
 #define BATCH_KEEP_MAX   (256u * 1024u) /* bytes of a pipeline without Sync kept before it is started */
 
 struct batch {
     size_t len; /* bytes, Sync included */
-    uint32_t nexecute, nbind;
+    uint32_t nexecute, nbind, nmessage;
     bool slow;             /* needs the long way */
     bool rewrite;          /* names must be replaced */
     bool shard_known, any; /* `any`: something runs that may run anywhere */
@@ -47,6 +50,8 @@ struct batch {
         struct span name;
         struct prepared *prepared; /* owned reference until committed */
     } parsed[SESSION_MAX_PARSE];
+    uint32_t nclosed;
+    struct span closed[BATCH_MAX_CLOSED]; /* at the head of the batch */
     uint32_t nused;
     struct prepared *used[BATCH_MAX_USED]; /* borrowed: not parsed in this batch */
     struct plan *plan;                     /* borrowed: what the last Bind or Describe was about */
@@ -89,12 +94,23 @@ static struct prepared *batch_find(struct session *s, struct batch *b, struct sp
     return st ? st->prepared : NULL;
 }
 
+static bool batch_closed(const struct batch *b, struct span name)
+{
+    for (uint32_t i = 0; i < b->nclosed; i++) {
+        if (span_eq(b->closed[i], name))
+            return true;
+    }
+    return false;
+}
+
 /* The statement of an earlier batch, brought up to the current catalog and noted as used. */
 static struct prepared *batch_use(struct session *s, struct batch *b, struct span name, struct err *e)
 {
     struct session_statement *st = name.len ? session_find_statement(s, name) : NULL;
     struct prepared **slot = name.len ? (st ? &st->prepared : NULL) : &s->unnamed;
 
+    if (UNLIKELY(b->nclosed) && batch_closed(b, name))
+        slot = NULL;
     if (!slot || !*slot || b->nused >= BATCH_MAX_USED) {
         b->slow = true;
         return NULL;
@@ -139,9 +155,10 @@ static bool batch_route(struct session *s, struct batch *b, struct prepared *p, 
     struct route route;
 
     b->plan = p->plan;
-    /* What is malformed is the server's to say; what is not a plain statement goes the long way. */
+    /* What is malformed is the long way's to say; what is not a plain statement goes there, too. */
     if ((p->plan->kind != PLAN_QUERY && p->plan->kind != PLAN_INSERT) || p->plan->rewritten ||
-        bind->nparam > BATCH_MAX_PARAMS || !fe_bind_values(bind, values, binary)) {
+        bind->nparam > BATCH_MAX_PARAMS || bind->nparam != prepared_nparam(p) ||
+        (bind->portal.len && portal_exists(s, bind->portal)) || !fe_bind_values(bind, values, binary)) {
         b->slow = true;
         return true;
     }
@@ -182,7 +199,9 @@ static void batch_parse(struct session *s, struct batch *b, const struct fe_pars
 {
     struct prepared *p;
 
-    if (b->nparsed >= SESSION_MAX_PARSE || (parse->name.len && session_find_statement(s, parse->name))) {
+    bool taken = parse->name.len && session_find_statement(s, parse->name) && !batch_closed(b, parse->name);
+
+    if (taken || b->nparsed >= SESSION_MAX_PARSE || (b->nparsed && (parse->name.len || b->parsed[0].name.len))) {
         b->slow = true;
         return;
     }
@@ -227,7 +246,7 @@ static bool batch_message(struct session *s, struct batch *b, char type, struct 
         if (!fe_decode_target(body, &target))
             return err_set(e, PB0101, "invalid Describe or Close message");
         if (target.kind == 'P') {
-            if (type == FE_CLOSE && b->nbind == 0 && !portal_find(s, target.name))
+            if (type == FE_CLOSE && b->nbind == 0 && !portal_exists(s, target.name))
                 return true;
             b->answers = true;
             batch_portal(s, b, target.name);
@@ -236,7 +255,10 @@ static bool batch_message(struct session *s, struct batch *b, char type, struct 
             p = batch_statement(s, b, target.name, e);
             if (p && !b->plan)
                 b->plan = p->plan;
+        } else if (b->nmessage > b->nclosed || b->nclosed == BATCH_MAX_CLOSED) {
+            b->slow = true;
         } else {
+            b->closed[b->nclosed++] = target.name;
             b->rewrite = true;
         }
         return true;
@@ -271,6 +293,7 @@ static bool batch_look(struct session *s, struct batch *b, const char *data, siz
 
         if (!batch_message(s, b, data[pos], span_make(data + pos + PROTO_HEADER, frame - PROTO_HEADER), e))
             return false;
+        b->nmessage++;
         pos += frame;
     }
     return true;
@@ -327,6 +350,16 @@ static struct span batch_name(struct session *s, struct backend *be, struct batc
     return prepared_server_name(p->serial, buf);
 }
 
+static void batch_close(struct session *s, struct span name)
+{
+    if (name.len) {
+        (void)session_drop_statement(s, name);
+    } else {
+        prepared_unref(s->worker, s->unnamed);
+        s->unnamed = NULL;
+    }
+}
+
 static void batch_put(struct session *s, struct backend *be, struct batch *b, const char *data, struct strbuf *out)
 {
     char name[PREPARED_NAME_MAX];
@@ -349,8 +382,7 @@ static void batch_put(struct session *s, struct backend *be, struct batch *b, co
         } else if (data[pos] == FE_DESCRIBE && fe_decode_target(body, &target) && target.kind == 'S') {
             fe_put_describe(out, 'S', batch_name(s, be, b, target.name, name));
         } else if (data[pos] == FE_CLOSE && fe_decode_target(body, &target) && target.kind == 'S') {
-            if (target.name.len)
-                (void)session_drop_statement(s, target.name);
+            batch_close(s, target.name);
             fe_put_close(out, 'S', SPAN("pgbraid_none"));
         } else {
             strbuf_put(out, data + pos, frame);
@@ -385,6 +417,17 @@ static void batch_commit(struct session *s, struct batch *b, struct backend *be,
     }
 }
 
+/* Nothing but unnamed statements are parsed: what to forget if that fails. */
+static void batch_note_parses(struct session *s, const struct batch *b)
+{
+    for (uint32_t i = 0; i < b->nparsed; i++) {
+        s->run_parse[i].ordinal = i + 1;
+        s->run_parse[i].serial = 0;
+        s->run_parse[i].name = NULL;
+    }
+    s->run_nparse = (uint8_t)b->nparsed;
+}
+
 static void batch_send(struct session *s, struct batch *b, struct backend *be, const char *data)
 {
     struct strbuf *out = &s->worker->out;
@@ -400,6 +443,8 @@ static void batch_send(struct session *s, struct batch *b, struct backend *be, c
         batch_put_missing(be, b, out);
     if (b->rewrite)
         batch_put(s, be, b, data, out);
+    else
+        batch_note_parses(s, b);
     backend_expect(be, EXPECT_RELAY);
     if (plan)
         plan_ref(plan);
@@ -428,17 +473,13 @@ static size_t batch_answer(struct session *s, struct batch *b, const char *data)
 
         if (data[pos] == FE_CLOSE &&
             fe_decode_target(span_make(data + pos + PROTO_HEADER, frame - PROTO_HEADER), &target)) {
-            if (target.kind == 'S' && target.name.len) {
-                (void)session_drop_statement(s, target.name);
-            } else if (target.kind == 'S') {
-                prepared_unref(s->worker, s->unnamed);
-                s->unnamed = NULL;
-            }
+            if (target.kind == 'S')
+                batch_close(s, target.name);
             strbuf_put(out, "3\0\0\0\4", 5);
         }
         pos += frame;
     }
-    be_put_ready(out, s->tx);
+    session_put_ready(s, out);
     session_send(s, out->ptr, out->len);
     strbuf_reset(out);
     return b->len;
@@ -499,10 +540,6 @@ size_t query_extended(struct session *s, const char *data, size_t len)
         size_t whole = s->scanned;
         char next = len - whole >= PROTO_HEADER ? data[whole] : '\0';
 
-        if (UNLIKELY(s->skip_to_sync)) {
-            s->scanned = 0;
-            return next == FE_FLUSH ? whole + PROTO_HEADER : whole;
-        }
         /* A Flush asks for answers now, a simple Query or Terminate ends the pipeline, and a long one is started before
          * it is all here. */
         if (next == FE_FLUSH)

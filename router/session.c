@@ -136,11 +136,47 @@ void session_error(struct session *s, const struct err *e)
         s->tx = 'E';
 }
 
+static const char *reported_value(const struct env *env, const char *name, const char *value)
+{
+    char lower[64];
+    size_t n = 0;
+    const char *own;
+
+    for (; name[n] && n < sizeof(lower) - 1; n++)
+        lower[n] = (char)(name[n] >= 'A' && name[n] <= 'Z' ? name[n] + 32 : name[n]);
+    lower[n] = '\0';
+    own = env_get(env, lower);
+    return own ? own : value;
+}
+
+/* ParameterStatus of what the session has changed since the client was last told. */
+static void session_put_changes(struct session *s, struct strbuf *out)
+{
+    for (uint32_t i = 0; i < s->set->nparameter; i++) {
+        const char *name = s->set->parameters[i].name, *canonical = s->set->parameters[i].value;
+        const char *now = reported_value(s->env, name, canonical);
+
+        if (strcmp(now, reported_value(s->told, name, canonical)) != 0)
+            be_put_parameter_status(out, name, now);
+    }
+    env_unref(s->told);
+    s->told = env_ref(s->env);
+}
+
+void session_put_ready(struct session *s, struct strbuf *out)
+{
+    if (UNLIKELY(s->told != s->env))
+        session_put_changes(s, out);
+    be_put_ready(out, s->tx);
+}
+
 void session_ready(struct session *s)
 {
-    const char ready[] = { BE_READY, 0, 0, 0, 5, s->tx };
+    struct strbuf sb = STRBUF_INIT;
 
-    session_send(s, ready, sizeof(ready));
+    session_put_ready(s, &sb);
+    session_send(s, sb.ptr, sb.len);
+    strbuf_fini(&sb);
 }
 
 /* --- end of life --- */
@@ -183,6 +219,7 @@ void session_close(struct session *s)
     prepared_unref(w, s->unnamed);
     env_unref(s->env);
     env_unref(s->login_env);
+    env_unref(s->told);
     if (s->set)
         s->set->nsession--;
     list_remove(&s->node);
@@ -214,19 +251,6 @@ static bool is_admin(const struct session *s)
     return false;
 }
 
-static const char *reported_value(const struct session *s, const char *name, const char *value)
-{
-    char lower[64];
-    size_t n = 0;
-    const char *own;
-
-    for (; name[n] && n < sizeof(lower) - 1; n++)
-        lower[n] = (char)(name[n] >= 'A' && name[n] <= 'Z' ? name[n] + 32 : name[n]);
-    lower[n] = '\0';
-    own = env_get(s->env, lower);
-    return own ? own : value;
-}
-
 static void session_welcome(struct session *s)
 {
     struct strbuf sb = STRBUF_INIT;
@@ -242,7 +266,7 @@ static void session_welcome(struct session *s)
     } else {
         for (uint32_t i = 0; i < s->set->nparameter; i++)
             be_put_parameter_status(&sb, s->set->parameters[i].name,
-                                    reported_value(s, s->set->parameters[i].name, s->set->parameters[i].value));
+                                    reported_value(s->env, s->set->parameters[i].name, s->set->parameters[i].value));
     }
     be_put_key_data(&sb, s->id, s->cancel_key);
     be_put_ready(&sb, 'I');
@@ -349,6 +373,24 @@ static void session_protocol_fatal(struct session *s, const char *what)
     session_fatal(s, &e);
 }
 
+static void session_bad_version(struct session *s, uint32_t version)
+{
+    struct err e = ERR_INIT;
+    struct strbuf sb = STRBUF_INIT;
+
+    err_set(&e, PB0103, "unsupported frontend protocol %u.%u: server supports 3.0 to 3.0", version >> 16,
+            version & 0xFFFF);
+    if (version >> 16 > 3) {
+        session_fatal(s, &e);
+        return;
+    }
+    /* Protocols 1 and 2 had errors of one string. */
+    strbuf_printf(&sb, "EFATAL:  %s\n", e.message);
+    session_send(s, sb.ptr, sb.len + 1);
+    strbuf_fini(&sb);
+    session_close(s);
+}
+
 static size_t session_feed_startup(struct session *s, const char *data, size_t len)
 {
     struct startup st;
@@ -380,14 +422,9 @@ static size_t session_feed_startup(struct session *s, const char *data, size_t l
     case STARTUP_V3:
         session_login(s, &st);
         break;
-    case STARTUP_BAD_VERSION: {
-        struct err e = ERR_INIT;
-
-        err_set(&e, PB0103, "unsupported frontend protocol %u.%u: server supports 3.0 to 3.0", st.version >> 16,
-                st.version & 0xFFFF);
-        session_fatal(s, &e);
+    case STARTUP_BAD_VERSION:
+        session_bad_version(s, st.version);
         return len;
-    }
     }
     return used;
 }
@@ -428,6 +465,14 @@ static size_t session_bad_frame(struct session *s, char type, uint32_t body_len)
     return 0;
 }
 
+static void session_unknown_type(struct session *s, char type)
+{
+    struct err e = ERR_INIT;
+
+    err_set(&e, PB0101, "invalid frontend message type %d", (unsigned char)type);
+    session_fatal(s, &e);
+}
+
 static size_t session_feed_ready(struct session *s, const char *data, size_t len)
 {
     uint32_t body_len;
@@ -437,15 +482,21 @@ static size_t session_feed_ready(struct session *s, const char *data, size_t len
         return 0;
     body_len = proto_get32(data + 1);
     if (UNLIKELY(!frame_length_ok(s, data[0], body_len))) {
+        if (!memchr("QPBDECHFSXdcf", data[0], 13)) {
+            session_unknown_type(s, data[0]);
+            return len;
+        }
         (void)session_bad_frame(s, data[0], body_len);
         return len;
     }
     frame = (size_t)body_len + 1;
+    /* After an error in a pipeline everything up to Sync is discarded, simple queries and function calls, too. */
+    if (UNLIKELY(s->skip_to_sync) && memchr("QPBDECHFdcf", data[0], 11))
+        return frame > len ? 0 : frame;
     switch (data[0]) {
     case FE_QUERY:
         if (frame > len)
             return 0;
-        s->skip_to_sync = false;
         if (UNLIKELY(s->admin))
             return console_query(s, span_make(data + PROTO_HEADER, frame - PROTO_HEADER)), frame;
         return query_simple(s, data, frame);
@@ -483,7 +534,7 @@ static size_t session_feed_ready(struct session *s, const char *data, size_t len
         return frame;
     }
     default:
-        session_protocol_fatal(s, "invalid frontend message type");
+        session_unknown_type(s, data[0]);
         return len;
     }
 }
@@ -711,23 +762,6 @@ void session_backend_lost(struct session *s, struct backend *b, const struct err
     }
 }
 
-void session_refuse_held(struct session *s, const struct err *e)
-{
-    list_remove(&s->wait);
-    session_set_state(s, SESSION_READY);
-    query_refused(s, e);
-    session_continue(s);
-}
-
-bool session_timed_out(struct session *s, const char *sqlstate, struct err *e)
-{
-    if (!s->timed_out || strcmp(sqlstate, "57014") != 0)
-        return false;
-    s->timed_out = false;
-    err_set(e, PB0309, "canceling statement due to query_timeout");
-    return true;
-}
-
 void session_cancel(struct session *s)
 {
     struct err e = ERR_INIT;
@@ -747,8 +781,11 @@ void session_cancel(struct session *s)
         session_refused(s, &e);
         break;
     case SESSION_HELD:
+        list_remove(&s->wait);
         err_set(&e, PB0309, "canceling statement due to user request");
-        session_refuse_held(s, &e);
+        session_set_state(s, SESSION_READY);
+        query_refused(s, &e);
+        session_continue(s);
         break;
     case SESSION_STARTUP:
     case SESSION_LOGIN:

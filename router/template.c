@@ -480,9 +480,7 @@ static struct env *login_env(struct session *s, const struct login *l)
         env_unref(e);
         e = next;
     }
-    if (s->application && s->application[0])
-        e = with_application_name(e, s->application);
-    return e;
+    return with_application_name(e, s->application ? s->application : "");
 }
 
 bool template_login(struct session *s, struct span params)
@@ -534,5 +532,6 @@ bool template_login(struct session *s, struct span params)
         return false;
     s->env = login_env(s, l);
     s->login_env = env_ref(s->env);
+    s->told = env_ref(s->env);
     return true;
 }
