@@ -71,10 +71,23 @@ static void put_option(struct strbuf *sb, const char *name, const char *value)
     strbuf_putc(sb, ' ');
 }
 
+/* Keys are hashed, and characters counted, in the bytes that are stored: those of UTF8 are what the router reads. */
+static bool template_encoding(const struct pgconn *conn, struct err *e)
+{
+    const char *encoding = pgconn_parameter(conn, "server_encoding");
+
+    if (encoding && strcmp(encoding, "UTF8") == 0)
+        return true;
+    err_set(e, PB0313, "the shard's database has the encoding \"%s\"", encoding ? encoding : "");
+    return err_hint(e, "Use databases that were created with ENCODING 'UTF8'.");
+}
+
 static bool template_read(struct template_job *t, struct pgconn *conn, struct err *e)
 {
     struct strbuf options = STRBUF_INIT, parse = STRBUF_INIT;
 
+    if (!template_encoding(conn, e))
+        return false;
     for (size_t i = 0; i < ARRAY_LEN(canonical_names); i++) {
         const char *name = canonical_names[i];
         struct pgresult *r = pgconn_query_params(conn, "SELECT pg_catalog.current_setting($1)", 1, &name, e);
@@ -96,6 +109,8 @@ static bool template_read(struct template_job *t, struct pgconn *conn, struct er
             strbuf_printf(&parse, "%s=%s;", name, value);
         pgresult_free(r);
     }
+    /* Whatever the role or the database has for a default: the router's bytes are those that are stored. */
+    put_option(&options, "client_encoding", "UTF8");
     t->options = strbuf_take(&options);
     t->parse_settings = strbuf_take(&parse);
     for (const char *const *name = pgconn_parameter_names; *name && t->nparameter < ARRAY_LEN(t->names); name++) {
@@ -103,6 +118,8 @@ static bool template_read(struct template_job *t, struct pgconn *conn, struct er
 
         if (!value)
             continue;
+        if (strcmp(*name, "client_encoding") == 0)
+            value = "UTF8";
         t->names[t->nparameter] = mem_strdup(*name);
         t->values[t->nparameter++] = mem_strdup(value);
     }
