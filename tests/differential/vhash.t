@@ -335,12 +335,12 @@ sub ranges_at
     return @ranges;
 }
 
-# Columns: [vhash type, SQL type, name]. A type without values, identity, takes those of bigint.
+# Columns: [vhash type, SQL type, name]. A type without values, identity, takes those of bigint. Keys are short enough for an index.
 sub check_placement
 {
     my ($what, @columns) = @_;
     my $n = $wanted < 1500 ? $wanted : 1500;
-    my @pool = map { my $v = $base_values{ $_->[0] eq 'identity' ? 'int8' : $_->[0] }; [ @$v[ 0 .. 99 ], map { pick(@$v) } 1 .. $n - 100 ] } @columns;
+    my @pool = map { my $v = [ grep { length $_ < 500 } @{ $base_values{ $_->[0] eq 'identity' ? 'int8' : $_->[0] } } ]; [ @$v[ 0 .. 99 ], map { pick(@$v) } 1 .. $n - 100 ] } @columns;
     my @rows = map { my $row = $_; [ map { $_->[ @columns > 1 ? rand @$_ : $row ] } @pool ] } 0 .. $n - 1;
     my $table = 'p_' . ++$tables;
     my @names = map { '"' . $_->[2] =~ s/"/""/gr . '"' } @columns;
