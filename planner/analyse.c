@@ -93,6 +93,17 @@ static bool refuse_opaque(struct an *an, const char *what)
     return err_hint(an->e, "If it touches no table, name it in safe_functions in the configuration.");
 }
 
+/* A statement on a table is one on its children's rows, too. */
+static bool check_children(struct an *an, const struct cat_rel *rel)
+{
+    if (!rel->stray_child)
+        return true;
+    err_set(an->e, PB0207, "tables \"%s\" and \"%s\" are not distributed in the same way", rel->name, rel->stray_child);
+    err_detail(an->e, "One is a partition of the other, or inherits from it, so statements would miss rows.");
+    return err_hint(an->e, "Detach it (ALTER TABLE ... DETACH PARTITION, NO INHERIT), or unshard it: SELECT "
+                           "pgbraid.unshard_table('...').");
+}
+
 bool check_code(struct an *an)
 {
     if (an->inv.opaque)
@@ -102,7 +113,7 @@ bool check_code(struct an *an)
         return err_hint(an->e, "Run the query that it would run as a statement of its own.");
     }
     for (uint32_t i = 0; i < an->nocc; i++)
-        if (!hooks_allow(an, an->occs[i]))
+        if (!check_children(an, an->occs[i]->rel) || !hooks_allow(an, an->occs[i]))
             return false;
     if (!an->sharded_view)
         return true;
@@ -215,6 +226,10 @@ static bool check_sharded(struct an *an, const struct touched *t, const PgQuery_
             an, arena_printf(an->a, "function %s() cannot be used together with sharded tables", an->inv.home_function),
             "Its answer or effect belongs to one server; calls of their own go to the home shard.",
             "Call it in a statement of its own and pass the result.");
+    if (an->inv.oid)
+        return refuse(an, arena_printf(an->a, "%s cannot be used together with sharded tables", an->inv.oid),
+                      "Objects have numbers of their own on each shard; clients are shown those of the home shard.",
+                      "Ask the catalog in a statement of its own.");
     if (an->inv.cursor)
         return refuse(an, "WHERE CURRENT OF cannot be used on sharded tables",
                       "The cursor may be on another shard than the row.", "Use the primary key.");
@@ -231,6 +246,51 @@ static bool check_sharded(struct an *an, const struct touched *t, const PgQuery_
     return true;
 }
 
+/* Rows of different lengths: an error of the whole that no part would show. */
+static bool ragged(const PgQuery__InsertStmt *ins)
+{
+    const PgQuery__SelectStmt *q = ins->select_stmt ? ins->select_stmt->select_stmt : NULL;
+    for (size_t i = 1; q && i < q->n_values_lists; i++)
+        if (q->values_lists[i]->list->n_items != q->values_lists[0]->list->n_items)
+            return true;
+    return false;
+}
+
+/*
+ * A parameter without a declared type gets its type where the statement uses it first. Cut into parts, a part's first
+ * use may be another. False if that can make a difference: unless every use is as the whole value of one column.
+ */
+static bool params_split(struct an *an, const PgQuery__InsertStmt *ins)
+{
+    const struct cat_rel *rel =
+        catalog_resolve_rel(an->in->cat, an->in->env, ins->relation->schemaname, ins->relation->relname);
+    uint32_t *direct = ARENA_ARRAY(an->a, uint32_t, an->inv.nparam),
+             *type = ARENA_ARRAY(an->a, uint32_t, an->inv.nparam);
+    const PgQuery__SelectStmt *q = ins->select_stmt->select_stmt;
+    for (size_t r = 0; r < q->n_values_lists; r++) {
+        const PgQuery__List *row = q->values_lists[r]->list;
+        for (size_t i = 0; i < row->n_items; i++) {
+            const PgQuery__Node *n = row->items[i];
+            if (n->node_case != PG_QUERY__NODE__NODE_PARAM_REF || n->param_ref->number <= 0)
+                continue;
+            const struct cat_column *col = NULL;
+            if (ins->n_cols == 0 && i < rel->ncolumn)
+                col = &rel->columns[i];
+            else if (i < ins->n_cols && ins->cols[i]->res_target->n_indirection == 0)
+                col = catalog_column(rel, ins->cols[i]->res_target->name);
+            uint32_t p = (uint32_t)n->param_ref->number - 1;
+            if (!col || (type[p] && type[p] != col->type))
+                continue;
+            type[p] = col->type;
+            direct[p]++;
+        }
+    }
+    for (uint32_t p = 0; p < an->inv.nparam; p++)
+        if (!(p < an->in->ntype && an->in->types[p]) && an->inv.param_uses[p] > 1 && direct[p] != an->inv.param_uses[p])
+            return false;
+    return true;
+}
+
 /* Several rows in VALUES: each goes to its shard, whatever the others do. */
 static void allow_split(struct an *an, const PgQuery__InsertStmt *ins)
 {
@@ -242,6 +302,10 @@ static void allow_split(struct an *an, const PgQuery__InsertStmt *ins)
                       : an->sub_limit          ? "LIMIT in a sub-query"
                                                : NULL;
     bool hooked = false;
+    if (ragged(ins)) {
+        plan_home(an, "PostgreSQL says which row is too short");
+        return;
+    }
     for (uint32_t i = 0; i < an->nocc; i++)
         for (uint32_t k = 0; k < an->occs[i]->rel->nhook; k++)
             hooked |= an->occs[i]->rel->hooks[k].statement_level;
@@ -250,6 +314,10 @@ static void allow_split(struct an *an, const PgQuery__InsertStmt *ins)
         return;
     p->combine = why || p->insert->ordered ? COMBINE_NONE : COMBINE_CONCAT;
     plan_reason(p, "by key: each of %u rows goes to the shard of its key", p->insert->nrow);
+    if (!why && !params_split(an, ins)) {
+        p->combine = COMBINE_NONE;
+        why = "a parameter that is used several times and has no declared type";
+    }
     if (p->insert->ordered)
         why = "RETURNING";
     if (!why)
@@ -294,6 +362,10 @@ static const char *diverges(struct an *an, const struct touched *t)
                                                  : an->default_volatile);
     if (inv->system_column)
         return arena_printf(an->a, "the system column %s", inv->system_column);
+    const struct cat_rel *rel = t->reference_written->rel;
+    for (uint32_t i = 0; i < rel->nhook; i++) /* a declared function touches no table, but may tell the time */
+        if (rel->hooks[i].kind == CAT_HOOK_TRIGGER && !rel->hooks[i].harmless)
+            return arena_printf(an->a, "what trigger \"%s\" does", rel->hooks[i].name);
     return an->sub_limit || inv->tablesample || inv->cursor ? "a choice of rows that each shard makes by itself" : NULL;
 }
 

@@ -46,6 +46,7 @@ struct fact_link {
 
 struct edge {
     int from, to;
+    bool apart; /* one of several readings of A's rows: facts that belong together at A do not at B */
 };
 
 enum use { USE_READ, USE_INSERT, USE_UPDATE, USE_DELETE };
@@ -91,11 +92,13 @@ struct entry {
 };
 
 struct cte {
-    const struct cte *next;
+    struct cte *next;
+    struct cte *following; /* of all in the statement */
     const char *name;
     const struct collist *query; /* columns; NULL until it is analysed: a recursive or forward mention */
     bool recursive;
-    bool single;                 /* mentioned once in the statement */
+    bool single;                 /* mentioned once in the statement, at most */
+    bool used;                   /* mentioned: one that is not is not run at all */
     uint32_t first_occ, end_occ; /* occurrences in its query */
 };
 
@@ -106,7 +109,7 @@ struct scope {
     uint32_t nentry, entry_cap;
     struct collist *items; /* unqualified references: joins merge columns */
     uint32_t nitem, item_cap;
-    const struct cte *ctes; /* newest first; outer levels' follow */
+    struct cte *ctes; /* newest first; outer levels' follow */
 };
 
 /* What the statement calls and holds, found by one walk over all of it (opaque.c). */
@@ -119,6 +122,7 @@ struct inventory {
     const char *moment;         /* now() ... */
     const char *moment_literal; /* 'now', 'today' ... */
     const char *system_column;  /* ctid ... */
+    const char *oid;            /* tableoid, a cast to regclass ...: numbers that are one server's */
     bool home_writes;           /* a home_function is volatile: it may change something */
     bool settings;              /* set_config() */
     bool declared;              /* calls code that was declared safe */
@@ -154,6 +158,7 @@ struct an {
     uint32_t *param_key_uses;      /* uses as a key value, by number - 1 */
     enum key_type *param_key_type; /* of the first such use */
     struct sublink_query *sublinks;
+    struct cte *ctes;
     const char *blocked;          /* why the statement is not a sum over rows; NULL: it may be */
     const char *inner_blocked;    /* the same for a sub-query in FROM that supplies the rows */
     const char *unknown_relation; /* first name that is no table: PostgreSQL's own 42P01 */
@@ -206,7 +211,7 @@ struct entry *scope_add(struct an *an, struct scope *s, const char *name);
 void scope_push_item(struct an *an, struct scope *s, struct collist item);
 /* Variable that a column reference means, or NO_COLUMN. *found: the name is a column that is known here. */
 int scope_resolve(const struct scope *s, const PgQuery__ColumnRef *ref, bool *found);
-const struct cte *scope_cte(const struct scope *s, const PgQuery__RangeVar *rv);
+struct cte *scope_cte(const struct scope *s, const PgQuery__RangeVar *rv);
 struct outcol *collist_find(const struct collist *l, const char *name, uint32_t *matches);
 
 /* from.c */

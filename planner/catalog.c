@@ -6,6 +6,7 @@
  *   table     oid, schema, name, relkind, row security, dist (NULL, sharded, reference, unknown), vindex, parent,
  * identity key       table oid, ordinal, column name column    table oid, attnum, name, type oid, typmod, not null,
  * nondeterministic collation, how it is filled hook      table oid, kind, name, function, harmless, statement level
+ *   child     oid, oid of a partition or inheritance child
  *   view      view oid, oid of a relation it reads
  *   function  schema, name, built in, harmless, aggregate, window, set-returning, volatility
  *   operator  schema, name, left type, right type, function, harmless
@@ -86,7 +87,7 @@ struct catalog_builder {
     VEC(struct raw_column) columns;
     VEC(struct raw_hook) hooks;
     VEC(struct raw_key) keys;
-    VEC(struct raw_pair) views;
+    VEC(struct raw_pair) views, children;
     VEC(struct raw_usage) usages;
     VEC(struct cat_operator) operators;
     VEC(struct cat_cast) casts;
@@ -112,6 +113,7 @@ void catalog_builder_free(struct catalog_builder *b)
     free(b->hooks.v);
     free(b->keys.v);
     free(b->views.v);
+    free(b->children.v);
     free(b->usages.v);
     free(b->operators.v);
     free(b->casts.v);
@@ -279,6 +281,13 @@ static void row_view(struct catalog_builder *b, struct row *r)
     p->b = row_oid(r, 2);
 }
 
+static void row_child(struct catalog_builder *b, struct row *r)
+{
+    struct raw_pair *p = VEC_PUSH(&b->children);
+    p->a = row_oid(r, 1);
+    p->b = row_oid(r, 2);
+}
+
 static void row_function(struct catalog_builder *b, struct row *r)
 {
     static const char *const volatilities[] = { "i", "s", "v", NULL };
@@ -330,9 +339,9 @@ bool catalog_builder_row(struct catalog_builder *b, uint32_t ncol, const struct 
         const char *kind;
         void (*read)(struct catalog_builder *b, struct row *r);
     } kinds[] = {
-        { "schema", row_schema },     { "usage", row_usage }, { "table", row_table }, { "key", row_key },
-        { "column", row_column },     { "hook", row_hook },   { "view", row_view },   { "function", row_function },
-        { "operator", row_operator }, { "cast", row_cast },   { "type", row_type },
+        { "schema", row_schema },     { "usage", row_usage },       { "table", row_table }, { "key", row_key },
+        { "column", row_column },     { "hook", row_hook },         { "view", row_view },   { "child", row_child },
+        { "function", row_function }, { "operator", row_operator }, { "cast", row_cast },   { "type", row_type },
     };
     if (ncol == CATALOG_COLUMNS && cols[0].ptr) {
         for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
@@ -388,6 +397,19 @@ static void link_usages(struct catalog_builder *b)
     }
 }
 
+/* What is done to a table is done to its children's rows: code that runs for each of those counts for all ancestors. */
+static void inherit_hooks(struct catalog_builder *b)
+{
+    for (size_t i = 0; i < b->hooks.n; i++) {
+        const struct raw_hook h = b->hooks.v[i];
+        bool row_level =
+            h.hook.kind == CAT_HOOK_EXPRESSION || (h.hook.kind == CAT_HOOK_TRIGGER && !h.hook.statement_level);
+        for (size_t k = 0; row_level && k < b->children.n; k++)
+            if (b->children.v[k].b == h.rel)
+                *VEC_PUSH(&b->hooks) = (struct raw_hook){ .rel = b->children.v[k].a, .hook = h.hook };
+    }
+}
+
 static void link_columns(struct catalog_builder *b)
 {
     struct arena *a = &b->cat->arena;
@@ -430,6 +452,21 @@ static void inherit_distribution(struct catalog_builder *b)
         raw->rel.identity_vindex = top->rel.identity_vindex;
         raw->unknown = top->unknown;
         memcpy(raw->key, top->key, sizeof raw->key);
+    }
+}
+
+/* A statement on a table reads and writes its children too, so they have to be where it is. */
+static void find_strays(struct catalog_builder *b)
+{
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (size_t i = 0; i < b->children.n; i++) {
+            struct raw_rel *parent = raw_by_oid(b, b->children.v[i].a), *child = raw_by_oid(b, b->children.v[i].b);
+            if (!parent || !child || parent->rel.stray_child)
+                continue;
+            parent->rel.stray_child = parent->rel.dist != child->rel.dist ? child->rel.name : child->rel.stray_child;
+            changed |= parent->rel.stray_child != NULL;
+        }
     }
 }
 
@@ -495,6 +532,7 @@ static bool link_all(struct catalog_builder *b, struct err *e)
     if (b->rels.n)
         qsort(b->rels.v, b->rels.n, sizeof *b->rels.v, by_rel_oid);
     link_usages(b);
+    inherit_hooks(b);
     link_columns(b);
     for (size_t i = 0; i < b->keys.n; i++) {
         struct raw_rel *raw = raw_by_oid(b, b->keys.v[i].rel);
@@ -502,6 +540,7 @@ static bool link_all(struct catalog_builder *b, struct err *e)
             raw->key[b->keys.v[i].ord - 1] = b->keys.v[i].name;
     }
     inherit_distribution(b);
+    find_strays(b);
     for (size_t i = 0; i < b->rels.n; i++)
         if (!link_keys(&b->rels.v[i], e))
             return false;

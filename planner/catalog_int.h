@@ -66,8 +66,9 @@ struct cat_rel {
     char kind;   /* pg_class.relkind */
     bool system; /* of pg_catalog or information_schema: no columns loaded */
     bool row_security;
-    bool view_sharded;   /* a view that reads a sharded table, directly or through other views */
-    bool view_reference; /* ... a reference table */
+    bool view_sharded;       /* a view that reads a sharded table, directly or through other views */
+    bool view_reference;     /* ... a reference table */
+    const char *stray_child; /* a partition or child that is distributed in another way; NULL: none */
     enum distribution dist;
     bool identity_vindex;
     bool has_identity;

@@ -64,7 +64,7 @@ struct collist from_table(struct an *an, struct scope *s, const PgQuery__RangeVa
  * A query used as a table: columns of its own that follow the query's, and are followed by them if a condition on an
  * output column may be applied inside.
  */
-static struct collist derived(struct an *an, const struct collist *q, bool pushable)
+static struct collist derived(struct an *an, const struct collist *q, bool pushable, bool apart)
 {
     struct collist l = { .n = q->n, .open = q->open, .unnamed = q->unnamed };
     l.cols = ARENA_ARRAY(an->a, struct outcol, l.n);
@@ -75,16 +75,18 @@ static struct collist derived(struct an *an, const struct collist *q, bool pusha
             continue;
         l.cols[i].variable = variable_derived(an, inner);
         edge_add(an, inner, l.cols[i].variable);
+        an->edges[an->nedge - 1].apart = apart;
         if (pushable && q->cols[i].pushable)
             edge_add(an, l.cols[i].variable, inner);
     }
     return l;
 }
 
-static struct collist from_cte(struct an *an, struct scope *s, const PgQuery__RangeVar *rv, const struct cte *cte,
+static struct collist from_cte(struct an *an, struct scope *s, const PgQuery__RangeVar *rv, struct cte *cte,
                                bool linear)
 {
     struct entry *e = scope_add(an, s, rv->alias ? rv->alias->aliasname : rv->relname);
+    cte->used = true;
     if (!cte->query) {
         e->list.open = true;
         return e->list;
@@ -93,7 +95,7 @@ static struct collist from_cte(struct an *an, struct scope *s, const PgQuery__Ra
     if (!linear || !cte->single)
         for (uint32_t i = cte->first_occ; i < cte->end_occ; i++)
             an->occs[i]->linear = false;
-    e->list = derived(an, cte->query, cte->single && !cte->recursive);
+    e->list = derived(an, cte->query, cte->single && !cte->recursive, !cte->single);
     rename_columns(an, &e->list, rv->alias);
     return e->list;
 }
@@ -108,7 +110,7 @@ static struct collist from_subselect(struct an *an, struct scope *s, const PgQue
         parent = outside;
     }
     query_statement(an, parent, sub->subquery, linear, false, &q);
-    struct collist l = derived(an, &q, true);
+    struct collist l = derived(an, &q, true, false);
     rename_columns(an, &l, sub->alias);
     struct entry *e = scope_add(an, s, sub->alias ? sub->alias->aliasname : "");
     e->list = l;
@@ -250,7 +252,7 @@ static struct collist from_join(struct an *an, struct scope *s, const PgQuery__J
 
 struct collist from_item(struct an *an, struct scope *s, const PgQuery__Node *item, bool linear)
 {
-    const struct cte *cte;
+    struct cte *cte;
     if (item->node_case == PG_QUERY__NODE__NODE_RANGE_VAR) {
         cte = scope_cte(s, item->range_var);
         return cte ? from_cte(an, s, item->range_var, cte, linear)

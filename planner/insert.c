@@ -113,6 +113,13 @@ struct occurrence *assign_row(struct an *an, const struct scope *s, const struct
                 default_take(an, rel, &rel->columns[i]);
     }
     occ->assigned = assigned_new(an, (uint32_t)nrow);
+    for (size_t r = 0; r < nrow; r++) {
+        if (!tree_has_star(nexpr[r], rows[r]))
+            continue;
+        occ->assigned->unknown = true;
+        an->key_unknown = "A \"*\" among the values hides which of them is the key's.";
+        return occ;
+    }
     for (uint32_t k = 0; k < rel->nkey; k++) {
         int at = column_position(&rel->columns[rel->key[k]], ncol, cols);
         for (size_t r = 0; r < nrow; r++)
@@ -181,6 +188,8 @@ static void insert_query(struct an *an, const struct scope *s, const struct cat_
     }
     occ->assigned = assigned_new(an, 1);
     bool plain = q->op == PG_QUERY__SET_OPERATION__SETOP_NONE && out.n == q->n_target_list && !out.open;
+    for (size_t i = 0; i < q->n_target_list; i++)
+        plain = plain && !tree_is_star(q->target_list[i]->res_target->val);
     for (uint32_t k = 0; k < rel->nkey; k++) {
         const struct cat_column *col = &rel->columns[rel->key[k]];
         int at = column_position(col, ncol, cols);

@@ -81,11 +81,19 @@ static struct found *found_add(const struct context *c, struct found ***end, int
 static bool read_value(const struct context *c, const PgQuery__Node *n, enum key_type type, struct key_value *out)
 {
     struct constant k;
-    if (!constant_read(c->an->in, n, &k) || !constant_compare(c->an->in, &k, type, out) ||
-        !equality_builtin(c->an->in, type, out->type))
-        return false;
-    param_key_use(c->an, &k, type);
-    return true;
+    return constant_read(c->an->in, n, &k) && constant_compare(c->an->in, &k, type, out) &&
+           equality_builtin(c->an->in, type, out->type);
+}
+
+/*
+ * A parameter in it gets its type from this comparison. Not to be told of a list before all of its items are known to
+ * be fit: another item may give the whole list another type.
+ */
+static void value_used(const struct context *c, const PgQuery__Node *n, enum key_type type)
+{
+    struct constant k;
+    if (constant_read(c->an->in, n, &k))
+        param_key_use(c->an, &k, type);
 }
 
 static void compare(const struct context *c, const PgQuery__Node *l, const PgQuery__Node *r, struct found ***end)
@@ -95,22 +103,38 @@ static void compare(const struct context *c, const PgQuery__Node *l, const PgQue
     struct key_value value;
     if (!l || !r)
         return;
-    if (l->node_case == PG_QUERY__NODE__NODE_ROW_EXPR && r->node_case == PG_QUERY__NODE__NODE_ROW_EXPR) {
-        if (l->row_expr->n_args == r->row_expr->n_args)
-            for (size_t i = 0; i < l->row_expr->n_args; i++)
-                compare(c, l->row_expr->args[i], r->row_expr->args[i], end);
-        return;
-    }
     int a = column_of(c, l), b = column_of(c, r);
     if (a != NO_COLUMN && b != NO_COLUMN) {
         if (c->edges)
             equality_add(c->an, c->dropped, a, b);
         return;
     }
-    if (restricted_column(c, l, &v, &type) && read_value(c, r, type, &value))
-        found_add(c, end, v, type, 1)->values[0] = value;
-    else if (restricted_column(c, r, &v, &type) && read_value(c, l, type, &value))
-        found_add(c, end, v, type, 1)->values[0] = value;
+    if (restricted_column(c, r, &v, &type)) {
+        const PgQuery__Node *swap = l;
+        l = r;
+        r = swap;
+    }
+    if (!restricted_column(c, l, &v, &type) || !read_value(c, r, type, &value))
+        return;
+    value_used(c, r, type);
+    found_add(c, end, v, type, 1)->values[0] = value;
+}
+
+/*
+ * (a, b) = (c, d) is a = c AND b = d, but for rows inside rows: those are compared whole, and there NULL equals NULL.
+ */
+static void compare_operands(const struct context *c, const PgQuery__Node *l, const PgQuery__Node *r,
+                             struct found ***end)
+{
+    if (!l || !r || l->node_case != PG_QUERY__NODE__NODE_ROW_EXPR || r->node_case != PG_QUERY__NODE__NODE_ROW_EXPR) {
+        compare(c, l, r, end);
+        return;
+    }
+    const PgQuery__RowExpr *a = l->row_expr, *b = r->row_expr;
+    if (a->n_args != b->n_args || tree_has_star(a->n_args, a->args) || tree_has_star(b->n_args, b->args))
+        return;
+    for (size_t i = 0; i < a->n_args; i++)
+        compare(c, a->args[i], b->args[i], end);
 }
 
 /* k IN (a, b, c): PostgreSQL gives the list one common type; when every item alone is fit, so is the common type. */
@@ -124,6 +148,8 @@ static void in_list(const struct context *c, const PgQuery__Node *l, const PgQue
     for (size_t i = 0; i < list->n_items; i++)
         if (!read_value(c, list->items[i], type, &values[i]))
             return;
+    for (size_t i = 0; i < list->n_items; i++)
+        value_used(c, list->items[i], type);
     found_add(c, end, v, type, (uint32_t)list->n_items)->values = values;
 }
 
@@ -131,9 +157,14 @@ static void in_list(const struct context *c, const PgQuery__Node *l, const PgQue
 static void in_rows(const struct context *c, const PgQuery__RowExpr *l, const PgQuery__List *list, struct found ***end)
 {
     uint32_t tuple = ++c->an->tuples;
-    for (size_t i = 0; i < list->n_items; i++)
-        if (list->items[i]->node_case != PG_QUERY__NODE__NODE_ROW_EXPR || list->items[i]->row_expr->n_args != l->n_args)
+    if (tree_has_star(l->n_args, l->args))
+        return;
+    for (size_t i = 0; i < list->n_items; i++) {
+        const PgQuery__Node *row = list->items[i];
+        if (row->node_case != PG_QUERY__NODE__NODE_ROW_EXPR || row->row_expr->n_args != l->n_args ||
+            tree_has_star(l->n_args, row->row_expr->args))
             return;
+    }
     for (size_t col = 0; col < l->n_args; col++) {
         int v;
         enum key_type type;
@@ -145,10 +176,24 @@ static void in_rows(const struct context *c, const PgQuery__RowExpr *l, const Pg
             i++;
         if (i < list->n_items)
             continue;
+        for (i = 0; i < list->n_items; i++)
+            value_used(c, list->items[i]->row_expr->args[col], type);
         struct found *f = found_add(c, end, v, type, (uint32_t)list->n_items);
         f->values = values;
         f->tuple = tuple;
     }
+}
+
+static bool element_read(const struct context *c, const PgQuery__Node *n, const struct constant *whole,
+                         struct constant *k)
+{
+    if (!constant_read(c->an->in, n, k))
+        return false;
+    if (whole && !k->cast) {
+        k->cast = true;
+        k->cast_type = whole->cast_type;
+    }
+    return true;
 }
 
 /*
@@ -169,18 +214,18 @@ static void any_array(const struct context *c, int v, enum key_type type, const 
     struct key_value *values = ARENA_ARRAY(c->an->a, struct key_value, array->n_elements);
     for (size_t i = 0; i < array->n_elements; i++) {
         struct constant k;
-        if (!constant_read(c->an->in, array->elements[i], &k))
+        if (!element_read(c, array->elements[i], cast ? &whole : NULL, &k))
             return;
-        if (cast && !k.cast) {
-            k.cast = true;
-            k.cast_type = whole.cast_type;
-        }
         bool untyped = !k.cast && (k.kind == CONSTANT_STRING || constant_untyped(c->an->in, &k));
         if (untyped && key_family(type) != FAMILY_STRING)
             return;
         if (!constant_compare(c->an->in, &k, type, &values[i]) || !equality_builtin(c->an->in, type, values[i].type))
             return;
-        param_key_use(c->an, &k, type);
+    }
+    for (size_t i = 0; i < array->n_elements; i++) {
+        struct constant k;
+        if (element_read(c, array->elements[i], cast ? &whole : NULL, &k))
+            param_key_use(c->an, &k, type);
     }
     found_add(c, end, v, type, (uint32_t)array->n_elements)->values = values;
 }
@@ -220,6 +265,8 @@ static void any_sublink(const struct context *c, const PgQuery__SubLink *link)
     if (!q || !test || q->open || (link->n_oper_name && !tree_name_is(link->n_oper_name, link->oper_name, "=")))
         return;
     bool row = test->node_case == PG_QUERY__NODE__NODE_ROW_EXPR;
+    if (row && tree_has_star(test->row_expr->n_args, test->row_expr->args))
+        return;
     size_t n = row ? test->row_expr->n_args : 1;
     for (size_t i = 0; i < n && n == q->n; i++) {
         int a = column_of(c, row ? test->row_expr->args[i] : test), inner = q->cols[i].variable;
@@ -292,7 +339,7 @@ static void collect(const struct context *c, const PgQuery__Node *n, struct foun
         return;
     const PgQuery__AExpr *x = n->a_expr;
     if (x->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP)
-        compare(c, x->lexpr, x->rexpr, end);
+        compare_operands(c, x->lexpr, x->rexpr, end);
     else if (x->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY)
         any(c, x->lexpr, x->rexpr, end);
     else if (x->kind == PG_QUERY__A__EXPR__KIND__AEXPR_IN && x->lexpr && x->rexpr &&

@@ -1,12 +1,18 @@
 #include "planner/moment.h"
 
 #include <stdint.h>
+#include <string.h>
 
-enum { LONGEST = 64 }; /* bytes of a date that has one of the words, blanks at both ends aside */
+enum { LONGEST = 64 }; /* bytes of a date that has one of the words, blanks aside */
 
 static bool is_letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
 static bool is_moment(struct span word)
@@ -15,23 +21,58 @@ static bool is_moment(struct span word)
            span_ieq(word, SPAN("yesterday"));
 }
 
-bool moment_in(struct span text)
+static bool word_in(const char *p, const char *end)
 {
-    const char *p = text.ptr, *end = p + text.len;
-    while (p < end && !is_letter(*p))
-        p++;
-    while (end > p && (end[-1] == ' ' || end[-1] == '\''))
-        end--;
-    if (end - p > LONGEST)
-        return false;
     while (p < end) {
+        while (p < end && !is_letter(*p))
+            p++;
         const char *start = p;
         while (p < end && is_letter(*p))
             p++;
         if (p - start >= 3 && is_moment(span_make(start, (size_t)(p - start))))
             return true;
-        while (p < end && !is_letter(*p))
-            p++;
     }
     return false;
+}
+
+static bool too_long(const char *p, const char *end)
+{
+    size_t n = 0;
+    for (; p < end && n <= LONGEST; p++)
+        n += !is_blank(*p) && *p != '\'';
+    return n > LONGEST;
+}
+
+/* A member of a JSON object: no date has a quote before a colon. */
+static bool is_member(const char *p, const char *end)
+{
+    for (; p < end && (p = memchr(p, '"', (size_t)(end - p))) != NULL;) {
+        for (p++; p < end && is_blank(*p);)
+            p++;
+        if (p < end && *p == ':')
+            return true;
+    }
+    return false;
+}
+
+/* Arrays, ranges and rows may have a date in any place. */
+static bool element_in(const char *p, const char *end)
+{
+    while (p < end) {
+        const char *comma = memchr(p, ',', (size_t)(end - p)), *stop = comma ? comma : end;
+        if (!too_long(p, stop) && word_in(p, stop) && !is_member(p, stop))
+            return true;
+        p = stop + 1;
+    }
+    return false;
+}
+
+bool moment_in(struct span text)
+{
+    const char *p = text.ptr, *end = p + text.len, *first = p;
+    if (!too_long(p, end))
+        return word_in(p, end);
+    while (first < end && (is_blank(*first) || *first == '\'' || *first == '$'))
+        first++;
+    return first < end && (*first == '{' || *first == '[' || *first == '(') && element_in(first, end);
 }

@@ -289,7 +289,12 @@ static bool is_everywhere(const char *schema, const char *name)
 
 static void take_type(struct an *an, const PgQuery__TypeName *t)
 {
+    static const char *const numbers[] = { "regclass", "regnamespace", "regoper", "regoperator",
+                                           "regproc",  "regprocedure", "regrole", "regtype" };
     const char *schema, *name = tree_name(t->n_names, t->names, &schema);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        if (strcmp(name, numbers[i]) == 0)
+            keep_first(&an->inv.oid, arena_printf(an->a, "type %s", name));
     const struct cat_type *user = catalog_user_type(an->in->cat, schema, name);
     if (user && user->function)
         take_implicit(an, user->function);
@@ -303,6 +308,8 @@ static void take_column(struct an *an, const PgQuery__ColumnRef *ref)
     for (size_t i = 0; i < ARRAY_LEN(system); i++)
         if (strcmp(name, system[i]) == 0)
             keep_first(&an->inv.system_column, system[i]);
+    if (strcmp(name, "tableoid") == 0)
+        keep_first(&an->inv.oid, "the column tableoid");
 }
 
 /* (expr).name may call a user's function of that name. */

@@ -19,18 +19,31 @@ static bool has_fact(const struct variable *v, const struct fact *f, uint32_t *c
     return false;
 }
 
+/* The fact on its own, without those of other columns that it belongs to. */
+static const struct fact *fact_alone(struct an *an, const struct variable *to, const struct fact *f)
+{
+    for (const struct fact_link *l = to->facts; l; l = l->next)
+        if (l->fact->values == f->values && l->fact->tuple == 0)
+            return l->fact;
+    struct fact *alone = ARENA_NEW(an->a, struct fact);
+    *alone = *f;
+    alone->tuple = 0;
+    return alone;
+}
+
 static bool flow(struct an *an, struct edge e)
 {
     bool changed = false;
     for (const struct fact_link *l = an->vars[e.from].facts; l; l = l->next) {
         uint32_t count;
-        if (has_fact(&an->vars[e.to], l->fact, &count) || count >= MAX_FACTS)
+        const struct fact *f = e.apart && l->fact->tuple ? fact_alone(an, &an->vars[e.to], l->fact) : l->fact;
+        if (has_fact(&an->vars[e.to], f, &count) || count >= MAX_FACTS)
             continue;
         struct fact_link *copy = ARENA_NEW(an->a, struct fact_link);
         struct fact_link **end = &an->vars[e.to].facts;
         while (*end)
             end = &(*end)->next;
-        copy->fact = l->fact;
+        copy->fact = f;
         *end = copy;
         changed = true;
     }
@@ -383,11 +396,20 @@ static void refuse_several(struct an *an, const struct occurrence *unbound, cons
     strbuf_fini(&how);
 }
 
+/* A WITH query that nothing mentions is not run: its rows make none of the answer's. */
+static void forget_unused(struct an *an)
+{
+    for (const struct cte *c = an->ctes; c; c = c->following)
+        for (uint32_t i = c->first_occ; i < c->end_occ && !c->used; i++)
+            an->occs[i]->linear = false;
+}
+
 void prove(struct an *an)
 {
     struct groups *gs = ARENA_ARRAY(an->a, struct groups, an->nocc);
     const struct occurrence *unbound = NULL, *apart = NULL, *driver = NULL;
     uint32_t n = 0;
+    forget_unused(an);
     flow_all(an);
     block_by_inventory(an);
     if (!an->blocked)

@@ -168,6 +168,8 @@ static void with_query(struct an *an, struct scope *s, const PgQuery__CommonTabl
     cte->first_occ = an->nocc;
     query_statement(an, inside, x->ctequery, linear && !cte->recursive, false, q);
     cte->end_occ = an->nocc;
+    if (x->n_aliascolnames && q->open)
+        *q = (struct collist){ .open = true }; /* which column gets which name cannot be told */
     for (size_t i = 0; i < x->n_aliascolnames; i++)
         if (i < q->n)
             q->cols[i].name = tree_string(x->aliascolnames[i]);
@@ -202,6 +204,8 @@ void query_with(struct an *an, struct scope *s, const PgQuery__WithClause *with,
             cte->next = s->ctes;
             s->ctes = cte;
         }
+        cte->following = an->ctes;
+        an->ctes = cte;
     }
 }
 
@@ -213,8 +217,7 @@ static void add_column(struct collist *l, const char *name, int variable)
 
 static bool is_star(const PgQuery__Node *n)
 {
-    return n && n->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && n->column_ref->n_fields > 0 &&
-           n->column_ref->fields[n->column_ref->n_fields - 1]->node_case == PG_QUERY__NODE__NODE_A_STAR;
+    return tree_is_star(n) && n->node_case == PG_QUERY__NODE__NODE_COLUMN_REF;
 }
 
 /* The columns that "*" or "t.*" stands for, or NULL if it cannot be told. */
@@ -225,10 +228,17 @@ static const struct collist *star_list(const struct scope *s, const PgQuery__Col
     if (item > 0)
         return NULL;
     const char *table = tree_string(ref->fields[ref->n_fields - 2]);
-    for (uint32_t i = 0; i < s->nentry; i++)
-        if (!s->entries[i]->hidden && strcmp(s->entries[i]->name, table) == 0)
-            return &s->entries[i]->list;
-    return NULL;
+    const char *schema = ref->n_fields == 3 ? tree_string(ref->fields[0]) : "";
+    const struct collist *hit = NULL;
+    for (uint32_t i = 0; i < s->nentry && ref->n_fields <= 3; i++) {
+        const struct entry *e = s->entries[i];
+        if (e->hidden || strcmp(e->name, table) != 0 || (*schema && strcmp(e->schema, schema) != 0))
+            continue;
+        if (hit)
+            return NULL;
+        hit = &e->list;
+    }
+    return hit;
 }
 
 static uint32_t count_columns(const struct scope *s, size_t n, PgQuery__Node *const *targets)
@@ -276,6 +286,10 @@ void query_targets(struct an *an, const struct scope *s, size_t n, PgQuery__Node
             }
             continue;
         }
+        if (tree_is_star(t->val)) { /* (expr).* */
+            out->open = true;
+            continue;
+        }
         bool found;
         int v = t->val && t->val->node_case == PG_QUERY__NODE__NODE_COLUMN_REF
                     ? scope_resolve(s, t->val->column_ref, &found)
@@ -288,6 +302,10 @@ static void query_values(struct an *an, const struct scope *s, const PgQuery__Se
 {
     query_expressions(an, s, v->n_values_lists, v->values_lists);
     size_t n = v->values_lists[0]->list->n_items;
+    if (tree_has_star(n, v->values_lists[0]->list->items)) {
+        out->open = true;
+        return;
+    }
     out->cols = ARENA_ARRAY(an->a, struct outcol, n);
     for (size_t i = 0; i < n; i++)
         add_column(out, arena_printf(an->a, "column%zu", i + 1), NO_COLUMN);

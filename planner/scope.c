@@ -118,11 +118,11 @@ int scope_resolve(const struct scope *s, const PgQuery__ColumnRef *ref, bool *fo
     return NO_COLUMN;
 }
 
-const struct cte *scope_cte(const struct scope *s, const PgQuery__RangeVar *rv)
+struct cte *scope_cte(const struct scope *s, const PgQuery__RangeVar *rv)
 {
     if (*tree_str(rv->schemaname))
         return NULL;
-    for (const struct cte *c = s->ctes; c; c = c->next)
+    for (struct cte *c = s->ctes; c; c = c->next)
         if (strcmp(c->name, rv->relname) == 0)
             return c;
     return NULL;

@@ -51,6 +51,27 @@ void tree_children(const ProtobufCMessage *m, void (*fn)(const ProtobufCMessage 
     }
 }
 
+static bool ends_in_star(size_t n, PgQuery__Node *const *names)
+{
+    return n > 0 && names[n - 1]->node_case == PG_QUERY__NODE__NODE_A_STAR;
+}
+
+bool tree_is_star(const PgQuery__Node *n)
+{
+    if (n && n->node_case == PG_QUERY__NODE__NODE_COLUMN_REF)
+        return ends_in_star(n->column_ref->n_fields, n->column_ref->fields);
+    return n && n->node_case == PG_QUERY__NODE__NODE_A_INDIRECTION &&
+           ends_in_star(n->a_indirection->n_indirection, n->a_indirection->indirection);
+}
+
+bool tree_has_star(size_t n, PgQuery__Node *const *list)
+{
+    for (size_t i = 0; i < n; i++)
+        if (tree_is_star(list[i]))
+            return true;
+    return false;
+}
+
 const char *tree_string(const PgQuery__Node *n)
 {
     return n && n->node_case == PG_QUERY__NODE__NODE_STRING ? tree_str(n->string->sval) : "";

@@ -23,6 +23,10 @@ static inline const char *tree_str(const char *s)
     return s ? s : "";
 }
 
+/* "*", "t.*" or "(expr).*": stands for any number of columns, so what is behind it in a list cannot be counted. */
+bool tree_is_star(const PgQuery__Node *n);
+bool tree_has_star(size_t n, PgQuery__Node *const *list);
+
 /* String of a String node, or "". */
 const char *tree_string(const PgQuery__Node *n);
 /* A name list's last part, and the one before it ("" if there is none). */

@@ -239,6 +239,8 @@ bool constant_assign(const struct plan_input *in, const struct constant *c, enum
         *out = (struct key_value){ .source = VALUE_LITERAL, .type = KEY_INT8, .index = c->index, .negate = c->negate };
         return true;
     }
+    if (c->cast && !env_catalog_first(in->env)) /* the type of that name may be another */
+        return false;
     return constant_compare(in, c, column, out);
 }
 

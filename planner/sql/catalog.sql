@@ -166,6 +166,9 @@ SELECT 'hook', h.rel::text, h.kind, h.name, h.function, h.harmless::text, h.stat
        NULL, NULL, NULL, NULL, NULL
 FROM hook h JOIN userrel r ON r.oid = h.rel
 UNION ALL
+SELECT 'child', i.inhparent::text, r.oid::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM pg_catalog.pg_inherits i JOIN userrel r ON r.oid = i.inhrelid AND r.relkind NOT IN ('i', 'I')
+UNION ALL
 SELECT DISTINCT 'view', v.oid::text, r.oid::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM userrel v
 JOIN pg_catalog.pg_rewrite w ON w.ev_class = v.oid AND w.rulename = '_RETURN'

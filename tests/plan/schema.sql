@@ -25,6 +25,10 @@ CREATE TABLE stamped (customer_id bigint PRIMARY KEY, made timestamptz DEFAULT n
                       token uuid DEFAULT gen_random_uuid(), label text GENERATED ALWAYS AS ('x'::text || flag::text) STORED);
 CREATE TABLE parts (customer_id bigint NOT NULL, v int) PARTITION BY RANGE (v);
 CREATE TABLE parts_low PARTITION OF parts FOR VALUES FROM (0) TO (10);
+CREATE TABLE halves (customer_id bigint NOT NULL, v int) PARTITION BY RANGE (v);
+CREATE TABLE halves_low PARTITION OF halves FOR VALUES FROM (0) TO (10);
+CREATE TABLE family (id bigint PRIMARY KEY, v int);
+CREATE TABLE child (w int, PRIMARY KEY (id)) INHERITS (family);
 CREATE TABLE misplaced (id bigint PRIMARY KEY, CONSTRAINT pgbraid_placement CHECK (id > 0));
 CREATE COLLATION nd (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE TABLE blurred (key text COLLATE nd PRIMARY KEY, v int);
@@ -55,6 +59,9 @@ CREATE AGGREGATE own_sum(int) (sfunc = int4pl, stype = int);
 CREATE FUNCTION own_step(int, int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';
 CREATE AGGREGATE own_bad(int) (sfunc = own_step, stype = int, initcond = 0);
 
+CREATE TRIGGER own BEFORE INSERT ON halves_low FOR EACH ROW EXECUTE FUNCTION moves_key();
+CREATE TABLE ref_touched (id bigint PRIMARY KEY, at timestamptz);
+CREATE TRIGGER touch BEFORE UPDATE ON ref_touched FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
 CREATE TABLE trig_safe (id bigint PRIMARY KEY, v int);
 CREATE TRIGGER safe BEFORE UPDATE ON trig_safe FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
 CREATE TABLE trig_bad (id bigint PRIMARY KEY, v int);
@@ -90,4 +97,5 @@ INSERT INTO pgbraid.tables (schema_name, table_name, dist, key_columns, vindex) 
     ('public', 'rls_good', 'sharded', '{id}', 'hash'), ('public', 'rls_bad', 'sharded', '{id}', 'hash'),
     ('public', 'checked', 'sharded', '{id}', 'hash'), ('public', 'opaque_default', 'sharded', '{id}', 'hash'),
     ('public', 'countries', 'reference', '{}', 'hash'), ('public', 'products', 'reference', '{}', 'hash'),
+    ('public', 'child', 'sharded', '{id}', 'hash'), ('public', 'halves', 'sharded', '{customer_id}', 'hash'), ('public', 'ref_touched', 'reference', '{}', 'hash'),
     ('public', 'refserial', 'reference', '{}', 'hash'), ('public', 'refmoment', 'reference', '{}', 'hash');
