@@ -55,8 +55,8 @@ int planner_split(struct span sql, const struct plan_env *env, struct literal *s
 MUSTCHECK bool planner_check(struct span sql, struct err *e);
 
 /*
- * May a client use this client_encoding? Statements, parameters and COPY data are read as they come, and keys are hashed
- * from them: they have to be what the shards store, which is UTF8.
+ * May a client use this client_encoding? Statements, parameters and COPY data are read as they come, and keys are
+ * hashed from them: they have to be what the shards store, which is UTF8.
  */
 bool planner_reads_encoding(struct span name);
 

@@ -151,7 +151,7 @@ static bool backend_echo(const struct backend *b, struct span body)
     before = backend_setting(b, b->env, lower);
     if (!(b->failed || b->rolled_back) || !before || !span_eq_str(value, before))
         return false;
-    if (!s || !s->txn.env)
+    if (!s->txn.env)
         return true;
     own = backend_setting(b, s->env, lower);
     own_before = backend_setting(b, s->txn.env, lower);
@@ -226,6 +226,20 @@ static enum frame_action frame_parse(struct backend *b, struct expect *e, char t
     return FRAME_SWALLOW;
 }
 
+/* The server's answer to a cancel of our own is told in our own words. */
+static bool backend_error_is_ours(struct backend *b, struct span body)
+{
+    struct err theirs = ERR_INIT, e = ERR_INIT;
+
+    if (LIKELY(!b->session->timed_out))
+        return false;
+    be_error_to_err(body, &theirs);
+    if (!session_timed_out(b->session, theirs.sqlstate, &e))
+        return false;
+    session_error(b->session, &e);
+    return true;
+}
+
 static enum frame_action frame_relay(struct backend *b, char type, struct span body)
 {
     switch (type) {
@@ -234,7 +248,7 @@ static enum frame_action frame_relay(struct backend *b, char type, struct span b
         return FRAME_RELAY;
     case BE_ERROR:
         backend_note_error(b, body);
-        return b->fatal ? FRAME_SWALLOW : FRAME_RELAY;
+        return b->fatal || backend_error_is_ours(b, body) ? FRAME_SWALLOW : FRAME_RELAY;
     case BE_PARSE_COMPLETE:
         b->nparsed++;
         return FRAME_RELAY;
@@ -406,7 +420,7 @@ static size_t backend_on_data(struct stream *st, const char *data, size_t len)
             continue;
         }
         /* What the frame's handler writes to the client must come after what came before it. */
-        if (!relaying && run < pos && !frame_is_bulk(p[0])) {
+        if ((!relaying || p[0] == BE_ERROR) && run < pos && !frame_is_bulk(p[0])) {
             backend_relay(b, data + run, pos - run);
             run = pos;
         }
@@ -424,7 +438,7 @@ static size_t backend_on_data(struct stream *st, const char *data, size_t len)
         } else {
             pos += frame;
         }
-        if (b->st.failed)
+        if (b->st.ended)
             break;
     }
     backend_relay(b, data + run, pos - run);
@@ -460,6 +474,7 @@ static const struct stream_ops backend_ops = {
     .on_data = backend_on_data,
     .on_drained = backend_on_drained,
     .on_closed = backend_on_closed,
+    .hear_last_words = true,
 };
 
 struct backend *backend_new(struct pool *p, struct pgconn *conn)
@@ -514,6 +529,24 @@ void backend_close(struct backend *b)
     /* A cancel in flight still uses the connection's identity; its end closes it. */
     if (b->cancels == 0)
         backend_release_conn(b);
+}
+
+struct pgconn *backend_detach(struct backend *b)
+{
+    struct pgconn *conn = b->conn;
+
+    BUG_ON(b->nexpect || b->cancels || b->session || b->tx != 'I');
+    backend_set_state(b, BACKEND_CLOSING);
+    list_remove(&b->node);
+    stream_forget(&b->st);
+    backend_forget_statements(b);
+    hmap_fini(&b->statements);
+    env_unref(b->env);
+    env_unref(b->env_next);
+    b->env = b->env_next = NULL;
+    b->conn = NULL;
+    loop_defer(b->pool->worker->loop, backend_free, b);
+    return conn;
 }
 
 static void backend_cancel_done(void *arg)

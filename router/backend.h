@@ -92,7 +92,8 @@ struct backend {
     uint32_t nparsed; /* ParseCompletes relayed for the running batch */
     uint64_t opened_us, used_us;
     uint64_t queries;
-    char *fatal; /* the server's last FATAL message, owned; NULL: none */
+    struct pool *heir; /* borrowed; being cleaned for a pool of another worker */
+    char *fatal;       /* the server's last FATAL message, owned; NULL: none */
 };
 
 const char *backend_state_name(enum backend_state state);
@@ -108,6 +109,9 @@ void backend_close(struct backend *b);
  * told. True: a setting changed behind the router's back; the connection is reset before another client gets it.
  */
 bool backend_note_parameter(struct backend *b, struct span body);
+
+/* Give the connection up without closing it, for another worker; frees b at the end of the turn. Idle servers only. */
+struct pgconn *backend_detach(struct backend *b);
 
 /* Ask the server to cancel what runs; in a helper thread. */
 void backend_cancel(struct backend *b);

@@ -16,7 +16,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum pool_mode { POOL_TRANSACTION, POOL_SESSION };
 enum auth_type { AUTH_TRUST };
 
 struct config {
@@ -33,7 +32,6 @@ struct config {
     enum log_level log_level;
 
     /* Pools. */
-    enum pool_mode pool_mode;
     uint32_t pool_size; /* server connections per shard, user and database */
     uint32_t reserve_pool_size;
     uint32_t connect_threads;

@@ -10,7 +10,6 @@
 #define GB              (1024 * MB)
 #define MAX_DURATION_MS ((uint64_t)INT32_MAX) /* 24 days, PostgreSQL's limit */
 
-static const char *const pool_modes[] = { [POOL_TRANSACTION] = "transaction", [POOL_SESSION] = "session", NULL };
 static const char *const auth_types[] = { [AUTH_TRUST] = "trust", NULL };
 static const char *const log_levels[] = {
     [LOG_ERROR] = "error", [LOG_WARN] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug", NULL
@@ -49,12 +48,10 @@ const struct setting config_settings[] = {
     { PATH("directory", directory, "directory.db"), .restart = true,
       .doc = "File with databases, shards and key ranges. Relative to this configuration file, as all files here." },
     { PATH("pidfile", pidfile, ""), .restart = true, .doc = "File to write the process id to; empty is none." },
-    { PATH("passfile", passfile, ""),
+    { PATH("passfile", passfile, ""), .restart = true,
       .doc = "Password file (libpq's .pgpass format) for logins on the shards; empty is libpq's default." },
     { CHOICE("log_level", log_level, "info", log_levels), .doc = "Least severe kind of line to log." },
 
-    { CHOICE("pool_mode", pool_mode, "transaction", pool_modes),
-      .doc = "When a server connection goes back to its pool: after each transaction, or at the end of the session." },
     { INTEGER("pool_size", pool_size, "20", 1, 100000), .pgbouncer = "default_pool_size",
       .doc = "Server connections per shard, user and database." },
     { INTEGER("reserve_pool_size", reserve_pool_size, "5", 0, 100000),

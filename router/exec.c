@@ -28,6 +28,7 @@ static struct exec *exec_new(struct session *s)
     s->exec = x;
     session_set_state(s, SESSION_RUNNING);
     s->queries++;
+    s->timed_out = false;
     STAT_ADD(s->worker->stats.queries, 1);
     s->active_us = loop_now_us(s->worker->loop);
     return x;

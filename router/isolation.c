@@ -28,7 +28,8 @@ bool isolation_has_snapshot(struct span sql, const struct env *env)
 static bool refuse(struct err *e, const char *what)
 {
     err_set(e, PB0313, "%s over several shards is not supported", what);
-    err_detail(e, "Each shard takes its own snapshot at its own first statement, so the statements of the transaction would not see "
+    err_detail(e, "Each shard takes its own snapshot at its own first statement, so the statements of the transaction "
+                  "would not see "
                   "the same moment.");
     return err_hint(e, "Use READ COMMITTED, or one sharding key a transaction.");
 }

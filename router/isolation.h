@@ -1,7 +1,8 @@
 /*
- * Transactions with one snapshot (REPEATABLE READ, SERIALIZABLE) on a database of several shards: each shard takes a snapshot of its
- * own at its own first statement, so such a transaction stays on the shard of its first one (rules P7, X21). A table that is
- * distributed differently since its BEGIN ends it, too: its snapshot shows the rows where they were.
+ * Transactions with one snapshot (REPEATABLE READ, SERIALIZABLE) on a database of several shards: each shard takes a
+ * snapshot of its own at its own first statement, so such a transaction stays on the shard of its first one (rules P7,
+ * X21). A table that is distributed differently since its BEGIN ends it, too: its snapshot shows the rows where they
+ * were.
  */
 #ifndef ROUTER_ISOLATION_H
 #define ROUTER_ISOLATION_H
@@ -16,13 +17,14 @@
 
 struct session;
 
-/* Does a transaction begun or changed by this text (BEGIN, SET TRANSACTION ...; empty: neither) in this environment have one
- * snapshot? Errs on the safe side. */
+/* Does a transaction begun or changed by this text (BEGIN, SET TRANSACTION ...; empty: neither) in this environment
+ * have one snapshot? Errs on the safe side. */
 bool isolation_has_snapshot(struct span sql, const struct env *env);
 
 /*
- * May the session's next statement run on `npart` shards, the first of which is `shard`? Notes the shard. False and PB0313 with
- * SQLSTATE 0A000, or 40001 when the layout has changed. Called for each statement before its leases are used.
+ * May the session's next statement run on `npart` shards, the first of which is `shard`? Notes the shard. False and
+ * PB0313 with SQLSTATE 0A000, or 40001 when the layout has changed. Called for each statement before its leases are
+ * used.
  */
 MUSTCHECK bool isolation_allows(struct session *s, uint32_t npart, uint32_t shard, struct err *e);
 

@@ -15,10 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POOL_RETRY_US   1000000u /* pause after a failed connect */
-#define POOL_ENV_SEARCH 8u       /* idle connections looked at for one with the session's settings */
+#define POOL_RETRY_US    1000000u /* pause after a failed connect */
+#define POOL_DEADLOCK_US 1000000u /* wait before it is asked whether it can end */
+#define POOL_ENV_SEARCH  8u       /* idle connections looked at for one with the session's settings */
 
 static void pool_open(struct pool *p);
+static void pool_hand_over(struct backend *b, struct pool *to);
 
 static uint32_t pool_limit(const struct pool *p, bool front)
 {
@@ -27,91 +29,87 @@ static uint32_t pool_limit(const struct pool *p, bool front)
     return (uint32_t)(c->pool_size + (front ? c->reserve_pool_size : 0));
 }
 
-/* One more connection may be opened: counts it. */
-static bool budget_take(struct pool *p, bool front)
+/* What other workers see of this pool follows its queue. */
+static void pool_publish_demand(struct pool *p)
 {
-    uint32_t limit = pool_limit(p, front), open = atomic_load(&p->budget->open);
+    const struct session *first = NULL;
 
-    while (open < limit) {
-        if (atomic_compare_exchange_weak(&p->budget->open, &open, open + 1))
-            return true;
-    }
-    return false;
+    if (!list_empty(&p->waiting))
+        first = LIST_ENTRY(list_first(&p->waiting), struct session, wait);
+    atomic_store(&p->demand.nwaiting, p->nwaiting);
+    atomic_store(&p->demand.front, p->nfront > 0);
+    atomic_store(&p->demand.since_us, first ? first->wait_since_us : 0);
 }
 
-static void budget_give(struct pool *p)
+static void pool_count_idle(struct pool *p, int change)
 {
-    atomic_fetch_sub(&p->budget->open, 1);
+    p->nidle = (uint32_t)((int)p->nidle + change);
+    atomic_store_explicit(&p->demand.nidle, p->nidle, memory_order_relaxed);
+}
+
+/* A message from one worker's pool to another's: a connection that changes hands, or a request. */
+struct pool_message {
+    struct loop_message msg;
+    struct worker *to_worker;
+    struct pool *to, *from;
+    struct pgconn *conn; /* owned */
+    uint64_t opened_us;
+};
+
+static void pool_post(struct pool *to, struct pool *from, struct pgconn *conn, uint64_t opened_us,
+                      void (*fn)(struct loop_message *m))
+{
+    struct pool_message *pm = mem_zalloc(sizeof(*pm));
+
+    pm->to_worker = to->worker;
+    pm->to = to;
+    pm->from = from;
+    pm->conn = conn;
+    pm->opened_us = opened_us;
+    pm->msg.fn = fn;
+    loop_post(to->worker->loop, &pm->msg);
+}
+
+/* Another worker asks for a connection that nobody uses here. */
+static void pool_asked(struct loop_message *m)
+{
+    struct pool_message *pm = CONTAINER_OF(m, struct pool_message, msg);
+    struct pool *p = pm->to;
+
+    if (!pm->to_worker->ended && p->nidle && list_empty(&p->waiting) && atomic_load(&pm->from->demand.since_us))
+        pool_hand_over(LIST_ENTRY(p->idle.prev, struct backend, idle), pm->from);
+    free(pm);
+}
+
+/* There is room for one more connection. */
+static void pool_nudged(struct loop_message *m)
+{
+    struct pool_message *pm = CONTAINER_OF(m, struct pool_message, msg);
+
+    if (!pm->to_worker->ended && !list_empty(&pm->to->waiting))
+        pool_open(pm->to);
+    free(pm);
 }
 
 /* A pool that waits for another worker to give a connection away. */
 static void pool_set_hungry(struct pool *p, bool hungry)
 {
-    if (p->hungry == hungry)
-        return;
-    p->hungry = hungry;
-    pthread_mutex_lock(&p->budget->lock);
-    if (hungry)
-        list_push_back(&p->budget->hungry_pools, &p->hungry_node);
-    else
-        list_remove(&p->hungry_node);
-    pthread_mutex_unlock(&p->budget->lock);
-    if (hungry)
-        atomic_fetch_add(&p->budget->hungry, 1);
-    else
-        atomic_fetch_sub(&p->budget->hungry, 1);
-}
-
-/* A freed place in the budget, told to a pool on another worker. */
-struct pool_nudge {
-    struct loop_message msg;
-    struct pool *pool;
-};
-
-static void pool_nudged(struct loop_message *m)
-{
-    struct pool_nudge *n = CONTAINER_OF(m, struct pool_nudge, msg);
-
-    if (!list_empty(&n->pool->waiting))
-        pool_open(n->pool);
-    free(n);
-}
-
-/* Tell one hungry pool, if there is one, that a connection may be opened now. */
-static void pool_nudge_hungry(struct pool *p)
-{
-    struct pool *other = NULL;
-
-    if (LIKELY(atomic_load_explicit(&p->budget->hungry, memory_order_relaxed) == 0))
-        return;
-    pthread_mutex_lock(&p->budget->lock);
-    if (!list_empty(&p->budget->hungry_pools)) {
-        other = LIST_ENTRY(list_first(&p->budget->hungry_pools), struct pool, hungry_node);
-        if (other != p) {
-            /* To the end: the next nudge goes to the next one. */
-            list_remove(&other->hungry_node);
-            list_push_back(&p->budget->hungry_pools, &other->hungry_node);
-        }
-    }
-    pthread_mutex_unlock(&p->budget->lock);
-    if (other && other != p) {
-        struct pool_nudge *n = mem_zalloc(sizeof(*n));
-
-        n->pool = other;
-        n->msg.fn = pool_nudged;
-        loop_post(other->worker->loop, &n->msg);
+    if (p->hungry != hungry) {
+        p->hungry = hungry;
+        if (hungry)
+            atomic_fetch_add(&p->budget->hungry, 1);
+        else
+            atomic_fetch_sub(&p->budget->hungry, 1);
     }
 }
 
-/* This worker has more than its share while another one waits. */
-static bool pool_should_yield(const struct pool *p)
+/* Ask for a connection that lies idle elsewhere; one that comes free elsewhere is offered without being asked for. */
+static void pool_beg(struct pool *p)
 {
-    uint32_t share;
+    struct pool *other = budget_idle_elsewhere(p->budget, p);
 
-    if (LIKELY(atomic_load_explicit(&p->budget->hungry, memory_order_relaxed) == 0) || p->hungry)
-        return false;
-    share = pool_limit(p, false) / p->worker->router->nworker;
-    return p->nopen > (share ? share : 1) || list_empty(&p->waiting);
+    if (other)
+        pool_post(other, p, NULL, 0, pool_asked);
 }
 
 static void pool_fail_waiters(struct pool *p, const struct err *e)
@@ -132,7 +130,7 @@ static void pool_opened(void *arg, struct pgconn *conn, const struct err *e)
     p->nconnecting--;
     if (!conn) {
         p->nopen--;
-        budget_give(p);
+        budget_give(p->budget);
         p->last_error = *e;
         p->retry_at_us = loop_now_us(p->worker->loop) + POOL_RETRY_US;
         log_err(LOG_WARN, "pool", "cannot connect to shard", e);
@@ -167,12 +165,9 @@ static void pool_connect(struct pool *p)
 static void pool_open(struct pool *p)
 {
     while (p->nconnecting < p->nwaiting && !p->draining) {
-        bool front = false;
-
-        if (!list_empty(&p->waiting))
-            front = LIST_ENTRY(list_first(&p->waiting), struct session, wait)->held != NULL;
-        if (!budget_take(p, front)) {
+        if (!budget_take(p->budget, pool_limit(p, p->nconnecting < p->nfront))) {
             pool_set_hungry(p, true);
+            pool_beg(p);
             return;
         }
         pool_connect(p);
@@ -183,7 +178,7 @@ static void pool_open(struct pool *p)
 static void pool_lease(struct pool *p, struct backend *b, struct session *s)
 {
     list_remove(&b->idle);
-    p->nidle--;
+    pool_count_idle(p, -1);
     backend_set_state(b, BACKEND_LEASED);
     b->queries++;
     p->served++;
@@ -233,9 +228,42 @@ static bool pool_needs_check(const struct pool *p, const struct backend *b)
 static void pool_check(struct pool *p, struct backend *b)
 {
     list_remove(&b->idle);
-    p->nidle--;
+    pool_count_idle(p, -1);
     backend_set_state(b, BACKEND_CLEANING);
     backend_internal(b, p->worker->config->server_check_query, pool_checked);
+}
+
+/* The last of those who hold leases elsewhere, or the head of the queue. */
+static struct list *pool_last_front(struct pool *p)
+{
+    struct list *at = &p->waiting;
+
+    for (uint32_t i = 0; i < p->nfront; i++)
+        at = at->next;
+    return at;
+}
+
+static void pool_enqueue(struct pool *p, struct session *s, bool front)
+{
+    BUG_ON(s->wait_pool);
+    s->wait_pool = p;
+    s->wait_since_us = loop_now_us(p->worker->loop);
+    s->wait_front = front;
+    p->nwaiting++;
+    if (front) {
+        const struct budget **held = mem_alloc((s->nheld + 1) * sizeof(*held));
+        uint32_t n = 0;
+
+        list_insert(pool_last_front(p), &s->wait);
+        p->nfront++;
+        for (const struct backend *b = s->held; b; b = b->next_held)
+            held[n++] = b->pool->budget;
+        s->lease_wait = lease_wait_new(p->worker->router, p->budget, pool_limit(p, true), held, n);
+        free(held);
+    } else {
+        list_push_back(&p->waiting, &s->wait);
+    }
+    pool_publish_demand(p);
 }
 
 struct backend *pool_acquire(struct pool *p, struct session *s, bool front)
@@ -250,14 +278,7 @@ struct backend *pool_acquire(struct pool *p, struct session *s, bool front)
         }
         pool_check(p, b);
     }
-    BUG_ON(s->wait_pool);
-    s->wait_pool = p;
-    s->wait_since_us = loop_now_us(p->worker->loop);
-    if (front)
-        list_push_front(&p->waiting, &s->wait);
-    else
-        list_push_back(&p->waiting, &s->wait);
-    p->nwaiting++;
+    pool_enqueue(p, s, front);
     /* While a server is down each waiter would otherwise start another attempt. */
     if (loop_now_us(p->worker->loop) >= p->retry_at_us)
         pool_open(p);
@@ -273,6 +294,12 @@ void pool_cancel_wait(struct session *s)
     list_remove(&s->wait);
     s->wait_pool = NULL;
     p->nwaiting--;
+    if (s->wait_front)
+        p->nfront--;
+    s->wait_front = false;
+    lease_wait_free(p->worker->router, s->lease_wait);
+    s->lease_wait = NULL;
+    pool_publish_demand(p);
     if (list_empty(&p->waiting))
         pool_set_hungry(p, false);
 }
@@ -287,19 +314,29 @@ static void pool_note_wait(struct pool *p, const struct session *s)
     STAT_ADD(p->worker->stats.wait_us, us);
 }
 
+/* More connections are open than there may be: pool_size was made smaller, or this one is of the reserve. */
+static bool pool_is_surplus(const struct pool *p, const struct pool *heir)
+{
+    bool front = p->nfront > 0 || (heir && atomic_load(&heir->demand.front));
+
+    return atomic_load_explicit(&p->budget->open, memory_order_relaxed) > pool_limit(p, front);
+}
+
 void pool_put(struct backend *b)
 {
-    struct pool *p = b->pool;
+    struct pool *p = b->pool, *heir = budget_heir(p->budget, p);
 
-    if (p->draining || pool_should_yield(p)) {
+    if (p->draining || UNLIKELY(pool_is_surplus(p, heir))) {
         backend_close(b);
         return;
     }
     if (b->state != BACKEND_IDLE)
         backend_set_state(b, BACKEND_IDLE);
     list_push_front(&p->idle, &b->idle);
-    p->nidle++;
-    if (!list_empty(&p->waiting)) {
+    pool_count_idle(p, 1);
+    if (UNLIKELY(heir != NULL)) {
+        pool_hand_over(b, heir);
+    } else if (!list_empty(&p->waiting)) {
         struct session *s = LIST_ENTRY(list_first(&p->waiting), struct session, wait);
 
         pool_note_wait(p, s);
@@ -319,7 +356,7 @@ static void pool_cleaned(struct backend *b, bool ok)
 }
 
 /* DISCARD ALL also forgot what was prepared. */
-static void pool_discarded(struct backend *b, bool ok)
+static void pool_note_discarded(struct backend *b)
 {
     backend_forget_statements(b);
     b->dirty = false;
@@ -327,7 +364,65 @@ static void pool_discarded(struct backend *b, bool ok)
     env_unref(b->env_next);
     b->env = env_base(b->pool->set->envs);
     b->env_next = env_ref(b->env);
+}
+
+static void pool_discarded(struct backend *b, bool ok)
+{
+    pool_note_discarded(b);
     pool_cleaned(b, ok);
+}
+
+/* --- handing a connection to another worker --- */
+
+static void pool_received(struct loop_message *m)
+{
+    struct pool_message *pm = CONTAINER_OF(m, struct pool_message, msg);
+    struct pool *p = pm->to;
+
+    atomic_fetch_sub(&p->demand.incoming, 1);
+    if (pm->to_worker->ended) {
+        connector_close(pm->to_worker->router->connector, pm->conn);
+    } else {
+        struct backend *b = backend_new(p, pm->conn);
+
+        b->opened_us = pm->opened_us;
+        p->nopen++;
+        pool_put(b);
+    }
+    free(pm);
+}
+
+static void pool_handed_over(struct backend *b, bool ok)
+{
+    struct pool *p = b->pool, *to = b->heir;
+    uint64_t opened_us = b->opened_us;
+
+    pool_note_discarded(b);
+    if (!ok || b->tx != 'I' || p->draining) {
+        backend_close(b);
+        return;
+    }
+    b->heir = NULL;
+    if (!atomic_load(&to->demand.since_us)) { /* nobody waits there any more */
+        atomic_fetch_sub(&to->demand.incoming, 1);
+        pool_put(b);
+        return;
+    }
+    p->nopen--;
+    pool_post(to, p, backend_detach(b), opened_us, pool_received);
+    if (!list_empty(&p->waiting))
+        pool_open(p);
+}
+
+/* An idle connection goes to another worker's pool. */
+static void pool_hand_over(struct backend *b, struct pool *to)
+{
+    list_remove(&b->idle);
+    pool_count_idle(b->pool, -1);
+    backend_set_state(b, BACKEND_CLEANING);
+    b->heir = to;
+    atomic_fetch_add(&to->demand.incoming, 1);
+    backend_internal(b, "DISCARD ALL", pool_handed_over);
 }
 
 void pool_release(struct backend *b)
@@ -354,7 +449,7 @@ void pool_release(struct backend *b)
             backend_internal(b, "DISCARD ALL", pool_discarded);
         return;
     }
-    if (UNLIKELY(b->used_us - b->opened_us > (uint64_t)c->server_lifetime_ms * 1000u && c->server_lifetime_ms)) {
+    if (UNLIKELY(b->used_us - b->opened_us > (uint64_t)c->server_lifetime_ms * 1000u)) {
         backend_close(b);
         return;
     }
@@ -363,52 +458,94 @@ void pool_release(struct backend *b)
 
 void pool_forget(struct backend *b)
 {
-    struct pool *p = b->pool;
+    struct pool *p = b->pool, *heir;
 
     if (list_linked(&b->idle)) {
         list_remove(&b->idle);
-        p->nidle--;
+        pool_count_idle(p, -1);
     }
+    if (b->heir) /* lost while it was cleaned for another worker */
+        atomic_fetch_sub(&b->heir->demand.incoming, 1);
+    b->heir = NULL;
     p->nopen--;
-    budget_give(p);
-    if (!list_empty(&p->waiting) && loop_now_us(p->worker->loop) >= p->retry_at_us && !pool_should_yield(p))
+    budget_give(p->budget);
+    if (!list_empty(&p->waiting) && loop_now_us(p->worker->loop) >= p->retry_at_us)
         pool_open(p);
-    pool_nudge_hungry(p);
+    heir = budget_heir(p->budget, p);
+    if (UNLIKELY(heir != NULL))
+        pool_post(heir, p, NULL, 0, pool_nudged);
+}
+
+/* Too old, or idle for too long? A lifetime of 0 is one use. */
+static bool pool_is_stale(const struct pool *p, const struct backend *b, uint64_t now_us)
+{
+    const struct config *c = p->worker->config;
+
+    if (now_us - b->opened_us > (uint64_t)c->server_lifetime_ms * 1000u && (c->server_lifetime_ms || b->queries))
+        return true;
+    return c->server_idle_timeout_ms && now_us - b->used_us > (uint64_t)c->server_idle_timeout_ms * 1000u;
+}
+
+static void pool_refuse_late(struct pool *p, struct session *s, uint64_t now_us)
+{
+    struct err e = ERR_INIT;
+
+    pool_cancel_wait(s);
+    if (p->last_error.message[0] && p->nopen == p->nconnecting) {
+        e = p->last_error;
+    } else {
+        err_set(&e, PB0302, "no connection to shard \"%s\" became free in time", p->shard_name);
+        err_detail(&e, "Waited %llu ms (query_wait_timeout); %u connections are open (pool_size %u).",
+                   (unsigned long long)((now_us - s->wait_since_us) / 1000), atomic_load(&p->budget->open),
+                   (unsigned)p->worker->config->pool_size);
+        err_hint(&e, "Raise pool_size, or look for long transactions with SHOW CLIENTS on the console.");
+    }
+    session_refused(s, &e);
+}
+
+static void pool_refuse_deadlock(struct pool *p, struct session *s)
+{
+    struct err e = ERR_INIT;
+
+    pool_cancel_wait(s);
+    err_set(&e, PB0315, "deadlock detected");
+    err_detail(&e,
+               "The transaction holds connections to other shards and waits for a connection to shard \"%s\"; all of "
+               "those are held by transactions that wait in the same way (pool_size %u, reserve_pool_size %u).",
+               p->shard_name, (unsigned)p->worker->config->pool_size, (unsigned)p->worker->config->reserve_pool_size);
+    err_hint(&e, "Retry the transaction. Raise reserve_pool_size when this happens often.");
+    session_refused(s, &e);
+}
+
+static void pool_tick_waiting(struct pool *p, uint64_t now_us)
+{
+    uint64_t limit_us = (uint64_t)p->worker->config->query_wait_timeout_ms * 1000u;
+
+    LIST_FOREACH(node, &p->waiting)
+    {
+        struct session *s = LIST_ENTRY(node, struct session, wait);
+        uint64_t waited_us = now_us > s->wait_since_us ? now_us - s->wait_since_us : 0;
+
+        if (limit_us && waited_us >= limit_us)
+            pool_refuse_late(p, s, now_us);
+        else if (s->lease_wait && waited_us >= POOL_DEADLOCK_US &&
+                 lease_wait_is_deadlock(p->worker->router, s->lease_wait))
+            pool_refuse_deadlock(p, s);
+    }
+    if (!list_empty(&p->waiting) && now_us >= p->retry_at_us)
+        pool_open(p);
 }
 
 void pool_tick(struct pool *p, uint64_t now_us)
 {
-    const struct config *c = p->worker->config;
-
     LIST_FOREACH(node, &p->idle)
     {
         struct backend *b = LIST_ENTRY(node, struct backend, idle);
-        bool old = c->server_lifetime_ms && now_us - b->opened_us > (uint64_t)c->server_lifetime_ms * 1000u;
-        bool idle = c->server_idle_timeout_ms && now_us - b->used_us > (uint64_t)c->server_idle_timeout_ms * 1000u;
 
-        if (old || idle || p->draining)
+        if (p->draining || pool_is_stale(p, b, now_us) || pool_is_surplus(p, NULL))
             backend_close(b);
     }
-    LIST_FOREACH(node, &p->waiting)
-    {
-        struct session *s = LIST_ENTRY(node, struct session, wait);
-        struct err e = ERR_INIT;
-
-        if (!c->query_wait_timeout_ms || now_us - s->wait_since_us < (uint64_t)c->query_wait_timeout_ms * 1000u)
-            continue;
-        pool_cancel_wait(s);
-        if (p->last_error.message[0] && p->nopen == p->nconnecting) {
-            e = p->last_error;
-        } else {
-            err_set(&e, PB0302, "no connection to shard \"%s\" became free in time", p->shard_name);
-            err_detail(&e, "Waited %llu ms (query_wait_timeout); %u connections are open (pool_size %u).",
-                       (unsigned long long)((now_us - s->wait_since_us) / 1000), p->nopen, (unsigned)c->pool_size);
-            err_hint(&e, "Raise pool_size, or look for long transactions with SHOW CLIENTS on the console.");
-        }
-        session_refused(s, &e);
-    }
-    if (!list_empty(&p->waiting) && now_us >= p->retry_at_us)
-        pool_open(p);
+    pool_tick_waiting(p, now_us);
 }
 
 /* --- pool sets --- */
@@ -422,11 +559,11 @@ static struct pool *pool_new(struct poolset *ps, const struct map_shard *shard)
     p->shard_id = shard->id;
     p->shard_name = mem_strdup(shard->name);
     p->conninfo = mem_strdup(shard->conninfo);
-    p->budget = router_budget(ps->worker->router, ps->database, ps->user, shard->id);
+    p->budget = budget_get(ps->worker->router, ps->database, ps->user, shard->id);
+    atomic_store(&p->budget->pools[ps->worker->index], p);
     list_init(&p->all);
     list_init(&p->idle);
     list_init(&p->waiting);
-    list_init(&p->hungry_node);
     return p;
 }
 

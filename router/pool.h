@@ -1,10 +1,13 @@
 /*
  * Pools of server connections: one per worker, database, user and shard. The limit (pool_size) holds for all workers
- * together: a budget shared between them counts open connections; a worker that needs one while another worker holds
- * idle ones gets one handed over.
+ * together (budget.h). A pool that has waiting sessions and may not open a connection is hungry: a pool of another
+ * worker that has one to spare hands it over, cleaned by DISCARD ALL, since what was prepared and set on it means
+ * nothing to another worker.
  *
  * A session that finds no free connection waits in a first-come queue with a deadline (query_wait_timeout). Sessions
- * that hold a transaction's lease elsewhere go to the head of the queue and may use the reserve (rule P50).
+ * that hold leases elsewhere stand before all others, first come first among themselves, and may use the reserve; a
+ * connection of the reserve is closed when no such session waits. One that could wait for ever is refused with 40P01
+ * (rule P50).
  */
 #ifndef ROUTER_POOL_H
 #define ROUTER_POOL_H
@@ -14,6 +17,7 @@
 #include "base/hmap.h"
 #include "base/list.h"
 #include "base/span.h"
+#include "router/budget.h"
 #include "router/env.h"
 
 #include <stdatomic.h>
@@ -21,7 +25,6 @@
 #include <stdint.h>
 
 struct backend;
-struct budget;
 struct poolset;
 struct session;
 struct worker;
@@ -36,10 +39,11 @@ struct pool {
     struct list all;             /* backends, connecting ones not included */
     struct list idle;            /* most recently used first */
     struct list waiting;         /* sessions, first come first */
-    struct list hungry_node;     /* in budget.hungry_pools; guarded by its lock */
+    struct budget_demand demand; /* what other workers see */
     uint32_t nopen, nidle, nconnecting, nwaiting;
+    uint32_t nfront;      /* of the waiting: sessions that hold leases elsewhere, at the head */
     bool draining;        /* the shard is gone from the map: close on release */
-    bool hungry;          /* in the budget's list of hungry pools */
+    bool hungry;          /* counted in the budget */
     uint64_t retry_at_us; /* after a failed connect: not before */
     struct err last_error;
     /* statistics */

@@ -118,6 +118,7 @@ void query_start(struct session *s, struct backend *b, struct plan *plan, bool e
     s->run_plan = plan;
     s->run_extended = extended;
     s->run_commit = false;
+    s->timed_out = false;
     b->wrote = b->wrote || (plan && plan->writes);
     b->nparsed = 0;
     s->queries++;

@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "net/loop.h"
 #include "net/pgconn.h"
+#include "router/budget.h"
 #include "shardmap/map.h"
 
 #include <pthread.h>
@@ -18,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ROUTER_MAX_WORKERS 64u
+#define ROUTER_MAX_WORKERS BUDGET_MAX_WORKERS
 
 struct config;
 struct control;
@@ -26,16 +27,6 @@ struct directory;
 struct pool;
 struct worker;
 struct placement_hooks;
-
-/* Open server connections of one (database, user, shard), over all workers. */
-struct budget {
-    struct hmap_node node;
-    char *key; /* owned */
-    _Atomic uint32_t open;
-    _Atomic uint32_t hungry;  /* pools that wait for a connection and may not open one */
-    pthread_mutex_t lock;     /* hungry_pools */
-    struct list hungry_pools; /* struct hungry_pool */
-};
 
 struct router {
     const struct config *config;   /* owned reference; replaced by RELOAD on the control thread */
@@ -50,14 +41,13 @@ struct router {
     struct worker *workers[ROUTER_MAX_WORKERS];
     pthread_mutex_t budget_lock; /* budgets */
     struct hmap budgets;
+    pthread_mutex_t wait_lock; /* lease_waits */
+    struct list lease_waits;   /* struct lease_wait */
     _Atomic uint32_t nclient;
     _Atomic uint64_t catalog_epoch;
     _Atomic int stop;    /* 1: drain and stop, 2: stop now */
     uint64_t started_us; /* wall clock */
     int port;            /* the port actually listened on */
 };
-
-/* The budget of a (database, user, shard), made when new. Any thread. */
-struct budget *router_budget(struct router *r, const char *database, const char *user, uint32_t shard_id);
 
 #endif

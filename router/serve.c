@@ -1,7 +1,6 @@
 #include "router/serve.h"
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/pgconn.h"
@@ -25,33 +24,6 @@
 
 #define CONTROL_THREADS      4u
 #define DESCRIPTORS_RESERVED 128u
-
-struct budget *router_budget(struct router *r, const char *database, const char *user, uint32_t shard_id)
-{
-    struct strbuf key = STRBUF_INIT;
-    struct budget *b = NULL;
-    uint64_t hash;
-
-    strbuf_printf(&key, "%s/%s/%u", database, user, shard_id);
-    hash = hash_bytes(key.ptr, key.len, 0);
-    pthread_mutex_lock(&r->budget_lock);
-    for (struct hmap_node *node = hmap_first(&r->budgets, hash); node && !b; node = hmap_next(node)) {
-        struct budget *found = CONTAINER_OF(node, struct budget, node);
-
-        if (strcmp(found->key, key.ptr) == 0)
-            b = found;
-    }
-    if (!b) {
-        b = mem_zalloc(sizeof(*b));
-        b->key = strbuf_take(&key);
-        pthread_mutex_init(&b->lock, NULL);
-        list_init(&b->hungry_pools);
-        hmap_insert(&r->budgets, &b->node, hash);
-    }
-    pthread_mutex_unlock(&r->budget_lock);
-    strbuf_fini(&key);
-    return b;
-}
 
 /* Every client and server connection is a descriptor: take as many as the system lets us, and say so when they are too
  * few. */
@@ -158,25 +130,16 @@ static bool router_start(struct router *r, struct err *e)
 
 static void router_free(struct router *r)
 {
-    struct hmap_node *node;
-
     if (r->directory)
         directory_subscribe(r->directory, NULL, NULL);
     control_free(r->control);
     for (unsigned i = 0; i < r->nworker; i++)
         worker_free(r->workers[i]);
     connector_free(r->connector);
-    while ((node = hmap_any(&r->budgets))) {
-        struct budget *b = CONTAINER_OF(node, struct budget, node);
-
-        hmap_remove(&r->budgets, node);
-        pthread_mutex_destroy(&b->lock);
-        free(b->key);
-        free(b);
-    }
-    hmap_fini(&r->budgets);
+    budget_free_all(r);
     directory_close(r->directory);
     pthread_mutex_destroy(&r->budget_lock);
+    pthread_mutex_destroy(&r->wait_lock);
     config_unref(r->config);
     for (size_t i = 0; i < r->nretired; i++)
         config_unref(r->retired[i]);
@@ -237,6 +200,8 @@ int router_serve(const struct config *cfg, const char *config_path, const struct
     log_set_level(cfg->log_level);
     r.started_us = clock_wall_us();
     pthread_mutex_init(&r.budget_lock, NULL);
+    pthread_mutex_init(&r.wait_lock, NULL);
+    list_init(&r.lease_waits);
     block_signals(&set);
     raise_descriptor_limit(cfg);
     if (cfg->passfile[0])

@@ -762,6 +762,23 @@ void session_backend_lost(struct session *s, struct backend *b, const struct err
     }
 }
 
+void session_refuse_held(struct session *s, const struct err *e)
+{
+    list_remove(&s->wait);
+    session_set_state(s, SESSION_READY);
+    query_refused(s, e);
+    session_continue(s);
+}
+
+bool session_timed_out(struct session *s, const char *sqlstate, struct err *e)
+{
+    if (!s->timed_out || strcmp(sqlstate, "57014") != 0)
+        return false;
+    s->timed_out = false;
+    err_set(e, PB0309, "canceling statement due to query_timeout");
+    return true;
+}
+
 void session_cancel(struct session *s)
 {
     struct err e = ERR_INIT;
@@ -781,11 +798,8 @@ void session_cancel(struct session *s)
         session_refused(s, &e);
         break;
     case SESSION_HELD:
-        list_remove(&s->wait);
         err_set(&e, PB0309, "canceling statement due to user request");
-        session_set_state(s, SESSION_READY);
-        query_refused(s, &e);
-        session_continue(s);
+        session_refuse_held(s, &e);
         break;
     case SESSION_STARTUP:
     case SESSION_LOGIN:

@@ -92,6 +92,7 @@ struct session {
     bool admin;         /* the console */
     bool in_job;        /* a control thread works for it: no statement of it runs */
     bool cancelled;     /* a cancel request came while the statement waited */
+    bool timed_out;     /* query_timeout has cancelled the running statement */
     bool run_extended;  /* the running short-way batch is extended protocol */
     bool run_commit;    /* ... is a COMMIT */
     bool run_aside;     /* ... runs beside the transaction: Parse and Describe (rule P54) */
@@ -114,6 +115,8 @@ struct session {
     struct list wait;       /* in pool.waiting or worker_db.held_sessions */
     struct pool *wait_pool; /* borrowed; while WAITING */
     uint64_t wait_since_us;
+    bool wait_front;                   /* ... among those who hold leases elsewhere */
+    struct lease_wait *lease_wait;     /* owned; while such a wait lasts */
     void (*resume)(struct session *s); /* after a wait: NULL: look at the input again */
     struct hmap statements;            /* named prepared statements */
     struct prepared *unnamed;          /* owned reference */
@@ -168,6 +171,10 @@ void session_run_done(struct session *s, struct backend *b);
 void session_backend_drained(struct session *s);
 /* A leased server connection was lost. */
 void session_backend_lost(struct session *s, struct backend *b, const struct err *e);
+/* The database is held, and the statement shall wait no longer. */
+void session_refuse_held(struct session *s, const struct err *e);
+/* Is a server's error of this state the answer to our own query_timeout? Then *e says so. */
+bool session_timed_out(struct session *s, const char *sqlstate, struct err *e);
 /* The client asked to cancel what runs. */
 void session_cancel(struct session *s);
 

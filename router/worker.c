@@ -57,23 +57,28 @@ static void tick_session(struct session *s, uint64_t now_us)
         break;
     case SESSION_READY:
         if (s->txn.env && past(now_us, s->active_us, c->idle_transaction_timeout_ms)) {
-            err_set(&e, PB0309, "terminating connection due to idle-in-transaction timeout");
+            err_set(&e, PB0309, "terminating connection due to idle-in-transaction timeout (idle_transaction_timeout)");
             err_state(&e, "25P03");
             session_fatal(s, &e);
         } else if (!s->txn.env && past(now_us, s->active_us, c->client_idle_timeout_ms)) {
             err_set(&e, PB0307, "terminating connection due to idle timeout (client_idle_timeout)");
+            err_state(&e, "57P05");
             session_fatal(s, &e);
         }
         break;
     case SESSION_RUNNING:
         if (past(now_us, s->active_us, c->query_timeout_ms)) {
             s->active_us = now_us;
+            s->timed_out = true;
             session_cancel(s);
         }
         break;
     case SESSION_HELD:
-        if (past(now_us, s->wait_since_us, c->query_wait_timeout_ms))
-            session_cancel(s);
+        if (past(now_us, s->wait_since_us, c->query_wait_timeout_ms)) {
+            err_set(&e, PB0309, "canceling statement: the database was paused for too long (query_wait_timeout)");
+            err_hint(&e, "RESUME on the console lets statements run again.");
+            session_refuse_held(s, &e);
+        }
         break;
     case SESSION_WAITING:
     case SESSION_CLOSING:
@@ -194,6 +199,7 @@ void worker_free(struct worker *w)
 {
     struct hmap_node *node;
 
+    w->ended = true;
     while (!list_empty(&w->sessions))
         session_close(LIST_ENTRY(list_first(&w->sessions), struct session, node));
     template_forget_logins(w);

@@ -72,6 +72,7 @@ struct worker {
     struct loop_timer tick;
     struct worker_stats stats;
     uint64_t hash_seed;
+    bool ended;    /* being freed: what still comes by message is dropped */
     bool draining; /* shutting down: no new statements outside transactions */
 };
 

@@ -94,8 +94,11 @@ void loop_free(struct loop *l)
 {
     if (!l)
         return;
-    loop_run_messages(l);
-    loop_run_deferred(l);
+    /* What a message posts or defers runs too: each of them owns something. */
+    while (!list_empty(&l->messages) || l->ndeferred) {
+        loop_run_messages(l);
+        loop_run_deferred(l);
+    }
     event_free(l->wake);
     event_base_free(l->base);
     close(l->wake_fd);
@@ -107,6 +110,7 @@ void loop_free(struct loop *l)
 void loop_run(struct loop *l)
 {
     l->stop = false;
+    loop_run_deferred(l); /* of the time before */
     while (!l->stop) {
         if (event_base_loop(l->base, EVLOOP_ONCE) < 0)
             break;

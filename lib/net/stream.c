@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #define STREAM_KEEP_SHRINK (16u * 1024u) /* an emptied buffer larger than this is freed at once */
+#define STREAM_LAST_READS  16            /* reads of the last words of a peer that is gone */
 
 static void stream_fail(struct stream *s, int error);
+static void stream_watch(struct stream *s);
 
 /* --- kept input --- */
 
@@ -82,10 +84,37 @@ static void stream_readable(evutil_socket_t fd, short what, void *arg)
 
 /* --- the end --- */
 
+/* What a peer that is gone said before. While reading is paused it is only kept. */
+static void stream_read_last(struct stream *s)
+{
+    char *scratch = loop_scratch(s->loop);
+
+    s->ended = false;
+    for (int i = 0; i < STREAM_LAST_READS && s->fd >= 0 && !s->ended; i++) {
+        ssize_t n = recv(s->fd, scratch, LOOP_SCRATCH_CAP, MSG_DONTWAIT);
+
+        if (n <= 0)
+            break;
+        if (s->paused) {
+            s->bytes_in += (uint64_t)n;
+            stream_keep(s, scratch, (size_t)n);
+        } else {
+            stream_received(s, scratch, (size_t)n);
+        }
+    }
+    s->ended = true;
+    if (s->fd >= 0)
+        stream_watch(s);
+}
+
 static void stream_tell_closed(void *arg)
 {
     struct stream *s = arg;
 
+    if (s->fd >= 0 && s->last_words) {
+        s->last_words = false;
+        stream_read_last(s);
+    }
     if (s->fd < 0 || s->told)
         return;
     s->told = true;
@@ -112,6 +141,12 @@ static void stream_fail(struct stream *s, int error)
         s->error = error;
         loop_defer(s->loop, stream_tell_closed, s);
     }
+}
+
+static void stream_fail_send(struct stream *s, int error)
+{
+    s->last_words = s->ops->hear_last_words && !s->ended;
+    stream_fail(s, error);
 }
 
 void stream_fail_protocol(struct stream *s)
@@ -183,6 +218,8 @@ void stream_close_after_flush(struct stream *s)
 
     if (s->fd < 0)
         return;
+    if (stream_queued(s) && !s->failed)
+        (void)!send(s->fd, s->out.ptr + s->out_off, stream_queued(s), MSG_NOSIGNAL | MSG_DONTWAIT);
     /* A socket closed with unread input is reset, and the reset may overtake the last message: half-close and drain a
      * little. */
     shutdown(s->fd, SHUT_WR);
@@ -202,8 +239,9 @@ static void stream_writable(evutil_socket_t fd, short what, void *arg)
     if (n < 0) {
         if (errno == EAGAIN || errno == EINTR)
             return;
+        n = errno;
         event_del(s->wr);
-        stream_fail(s, errno);
+        stream_fail_send(s, (int)n);
         return;
     }
     s->bytes_out += (uint64_t)n;
@@ -251,7 +289,7 @@ bool stream_write(struct stream *s, const void *data, size_t len)
     n = send(s->fd, data, len, MSG_NOSIGNAL);
     if (UNLIKELY(n < 0)) {
         if (errno != EAGAIN && errno != EINTR) {
-            stream_fail(s, errno);
+            stream_fail_send(s, errno);
             return false;
         }
         n = 0;
@@ -280,7 +318,7 @@ bool stream_write2(struct stream *s, const void *a, size_t alen, const void *b, 
     n = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
     if (UNLIKELY(n < 0)) {
         if (errno != EAGAIN && errno != EINTR) {
-            stream_fail(s, errno);
+            stream_fail_send(s, errno);
             return false;
         }
         n = 0;

@@ -42,6 +42,8 @@ struct stream_ops {
     /* End of file (err NULL) or failure. Called once; the owner calls stream_close. Unconsumed bytes are still readable
      * by stream_peek. */
     void (*on_closed)(struct stream *s, const struct err *e);
+    /* When a send fails, what has already arrived goes to on_data before on_closed: a server says why it closes. */
+    bool hear_last_words;
 };
 
 /* Reading is suspended for a set of reasons and resumes when the set is empty. */
@@ -63,6 +65,7 @@ struct stream {
     bool above_high;       /* output passed the high water mark */
     bool ended;            /* end of file or failure: on_closed comes or came */
     bool told;             /* on_closed was called */
+    bool last_words;       /* a send failed, and what has arrived is to be read before on_closed */
     bool process_deferred; /* stream_process is due at the end of the turn */
     int error;             /* errno of the failure, 0: end of file */
     bool in_callback;      /* on_data is running */

@@ -17,7 +17,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -250,37 +249,7 @@ static void test_large(void **state)
     planner_free(p);
 }
 
-static double cpu_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-/* The best of many batches, so that other processes do not count. */
-static void measure(struct planner *p, struct span sql, double *hit, double *scan)
-{
-    struct literals lits;
-    struct err e = ERR_INIT;
-    double start, t;
-
-    *hit = *scan = 1e18;
-    for (int batch = 0; batch < 40; batch++) {
-        start = cpu_ns();
-        for (int i = 0; i < 50; i++)
-            plan_unref(planner_plan(p, cat, &db, &env, sql, NULL, 0, &lits, &e));
-        t = (cpu_ns() - start) / 50;
-        *hit = t < *hit ? t : *hit;
-        start = cpu_ns();
-        for (int i = 0; i < 20; i++)
-            pg_query_free_scan_result(pg_query_scan(sql.ptr));
-        t = (cpu_ns() - start) / 20;
-        *scan = t < *scan ? t : *scan;
-    }
-}
-
-/* The gate: a hit allocates nothing and costs at most an eighth of pg_query_scan of the same text. */
+/* A hit allocates nothing. What it costs beside pg_query_scan is asserted by tests/gate/plan_cache.t. */
 static void test_cost_of_a_hit(void **state)
 {
     static const char *const texts[] = {
@@ -307,14 +276,6 @@ static void test_cost_of_a_hit(void **state)
         plan_unref(planner_plan(p, cat, &db, &env, sql, NULL, 0, &lits, &e));
         assert_int_equal(malloc_count, before);
         assert_int_equal(fake.calls, 0);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-        /* instrumented code against a library that is not would be no comparison */
-        double hit, scan;
-
-        measure(p, sql, &hit, &scan);
-        print_message("# %.40s: hit %.0f ns, scan %.0f ns\n", sql.ptr, hit, scan);
-        assert_true(hit <= scan / 8);
-#endif
     }
     strbuf_fini(&insert);
     planner_free(p);

@@ -51,7 +51,6 @@ static void test_defaults(void **state)
     assert_string_equal(c->unix_socket_dir, "");
     assert_string_equal(c->directory, "directory.db");
     assert_int_equal(c->log_level, LOG_INFO);
-    assert_int_equal(c->pool_mode, POOL_TRANSACTION);
     assert_int_equal(c->pool_size, 20);
     assert_int_equal(c->reserve_pool_size, 5);
     assert_int_equal(c->max_client_conn, 10000);
@@ -80,7 +79,7 @@ static void test_values(void **state)
                                 "  port = 7000 ; inline\n"
                                 "listen_addr=*\r\n"
                                 "workers: 3\n"
-                                "pool_mode = SESSION\n"
+                                "log_level = WARNING\n"
                                 "server_check_query = 'select 2; '\n"
                                 "query_timeout = 1500 ms\n"
                                 "server_lifetime = 90\n"
@@ -98,7 +97,7 @@ static void test_values(void **state)
     assert_string_equal(c->listen_addr, "*");
     assert_int_equal(c->workers, 3);
     assert_int_equal(config_worker_count(c), 3);
-    assert_int_equal(c->pool_mode, POOL_SESSION);
+    assert_int_equal(c->log_level, LOG_WARN);
     assert_string_equal(c->server_check_query, "select 2; ");
     assert_int_equal(c->query_timeout_ms, 1500);
     assert_int_equal(c->server_lifetime_ms, 90000);
@@ -145,8 +144,8 @@ static void test_bad_values(void **state)
               "alone is bytes.)\n");
     parse_bad("[pgbraid]\nmax_message_size = 17179869184GB\n",
               "x.conf:2: max_message_size: 17179869184GB is out of range (It may be from 64kB to 1GB.)\n");
-    parse_bad("[pgbraid]\npool_mode = statement\n",
-              "x.conf:2: pool_mode: \"statement\" is not a value of this setting (It may be: transaction, session.)\n");
+    parse_bad("[pgbraid]\nlog_level = statement\n", "x.conf:2: log_level: \"statement\" is not a value of this setting "
+                                                    "(It may be: error, warning, info, debug.)\n");
     parse_bad("[pgbraid]\nadmin_users = a,,b\n",
               "x.conf:2: admin_users: the list has an empty item (Write names separated by single commas.)\n");
     parse_bad("[pgbraid]\nadmin_users = a, b ,\n",
