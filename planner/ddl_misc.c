@@ -46,7 +46,8 @@ bool ddl_vacuum(struct ddl *d)
 {
     const PgQuery__VacuumStmt *s = d->node->vacuum_stmt;
     struct ddl_list l;
-    d->out->no_transaction = s->is_vacuumcmd;
+    /* Shards on one server share catalogs, whose locks a transaction over all of them would wait for itself. */
+    d->out->no_transaction = s->is_vacuumcmd || s->n_rels == 0;
     if (s->n_rels == 0)
         return ddl_everywhere(d, "the tables that each has");
     if (!ddl_list(d, s->n_rels, s->rels, &l))
@@ -285,7 +286,7 @@ bool ddl_role_set(struct ddl *d)
 {
     if (*tree_str(d->node->alter_role_set_stmt->database))
         return ddl_refuse(d, PB0204, "Leave IN DATABASE out.", "ALTER ROLE ... IN DATABASE is not supported");
-    d->out->once_per_server = true;
+    d->out->once_per_server = d->out->shared = true;
     return ddl_everywhere(d, "it belongs to the servers, not to the database");
 }
 

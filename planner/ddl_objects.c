@@ -97,7 +97,7 @@ bool ddl_object(struct ddl *d, PgQuery__ObjectType type, const PgQuery__Node *ob
     case OBJECT_AT_HOME:
         return ddl_home(d, "such objects exist on the home shard only");
     case OBJECT_SERVERS:
-        d->out->once_per_server = true;
+        d->out->once_per_server = d->out->shared = true;
         return ddl_everywhere(d, "it belongs to the servers, not to the database");
     case OBJECT_STATS:
         return ddl_refuse(d, PB0204, "Drop the statistics object and create it again.",

@@ -164,6 +164,7 @@ struct plan_ddl {
     bool no_transaction;  /* cannot run inside a transaction block: VACUUM, CREATE INDEX CONCURRENTLY ... */
     bool schema_change;   /* the catalog must be reloaded afterwards (false for VACUUM, ANALYZE, TRUNCATE, LOCK ...) */
     bool once_per_server; /* roles, tablespaces: once per server, not per shard (rule P41) */
+    bool shared; /* changes what databases of a server share: two shards on one server may wait for each other */
     /* CREATE TABLE that a sharding_key rule turns into a sharded table: its resolved name and key column. NULL
      * otherwise. */
     const char *shard_schema, *shard_table, *shard_column;

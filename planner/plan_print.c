@@ -162,6 +162,7 @@ static void print_ddl(const struct plan_ddl *d, struct strbuf *out)
     strbuf_puts(out, d->schema_change ? " schema" : "");
     strbuf_puts(out, d->no_transaction ? " no-transaction" : "");
     strbuf_puts(out, d->once_per_server ? " once-per-server" : "");
+    strbuf_puts(out, d->shared ? " shared" : "");
     strbuf_puts(out, d->bodies ? " bodies" : "");
     if (d->shard_table)
         strbuf_printf(out, " shard %s.%s by %s %s(%d)", d->shard_schema, d->shard_table, d->shard_column,

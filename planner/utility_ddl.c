@@ -157,6 +157,7 @@ static bool place(struct ddl *d, const struct ddl_kind *k)
     case DDL_AT:
         return k->plan(d);
     case DDL_ALL:
+        d->out->shared = k->node == STMT(DROP_OWNED) || k->node == STMT(REASSIGN_OWNED);
         if (k->node == STMT(DROP_OWNED))
             ddl_after(d, "CALL pgbraid.forget_dropped()");
         return ddl_everywhere(d, k->why);
@@ -166,7 +167,7 @@ static bool place(struct ddl *d, const struct ddl_kind *k)
     case DDL_HOME:
         return ddl_home(d, k->why);
     case DDL_SERVERS:
-        d->out->once_per_server = true;
+        d->out->once_per_server = d->out->shared = true;
         return ddl_everywhere(d, k->why);
     case DDL_REFUSED:
         break;

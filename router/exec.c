@@ -260,13 +260,6 @@ static void exec_dispatch(struct exec *x)
         exec_fail(x, &e);
         return;
     }
-    if (x->s->txn.shard_ddl && x->plan->kind != PLAN_SESSION && x->plan->kind != PLAN_EMPTY) {
-        err_set(&e, PB0204, "statement after a change of distributed tables in the same transaction");
-        err_detail(&e, "The router learns of the new definition when the transaction commits.");
-        err_hint(&e, "COMMIT first.");
-        exec_fail(x, &e);
-        return;
-    }
     if (x->extended && !x->execute && x->plan->kind != PLAN_QUERY && x->plan->kind != PLAN_INSERT) {
         exec_keep_portal(x);
         return;

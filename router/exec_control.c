@@ -12,11 +12,9 @@
 #include "router/pool.h"
 #include "router/query.h"
 #include "router/router.h"
-#include "router/schema.h"
 #include "router/session.h"
 #include "router/worker.h"
 #include "shardmap/directory.h"
-#include "shardmap/placement.h"
 #include "wire/bemsg.h"
 
 #include <stdlib.h>
@@ -181,90 +179,6 @@ void exec_control(struct exec *x)
         err_set(&c->error, PB0601, "too many jobs wait for the control threads");
         control_done(&c->job.done);
     }
-}
-
-/* --- the catalog after DDL --- */
-
-struct reload_wait {
-    struct worker *worker;
-    uint32_t session_id;
-};
-
-static void reload_done(void *arg, const struct err *e)
-{
-    struct reload_wait *rw = arg;
-    struct session *s = session_find(rw->worker, rw->session_id);
-
-    free(rw);
-    if (e)
-        log_err(LOG_ERROR, "schema", "cannot load the catalog after DDL", e);
-    if (!s || !s->exec)
-        return;
-    s->in_job = false;
-    exec_step_done(s->exec);
-}
-
-void exec_reload_schema(struct exec *x)
-{
-    struct reload_wait *rw = mem_zalloc(sizeof(*rw));
-
-    rw->worker = x->s->worker;
-    rw->session_id = x->s->id;
-    x->task = TASK_JOB;
-    x->s->in_job = true;
-    /* What has been committed is answered only when every worker plans with the new catalog. */
-    schema_reload(x->s->worker, x->s->db->name, reload_done, rw);
-}
-
-/* --- DDL --- */
-
-/* CREATE TABLE of a table that a rule shards: key NOT NULL, placement CHECK and distribution in the same transaction
- * (P19, P39). */
-static void put_rule(struct exec *x, const struct part *p, struct strbuf *out)
-{
-    const struct plan_ddl *d = x->plan->ddl;
-    struct placement_key key = { .ncolumn = 1, .columns = { d->shard_column }, .types = { d->shard_type } };
-    struct strbuf name = STRBUF_INIT;
-    struct err e = ERR_INIT;
-
-    strbuf_put_ident(&name, span_str(d->shard_schema));
-    strbuf_putc(&name, '.');
-    strbuf_put_ident(&name, span_str(d->shard_table));
-    strbuf_printf(out, "\n;\nALTER TABLE %s ALTER COLUMN ", name.ptr);
-    strbuf_put_ident(out, span_str(d->shard_column));
-    strbuf_puts(out, " SET NOT NULL, ADD CONSTRAINT " PLACEMENT_CONSTRAINT " CHECK (");
-    BUG_ON(!placement_condition_sql(&key, &x->s->db->map->shards[p->shard].range, out, &e));
-    strbuf_puts(out, ");\nCALL pgbraid.note_sharded(");
-    strbuf_put_literal(out, span_str(d->shard_schema));
-    strbuf_puts(out, ", ");
-    strbuf_put_literal(out, span_str(d->shard_table));
-    strbuf_puts(out, ", ");
-    strbuf_put_literal(out, span_str(d->shard_column));
-    strbuf_printf(out, ", %s)", p->shard == x->s->db->map->home ? "true" : "false");
-    strbuf_fini(&name);
-}
-
-struct span exec_ddl_text(const struct exec *x, const struct part *p)
-{
-    if (x->plan->ddl->elsewhere && p->shard != x->s->db->map->home)
-        return span_str(x->plan->ddl->elsewhere);
-    return x->plan->rewritten ? span_str(x->plan->rewritten) : x->text;
-}
-
-void exec_put_ddl(struct exec *x, struct part *p, struct strbuf *out)
-{
-    struct span sql = exec_ddl_text(x, p);
-
-    /* Bodies of functions may name tables that exist on the home shard only. */
-    p->tags_before = x->plan->ddl->bodies && p != x->parts;
-    if (p->tags_before)
-        strbuf_puts(out, "SET LOCAL check_function_bodies = off;\n");
-    strbuf_put(out, sql.ptr, sql.len);
-    /* A line end first: the text may end in a comment. */
-    if (x->plan->ddl->shard_table)
-        put_rule(x, p, out);
-    if (x->plan->ddl->after)
-        strbuf_printf(out, "\n;\n%s", x->plan->ddl->after);
 }
 
 /* --- Describe that the router answers --- */

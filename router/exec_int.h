@@ -45,6 +45,7 @@ enum exec_task {
     TASK_SETTING, /* SET and its kin, followed by reading the value back */
     TASK_COPY_IN,
     TASK_DESCRIBE, /* Describe of a statement, or Parse: beside the transaction */
+    TASK_CATALOG,  /* reading the catalog that the transaction sees */
     TASK_JOB       /* a control thread works for us */
 };
 
@@ -94,6 +95,7 @@ struct exec {
     bool counted;
     struct part *speaker; /* part whose large frame is being relayed */
     bool cancelled;
+    struct catalog_builder *builder; /* TASK_CATALOG: owned; else NULL */
 
     /* extended protocol: the portal being put together */
     struct prepared *prepared; /* owned reference */
@@ -164,6 +166,7 @@ void exec_reset_statement(struct exec *x);
 bool exec_make_parts(struct exec *x, const struct shardset *set, bool any);
 void exec_parts_of_leases(struct exec *x);
 void exec_emit_error(struct exec *x);
+void exec_put_tag(struct exec *x);
 void exec_statement_done(struct exec *x);
 void exec_own_txn_done(struct exec *x, bool committed);
 
@@ -198,5 +201,14 @@ void exec_put_ddl(struct exec *x, struct part *p, struct strbuf *out);
 bool exec_describe_local(struct exec *x, struct prepared *p);
 /* After DDL has been committed: load the catalog again, then exec_step_done(). */
 void exec_reload_schema(struct exec *x);
+/* Of the parts keep one for each server. */
+void exec_once_per_server(struct exec *x);
+/*
+ * After DDL in a transaction that goes on, or a rollback of some: load the catalog as the transaction sees it, then
+ * answer with the tag and exec_step_done().
+ */
+void exec_load_catalog(struct exec *x);
+enum exec_action exec_catalog_frame(struct exec *x, struct part *p, char type, struct span body);
+void exec_catalog_done(struct exec *x);
 
 #endif

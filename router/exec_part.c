@@ -24,6 +24,8 @@ static void exec_start_parts(struct exec *x);
 void exec_reset_statement(struct exec *x)
 {
     exec_copy_fini(x);
+    catalog_builder_free(x->builder);
+    x->builder = NULL;
     plan_unref(x->plan);
     x->plan = NULL;
     x->task = TASK_NONE;
@@ -374,6 +376,8 @@ void exec_run(struct exec *x)
         return;
     }
     (void)exec_make_parts(x, &x->route.set, x->route.any);
+    if (x->plan->kind == PLAN_DDL && x->plan->ddl->once_per_server)
+        exec_once_per_server(x);
     if (!exec_check_several(x, &e) || !isolation_allows(s, x->npart, x->parts[0].shard, &e) ||
         !exec_check_portal(x, &e)) {
         exec_fail(x, &e);
@@ -686,7 +690,7 @@ static void exec_note_tag(struct exec *x, struct part *p, struct span body)
         x->rows += count;
 }
 
-static void exec_put_tag(struct exec *x)
+void exec_put_tag(struct exec *x)
 {
     struct strbuf *out = exec_tag_out(x);
     char number[32];
@@ -787,6 +791,9 @@ void exec_part_ready(struct exec *x, struct part *p)
     case TASK_SETTING:
         exec_setting_done(x);
         break;
+    case TASK_CATALOG:
+        exec_catalog_done(x);
+        break;
     case TASK_NONE:
     case TASK_STATEMENT:
     case TASK_COPY_IN:
@@ -815,6 +822,8 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
         return exec_txn_frame(x, p, type, body);
     if (x->task == TASK_SETTING)
         return exec_setting_frame(x, p, type, body);
+    if (x->task == TASK_CATALOG)
+        return exec_catalog_frame(x, p, type, body);
     action = exec_statement_frame(x, p, type, body);
     if (x->out.len > 16384 && action != EXEC_WAIT)
         exec_flush(x);
@@ -901,7 +910,8 @@ void exec_statement_done(struct exec *x)
         pool_release(x->parts[0].backend);
     if (schema && s->txn.env && !x->own_txn) {
         s->txn.ddl = true;
-        s->txn.shard_ddl = s->txn.shard_ddl || x->plan->ddl->shard_table;
+        exec_load_catalog(x);
+        return;
     }
     if (x->own_txn) {
         x->after_own_txn = true;

@@ -197,6 +197,10 @@ static void exec_savepoint_done(struct exec *x)
             }
             s->tx = 'T';
             exec_answer(x, "ROLLBACK");
+            if (s->txn.catalog) {
+                exec_load_catalog(x);
+                return;
+            }
         } else if (sp) {
             portal_release(s, depth);
             s->txn.savepoint = sp->outer;

@@ -17,7 +17,7 @@
 
 const struct catalog *session_catalog(const struct session *s)
 {
-    return s->db->catalog;
+    return UNLIKELY(s->txn.catalog) ? s->txn.catalog : s->db->catalog;
 }
 
 /* --- told to every worker --- */

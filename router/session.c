@@ -99,6 +99,7 @@ static void txn_reset(struct session *s)
     free(s->txn.modes);
     txn_drop_savepoints(&s->txn);
     env_unref(s->txn.env);
+    catalog_unref(s->txn.catalog);
     s->txn = (struct txn){ 0 };
 }
 

@@ -73,7 +73,7 @@ struct txn {
     uint64_t epoch;              /* catalog epoch at BEGIN */
     bool implicit;               /* no BEGIN by the client: ends with the string or at Sync */
     bool ddl;                    /* changed the schema: reload after COMMIT */
-    bool shard_ddl;              /* ... of distributed tables, which the catalog does not know yet */
+    struct catalog *catalog;     /* ... and what it made of it; owned reference, NULL: the database's */
     bool snapshot;               /* REPEATABLE READ or SERIALIZABLE */
     bool placed;                 /* ... and its statements run on `shard` */
     uint32_t shard;

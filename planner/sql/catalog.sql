@@ -98,7 +98,7 @@ WITH base AS (
                 WHEN u.opaque THEN 'opaque'
                 WHEN u.sequence OR f.adbin::text LIKE '%{NEXTVALUEEXPR%' THEN 'sequence'
                 WHEN u.volatile THEN 'volatile'
-                WHEN u.stable OR f.adbin::text ~ '\{(SQLVALUEFUNCTION|COERCEVIAIO) ' THEN 'moment'
+                WHEN u.stable OR f.adbin::text ~ '[{](SQLVALUEFUNCTION|COERCEVIAIO) ' THEN 'moment'
                 ELSE 'fixed' END AS how
     FROM pg_catalog.pg_attrdef f
     JOIN pg_catalog.pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
