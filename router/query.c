@@ -267,8 +267,8 @@ size_t query_simple(struct session *s, const char *data, size_t frame)
     struct err e;
     size_t used;
 
+    err_clear(&e);
     if (UNLIKELY(sql.len == 0 || sql.ptr[sql.len - 1] != '\0')) {
-        e = ERR_INIT;
         err_set(&e, PB0101, "invalid string in message");
         session_fatal(s, &e);
         return frame;
@@ -278,7 +278,6 @@ size_t query_simple(struct session *s, const char *data, size_t frame)
         prepared_unref(w, s->unnamed);
         s->unnamed = NULL;
     }
-    e.id = ERR_NONE;
     plan = planner_plan(w->planner, session_catalog(s), s->db->map, &s->env->plan, sql, NULL, 0, &lits, &e);
     if (UNLIKELY(!plan))
         return query_unplanned(s, sql, frame, &e);

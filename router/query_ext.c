@@ -504,10 +504,11 @@ static size_t batch_long_way(struct session *s, struct batch *b, const char *dat
 static size_t batch_run(struct session *s, struct batch *b, const char *data)
 {
     struct backend *be;
-    struct err e = ERR_INIT;
+    struct err e;
     uint32_t shard;
     bool aside = false;
 
+    err_clear(&e);
     if (b->shard_known)
         shard = b->shard;
     else if (b->nbind || b->nexecute)
@@ -533,8 +534,9 @@ static size_t batch_run(struct session *s, struct batch *b, const char *data)
 size_t query_extended(struct session *s, const char *data, size_t len)
 {
     struct batch b = { 0 };
-    struct err e = ERR_INIT;
+    struct err e;
 
+    err_clear(&e);
     b.len = query_batch_length(s, data, len);
     if (b.len == 0) {
         size_t whole = s->scanned;
