@@ -34,6 +34,7 @@ struct copy_splitter {
     struct strbuf pending;          /* an unfinished row */
     size_t scanned;                 /* bytes of it that were looked at */
     bool in_quote, last_was_escape; /* CSV */
+    bool special[256];              /* bytes that scan_line must look at */
     bool ended;                     /* end marker seen */
     bool preamble_done;
     enum eol eol;
@@ -52,6 +53,9 @@ struct copy_splitter *copy_splitter_new(const struct copy_options *o)
     s->null_text = mem_strdup(o->null_text ? o->null_text : "");
     s->null_len = strlen(s->null_text);
     s->preamble_done = o->format != 'b' && !o->header;
+    s->special['\n'] = s->special['\r'] = s->special['\\'] = true;
+    if (o->format == 'c')
+        s->special[(unsigned char)o->quote] = s->special[(unsigned char)o->escape] = true;
     return s;
 }
 
@@ -357,7 +361,13 @@ static enum scan scan_line(struct copy_splitter *s, const char *line, const char
     const bool csv = s->o.format == 'c';
 
     for (; p < end; p++) {
-        if ((*p == '\\' || *p == '\r') && p + 1 == end && !last)
+        const char *start = p;
+
+        while (p < end && !s->special[(unsigned char)*p])
+            p++;
+        if (p > start)
+            s->last_was_escape = false;
+        if (p == end || ((*p == '\\' || *p == '\r') && p + 1 == end && !last))
             break;
         if (*p == '\\' && p + 1 < end && (!csv || p == line)) {
             enum scan r = p[1] == '.' ? end_marker(s, p, end, last, e) : SCAN_LINE;
