@@ -133,6 +133,8 @@ static void router_free(struct router *r)
     if (r->directory)
         directory_subscribe(r->directory, NULL, NULL);
     control_free(r->control);
+    if (r->connector)
+        connector_stop(r->connector);
     for (unsigned i = 0; i < r->nworker; i++)
         worker_free(r->workers[i]);
     connector_free(r->connector);

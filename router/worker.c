@@ -202,6 +202,8 @@ void worker_free(struct worker *w)
     w->ended = true;
     while (!list_empty(&w->sessions))
         session_close(LIST_ENTRY(list_first(&w->sessions), struct session, node));
+    /* Answers of the connector are about pools and server connections. */
+    loop_drain(w->loop);
     template_forget_logins(w);
     prepared_trim(w, 0);
     while ((node = hmap_any(&w->poolsets))) {

@@ -151,16 +151,22 @@ struct connector *connector_new(unsigned nthread)
     return c;
 }
 
-void connector_free(struct connector *c)
+void connector_stop(struct connector *c)
 {
-    if (!c)
-        return;
     pthread_mutex_lock(&c->lock);
     c->stop = true;
     pthread_cond_broadcast(&c->wake);
     pthread_mutex_unlock(&c->lock);
     for (unsigned i = 0; i < c->nthread; i++)
         pthread_join(c->threads[i], NULL);
+    c->nthread = 0;
+}
+
+void connector_free(struct connector *c)
+{
+    if (!c)
+        return;
+    connector_stop(c);
     pthread_cond_destroy(&c->wake);
     pthread_mutex_destroy(&c->lock);
     free(c);
@@ -171,6 +177,10 @@ static bool connector_submit(struct connector *c, struct job *j)
 {
     bool room;
 
+    if (c->nthread == 0 && j->kind != JOB_OPEN) {
+        job_run(j);
+        return true;
+    }
     pthread_mutex_lock(&c->lock);
     room = j->kind != JOB_OPEN || (c->njob < CONNECTOR_QUEUE_MAX && !c->stop);
     if (room) {

@@ -90,6 +90,12 @@ struct loop *loop_new(void)
     return l;
 }
 
+void loop_drain(struct loop *l)
+{
+    loop_run_messages(l);
+    loop_run_deferred(l);
+}
+
 void loop_free(struct loop *l)
 {
     if (!l)

@@ -33,6 +33,9 @@ void loop_stop(struct loop *l);
 /* Queue a message; may be called from any thread; wakes the loop once (eventfd). */
 void loop_post(struct loop *l, struct loop_message *m);
 
+/* Run what has been posted and deferred: at the end, when no thread runs the loop any more. */
+void loop_drain(struct loop *l);
+
 /* Run fn(arg) at the end of this loop turn: where objects are freed (nothing is freed under a callback's feet). */
 void loop_defer(struct loop *l, void (*fn)(void *arg), void *arg);
 

@@ -16,6 +16,11 @@ struct pgconn;
 /* nthread helper threads with one bounded queue. */
 struct connector *connector_new(unsigned nthread);
 /* Waits for running jobs; queued ones are answered with an error first. */
+/*
+ * End the threads, after what has been asked for: its answers are posted then. Afterwards nothing is opened any more,
+ * and the caller's thread closes and cancels. To be called while the loops that asked still exist.
+ */
+void connector_stop(struct connector *c);
 void connector_free(struct connector *c);
 
 struct pgconn_target {
