@@ -114,8 +114,10 @@ struct plan_copy {
         enum key_type type;
         int32_t typmod;
     } keys[4];
+    uint8_t force_null, force_not_null; /* CSV: keys that the options name, BIT(index) */
     bool identity;
     const char *table; /* "schema"."name", quoted, for messages */
+    const char *name;  /* the name alone, as PostgreSQL's messages have it */
 };
 
 /* Session-level statements, carried out by the router. Names as written, folded as PostgreSQL folds. */

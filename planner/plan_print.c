@@ -153,6 +153,8 @@ static void print_copy(const struct plan_copy *c, struct strbuf *out)
                       : c->identity ? " identity field "
                                     : " key field ",
                       c->keys[i].field, key_type_name(c->keys[i].type));
+    for (uint32_t i = 0; i < c->nkey; i++)
+        strbuf_puts(out, c->force_null & BIT(i) ? " force-null" : c->force_not_null & BIT(i) ? " force-not-null" : "");
     strbuf_putc(out, '\n');
 }
 

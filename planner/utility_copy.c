@@ -11,15 +11,15 @@
 /* The options of a COPY that the router must understand; PostgreSQL checks the rest. */
 struct copy_opts {
     const char *format, *delimiter, *null_text, *quote, *escape;
-    const char *encoding;                /* NULL: client_encoding */
-    const PgQuery__Node *force_not_null; /* columns */
-    const char *unknown;                 /* an option of a newer version, which may change how the data is read */
+    const char *encoding;                             /* NULL: client_encoding */
+    const PgQuery__Node *force_null, *force_not_null; /* columns */
+    const char *unknown; /* an option of a newer version, which may change how the data is read */
     bool header;
 };
 
 static void take_option(const PgQuery__DefElem *d, struct arena *scratch, struct copy_opts *o)
 {
-    static const char *const harmless[] = { "freeze", "force_quote", "force_null", "convert_selectively" };
+    static const char *const harmless[] = { "freeze", "force_quote", "convert_selectively" };
     const char *name = d->defname;
     if (strcmp(name, "format") == 0) {
         o->format = def_string(d, scratch);
@@ -37,6 +37,8 @@ static void take_option(const PgQuery__DefElem *d, struct arena *scratch, struct
         o->encoding = def_string(d, scratch);
     else if (strcmp(name, "header") == 0)
         o->header = def_boolean(d, scratch) || strcasecmp(def_string(d, scratch), "match") == 0;
+    else if (strcmp(name, "force_null") == 0)
+        o->force_null = d->arg;
     else if (strcmp(name, "force_not_null") == 0)
         o->force_not_null = d->arg;
     else {
@@ -193,20 +195,23 @@ static bool check_reading(const struct copy_in *x)
     return err_hint(e, "Convert the data to UTF8.");
 }
 
+/* Does FORCE_NULL or FORCE_NOT_NULL name the column? */
+static bool forces(const PgQuery__Node *columns, const char *name)
+{
+    if (columns && columns->node_case == PG_QUERY__NODE__NODE_A_STAR)
+        return true;
+    return columns && columns->node_case == PG_QUERY__NODE__NODE_LIST &&
+           names_column(columns->list->n_items, columns->list->items, name);
+}
+
 static bool take_key(const struct copy_in *x, uint32_t k, struct plan_copy *c)
 {
     struct err *e = x->an->e;
     const struct cat_column *col = &x->rel->columns[x->rel->key[k]];
-    const PgQuery__Node *forced = x->opts->force_not_null;
     if (!data_field(x, col, &c->keys[k].field)) {
         err_set(e, PB0206, "COPY into sharded table \"%s\" must give the sharding key \"%s\"", x->rel->name, col->name);
         err_detail(e, "The router sends each row to the shard of its key, which it reads from the data.");
         return err_hint(e, "Add the column to the list and its value to the data.");
-    }
-    if (forced && forced->node_case == PG_QUERY__NODE__NODE_LIST &&
-        names_column(forced->list->n_items, forced->list->items, col->name)) {
-        err_set(e, PB0204, "FORCE_NOT_NULL is not supported for the sharding key \"%s\"", col->name);
-        return err_hint(e, "Leave the column out of FORCE_NOT_NULL: it cannot be null anyway.");
     }
     if (col->nondeterministic) {
         err_set(e, PB0206, "the sharding key \"%s\" has a nondeterministic collation", col->name);
@@ -214,6 +219,10 @@ static bool take_key(const struct copy_in *x, uint32_t k, struct plan_copy *c)
     }
     c->keys[k].type = x->rel->key_type[k];
     c->keys[k].typmod = col->typmod;
+    if (forces(x->opts->force_null, col->name))
+        c->force_null |= (uint8_t)BIT(k);
+    if (forces(x->opts->force_not_null, col->name))
+        c->force_not_null |= (uint8_t)BIT(k);
     return true;
 }
 
@@ -244,6 +253,7 @@ static bool in_distributed(const struct copy_in *x, struct plan_copy *c)
     if (!check_code(x->an))
         return false;
     c->table = quoted_name(plan_arena(p), x->rel);
+    c->name = arena_strdup(plan_arena(p), x->rel->name);
     c->ncolumn = data_columns(x);
     switch (x->rel->dist) {
     case DIST_UNSHARDED: /* what its triggers may touch is checked */

@@ -6,18 +6,22 @@
 #include "base/mem.h"
 #include "router/backend.h"
 #include "router/config.h"
+#include "router/copy_lines.h"
 #include "router/exec_int.h"
 #include "router/pool.h"
 #include "router/session.h"
 #include "router/worker.h"
+#include "shardmap/placement.h"
 #include "wire/bemsg.h"
 #include "wire/proto.h"
+#include "wire/reader.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define COPY_FLUSH         32768u /* bytes gathered for a shard before they are sent */
 #define COPY_BINARY_HEADER 19u
+#define COPY_OTHER_FAILED  "another part of the data was refused"
 
 /* --- in --- */
 
@@ -32,6 +36,8 @@ static void copy_options_of(const struct plan_copy *pc, struct copy_options *o, 
         .escape = pc->escape,
         .header = pc->header,
         .null_text = pc->null_text,
+        .force_null = pc->force_null,
+        .force_not_null = pc->force_not_null,
         .ncolumn = pc->ncolumn,
         .nkey = pc->nkey,
         .max_row = max_row,
@@ -65,6 +71,33 @@ static void copy_flush(struct exec *x, uint32_t part)
     strbuf_reset(sb);
 }
 
+/*
+ * Integers in data written by hand: blanks around them, a plus, zeros in front, as every PostgreSQL takes them. Where
+ * such a key is not canonical after that, or is of another type, copy_row_part() leaves it to a shard.
+ */
+static struct span copy_tidy_integer(struct span v, char buf[24])
+{
+    bool negative = false;
+
+    while (v.len && memchr(" \t\n\v\f\r", v.ptr[0], 6))
+        v = span_make(v.ptr + 1, v.len - 1);
+    while (v.len && memchr(" \t\n\v\f\r", v.ptr[v.len - 1], 6))
+        v.len--;
+    if (v.len > 1 && (v.ptr[0] == '+' || v.ptr[0] == '-')) {
+        negative = v.ptr[0] == '-';
+        v = span_make(v.ptr + 1, v.len - 1);
+    }
+    while (v.len > 1 && v.ptr[0] == '0')
+        v = span_make(v.ptr + 1, v.len - 1);
+    if (v.len == 0 || v.len > 20 || v.ptr[0] < '0' || v.ptr[0] > '9')
+        return (struct span){ 0 };
+    if (v.ptr[0] == '0')
+        negative = false;
+    buf[0] = '-';
+    memcpy(buf + 1, v.ptr, v.len);
+    return negative ? span_make(buf, v.len + 1) : span_make(buf + 1, v.len);
+}
+
 /* Hash of a row's key, none of it NULL. The identity vindex takes the integer itself. */
 static bool copy_row_hash(const struct plan_copy *pc, const struct span *keys, uint64_t *hash)
 {
@@ -88,24 +121,39 @@ static bool copy_row_hash(const struct plan_copy *pc, const struct span *keys, u
     return r == VHASH_OK;
 }
 
-/* The part that owns a row. */
+static bool copy_row_hash_tidied(const struct plan_copy *pc, const struct span *keys, uint64_t *hash)
+{
+    char buf[COPY_MAX_KEYS][24];
+    struct span tidy[COPY_MAX_KEYS];
+
+    if (copy_row_hash(pc, keys, hash))
+        return true;
+    if (pc->format == COPY_FORMAT_BINARY)
+        return false;
+    for (uint32_t i = 0; i < pc->nkey; i++) {
+        tidy[i] = pc->keys[i].type <= KEY_INT8 ? copy_tidy_integer(keys[i], buf[i]) : keys[i];
+        if (!tidy[i].ptr)
+            return false;
+    }
+    return copy_row_hash(pc, tidy, hash);
+}
+
+/*
+ * The part that owns a row. Of a key that is NULL, or that cannot be hashed here, any shard says what is wrong; if
+ * nothing is, its placement CHECK keeps the row out, and exec_copy_error() tells why.
+ */
 static bool copy_row_part(struct exec *x, const struct span *keys, uint32_t *part, struct err *e)
 {
     const struct plan_copy *pc = x->plan->copy;
     uint64_t hash;
     uint32_t shard;
+    bool placed = true;
 
-    for (uint32_t i = 0; i < pc->nkey; i++) {
-        if (!keys[i].ptr) { /* NULL: any shard says 23502 */
-            *part = 0;
-            return true;
-        }
-    }
-    if (!copy_row_hash(pc, keys, &hash)) {
-        err_set(e, PB0206, "the sharding key of a COPY row is not in a form the router can place");
-        err_detail(e, "Table %s, row %llu.", pc->table, (unsigned long long)copy_splitter_rows(x->splitter) + 1);
-        return err_hint(e, "Write the value in the form PostgreSQL prints it.");
-    }
+    *part = 0;
+    for (uint32_t i = 0; i < pc->nkey; i++)
+        placed = placed && keys[i].ptr;
+    if (!placed || !copy_row_hash_tidied(pc, keys, &hash))
+        return true;
     shard = map_shard_of(x->s->db->map, vhash_keyspace_id(hash));
     for (uint32_t i = 0; i < x->npart; i++) {
         if (x->parts[i].shard == shard) {
@@ -116,25 +164,62 @@ static bool copy_row_part(struct exec *x, const struct span *keys, uint32_t *par
     return err_set(e, PB0310, "no connection to the shard of a COPY row");
 }
 
+/*
+ * Lines of a row as PostgreSQL counts them: in CSV those within quotes count, if they end as the first line of the
+ * stream did; while that line is being read nobody knows, and only carriage returns are counted.
+ */
+static uint64_t copy_row_lines(const struct plan_copy *pc, struct span raw, bool first)
+{
+    uint64_t lines = 1;
+    char eol;
+
+    if (pc->format != COPY_FORMAT_CSV || raw.len == 0)
+        return lines;
+    eol = raw.ptr[raw.len - 1];
+    raw.len--;
+    if (eol == '\n' && raw.len && raw.ptr[raw.len - 1] == '\r') {
+        eol = '\r';
+        raw.len--;
+    }
+    if (first || (eol != '\r' && eol != '\n'))
+        eol = first ? '\r' : '\n';
+    for (const char *p = raw.ptr, *end = raw.ptr + raw.len; (p = memchr(p, eol, (size_t)(end - p))); p++)
+        lines++;
+    return lines;
+}
+
+static void copy_note_lines(struct exec *x, uint32_t part, struct span raw)
+{
+    struct copy_lines *l = &x->copy_lines[part];
+
+    copy_lines_add(l, copy_row_lines(x->plan->copy, raw, l->shard_line == 0), x->copy_line);
+}
+
 static bool copy_row(void *arg, enum copy_row_kind kind, struct span raw, const struct span *keys, struct err *e)
 {
     struct exec *x = arg;
     uint32_t part = 0;
 
-    if (kind == COPY_PREAMBLE || x->plan->copy->nkey == 0) {
-        for (uint32_t i = 0; i < x->npart; i++)
+    if (kind == COPY_ROW || x->plan->copy->format != COPY_FORMAT_BINARY)
+        x->copy_line += copy_row_lines(x->plan->copy, raw, x->copy_line == 0);
+    if (kind == COPY_PREAMBLE) {
+        for (uint32_t i = 0; i < x->npart; i++) {
             copy_put(x, i, raw);
+            if (x->plan->copy->format != COPY_FORMAT_BINARY)
+                copy_note_lines(x, i, raw);
+        }
         return true;
     }
     if (!copy_row_part(x, keys, &part, e))
         return false;
     copy_put(x, part, raw);
+    copy_note_lines(x, part, raw);
     if (x->copy_out[part].len > COPY_FLUSH)
         copy_flush(x, part);
     return true;
 }
 
-/* End every part's COPY: with what was gathered, or with a failure. */
+/* End every part's COPY, after what was gathered: with a failure if something is wrong elsewhere. */
 static void copy_end(struct exec *x, const char *failure)
 {
     struct span trailer = copy_trailer(&x->copy_options);
@@ -144,11 +229,10 @@ static void copy_end(struct exec *x, const char *failure)
     for (uint32_t i = 0; i < x->npart; i++) {
         struct backend *b = x->parts[i].backend;
 
-        if (!failure) {
-            if (trailer.len && x->splitter)
-                copy_put(x, i, trailer);
+        if (!failure && trailer.len && x->splitter)
+            copy_put(x, i, trailer);
+        if (x->copy_out)
             copy_flush(x, i);
-        }
         if (!b || x->parts[i].done)
             continue;
         if (failure) {
@@ -171,8 +255,9 @@ static void copy_fail(struct exec *x, const struct err *e)
     if (!x->failed) {
         x->own_error = *e;
         x->failed = true;
+        x->copy_error_line = x->copy_line + 1;
     }
-    copy_end(x, "the router refused a row");
+    copy_end(x, COPY_OTHER_FAILED);
 }
 
 static void copy_begin(struct exec *x)
@@ -184,8 +269,11 @@ static void copy_begin(struct exec *x)
     x->task = TASK_COPY_IN;
     copy_options_of(x->plan->copy, &x->copy_options, (size_t)w->config->max_message_size);
     x->copy_out = mem_zalloc(x->npart * sizeof(*x->copy_out));
-    if (x->plan->copy->nkey)
+    if (x->plan->copy->nkey && x->npart > 1) {
         x->splitter = copy_splitter_new(&x->copy_options);
+        x->copy_lines = mem_zalloc(x->npart * sizeof(*x->copy_lines));
+        x->copy_line = 0;
+    }
     /* A server in COPY mode ignores a Sync sent along with Execute; the client sends another one after the data. */
     if (x->extended) {
         x->nstep = x->cur;
@@ -198,7 +286,100 @@ void exec_copy_failed(struct exec *x)
 {
     x->copying = false;
     if (!x->copy_ended)
-        copy_end(x, "another shard refused the data");
+        copy_end(x, COPY_OTHER_FAILED);
+}
+
+/* --- errors of parts --- */
+
+/*
+ * The client's line number in place of the shard's in "COPY table, line 7, column c: ...", whatever the language.
+ * False: it is not in there.
+ */
+static bool copy_map_context(struct exec *x, struct part *p, struct span where, struct strbuf *out, uint64_t *line)
+{
+    const struct copy_lines *l = &x->copy_lines[p - x->parts];
+    const char *name = x->plan->copy->name, *end = where.ptr + where.len, *digits, *rest;
+    size_t name_len = strlen(name);
+    uint64_t shard_line = 0;
+
+    for (const char *at = where.ptr; at; at = memchr(at, '\n', (size_t)(end - at))) {
+        at += *at == '\n';
+        if ((size_t)(end - at) < name_len + 5 || memcmp(at, "COPY ", 5) != 0 || memcmp(at + 5, name, name_len) != 0)
+            continue;
+        digits = at + 5 + name_len;
+        while (digits < end && *digits != '\n' && (*digits < '0' || *digits > '9'))
+            digits++;
+        for (rest = digits; rest < end && *rest >= '0' && *rest <= '9'; rest++)
+            shard_line = shard_line * 10 + (uint64_t)(*rest - '0');
+        if (rest == digits)
+            return false;
+        *line = copy_lines_find(l, shard_line, x->copy_line);
+        strbuf_put(out, where.ptr, (size_t)(digits - where.ptr));
+        if (*line)
+            strbuf_printf(out, "%llu", (unsigned long long)*line);
+        else
+            strbuf_putc(out, '?');
+        strbuf_put(out, rest, (size_t)(end - rest));
+        return true;
+    }
+    return false;
+}
+
+/* The ErrorResponse with the client's line; *ours: it is only about our having ended the COPY. */
+static uint64_t copy_map_error(struct exec *x, struct part *p, struct span body, struct strbuf *out, bool *ours,
+                               bool *misplaced)
+{
+    struct reader r = rd_make(body);
+    uint64_t line = 0;
+    uint8_t code;
+
+    *ours = *misplaced = false;
+    while ((code = rd_u8(&r)) != 0) {
+        struct span value = rd_cstr(&r);
+        size_t before = out->len;
+
+        *ours = *ours || (code == 'M' && value.len > strlen(COPY_OTHER_FAILED) &&
+                          memcmp(value.ptr + value.len - strlen(COPY_OTHER_FAILED), COPY_OTHER_FAILED,
+                                 strlen(COPY_OTHER_FAILED)) == 0);
+        *misplaced = *misplaced || (code == 'n' && span_eq_str(value, PLACEMENT_CONSTRAINT));
+        msg_u8(out, code);
+        if (code == 'W' && x->copy_lines && copy_map_context(x, p, value, out, &line)) {
+            msg_u8(out, 0);
+            continue;
+        }
+        out->len = before + 1;
+        msg_cstr(out, value);
+    }
+    msg_u8(out, 0);
+    return line;
+}
+
+/*
+ * A part has failed. The others are told, but take first what was gathered for them: of all errors in the data the
+ * client hears of the one that comes first in it, as from one server.
+ */
+void exec_copy_error(struct exec *x, struct part *p, struct span body)
+{
+    struct strbuf mapped = STRBUF_INIT;
+    bool ours, misplaced, first = !x->failed;
+    uint64_t line = copy_map_error(x, p, body, &mapped, &ours, &misplaced);
+
+    p->failed = true;
+    if (first || (!ours && line && line < x->copy_error_line)) {
+        x->failed = true;
+        x->error_part = (uint32_t)(p - x->parts);
+        x->copy_error_line = line ? line : UINT64_MAX;
+        x->own_error = ERR_INIT;
+        strbuf_reset(&x->error);
+        strbuf_put(&x->error, mapped.ptr, mapped.len);
+        if (misplaced) {
+            err_set(&x->own_error, PB0206, "the sharding key of a COPY row is not in a form that can be placed");
+            err_detail(&x->own_error, "Table %s, line %llu.", x->plan->copy->table, (unsigned long long)line);
+            err_hint(&x->own_error, "Write the value in the form in which PostgreSQL prints it.");
+        }
+    }
+    strbuf_fini(&mapped);
+    exec_copy_failed(x);
 }
 
 enum exec_action exec_copy_response(struct exec *x, struct part *p, char type, struct span body)
@@ -331,6 +512,10 @@ void exec_copy_fini(struct exec *x)
         strbuf_fini(&x->copy_out[i]);
     free(x->copy_out);
     x->copy_out = NULL;
+    for (uint32_t i = 0; x->copy_lines && i < x->npart; i++)
+        copy_lines_fini(&x->copy_lines[i]);
+    free(x->copy_lines);
+    x->copy_lines = NULL;
     copy_splitter_free(x->splitter);
     x->splitter = NULL;
     x->copying = x->copy_ended = false;

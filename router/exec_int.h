@@ -18,6 +18,7 @@
 
 struct backend;
 struct control_request;
+struct copy_lines;
 
 enum step_kind {
     STEP_STATEMENT, /* one statement of a Query string */
@@ -121,9 +122,12 @@ struct exec {
     /* COPY FROM STDIN */
     struct copy_splitter *splitter;
     struct copy_options copy_options;
-    struct strbuf *copy_out; /* per part */
-    bool copying;            /* the client may send data */
-    bool copy_ended;         /* IN: every part was told the end; OUT: a header has gone out */
+    struct strbuf *copy_out;       /* per part */
+    struct copy_lines *copy_lines; /* per part; NULL: the data is not split */
+    uint64_t copy_line;            /* lines of the client's data so far */
+    uint64_t copy_error_line;      /* what the error is about; UINT64_MAX: not known */
+    bool copying;                  /* the client may send data */
+    bool copy_ended;               /* IN: every part was told the end; OUT: a header has gone out */
 
     struct control_request *request;
 };
@@ -184,7 +188,8 @@ enum exec_action exec_copy_response(struct exec *x, struct part *p, char type, s
 enum exec_action exec_copy_out(struct exec *x, struct part *p, struct span body);
 /* All parts of a COPY TO are done: trailer and CopyDone. */
 void exec_copy_out_end(struct exec *x);
-/* COPY FROM STDIN: a part failed; the others are told that no data comes. */
+/* COPY FROM STDIN: a part failed with this ErrorResponse, or was lost; the others are told that no data comes. */
+void exec_copy_error(struct exec *x, struct part *p, struct span body);
 void exec_copy_failed(struct exec *x);
 void exec_copy_fini(struct exec *x);
 /* CopyOutResponse, once. */

@@ -497,8 +497,10 @@ void exec_describe_statement(struct exec *x, struct prepared *p)
 
 static void exec_note_error(struct exec *x, struct part *p, struct span body)
 {
-    bool copy_in = x->plan && x->plan->kind == PLAN_COPY_IN;
-
+    if (x->plan && x->plan->kind == PLAN_COPY_IN && !p->backend->fatal) {
+        exec_copy_error(x, p, body);
+        return;
+    }
     p->failed = true;
     if (x->failed)
         return;
@@ -509,7 +511,7 @@ static void exec_note_error(struct exec *x, struct part *p, struct span body)
         err_set(&x->own_error, PB0301, "shard \"%s\" ended the connection", p->backend->pool->shard_name);
         err_detail(&x->own_error, "The server said: %s", p->backend->fatal);
     }
-    if (copy_in) {
+    if (x->plan && x->plan->kind == PLAN_COPY_IN) {
         exec_copy_failed(x);
         return;
     }
@@ -961,7 +963,10 @@ void exec_backend_lost(struct exec *x, struct backend *b, const struct err *caus
             s->tx = 'E';
         return;
     }
-    if (!x->failed) {
+    if (!x->failed && x->task != TASK_TXN && x->plan && x->plan->kind == PLAN_COPY_IN) {
+        x->failed = true;
+        exec_copy_failed(x);
+    } else if (!x->failed) {
         x->failed = true;
         for (uint32_t i = 0; i < x->npart; i++) {
             struct part *other = &x->parts[i];
