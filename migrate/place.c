@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "migrate/sql.h"
 #include "migrate/table_def.h"
+#include "planner/catalog.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,16 @@ static bool exec_on(struct place *p, uint32_t shard, const char *sql, struct err
 
 /* --- connections --- */
 
+/* A shard that was down when the database was first used has nothing of ours yet. */
+static bool bootstrap_shard(struct place *p, uint32_t shard, struct err *e)
+{
+    struct pgresult *r = pgconn_query(p->conns[shard], "SELECT pg_catalog.to_regclass('pgbraid.tables') IS NULL", e);
+    bool missing = r && pgresult_value(r, 0, 0)[0] == 't';
+
+    pgresult_free(r);
+    return r && (!missing || exec(p->conns[shard], catalog_bootstrap_sql(), e));
+}
+
 static bool connect_shard(struct place *p, uint32_t shard, struct err *e)
 {
     struct pgconn_target t = { .conninfo = p->r->db->shards[shard].conninfo,
@@ -68,7 +79,7 @@ static bool connect_shard(struct place *p, uint32_t shard, struct err *e)
     p->conns[shard] = pgconn_open_blocking(&t, e);
     if (!p->conns[shard])
         return on_shard(p, shard, e);
-    if (exec(p->conns[shard], sql_place_session, e))
+    if (exec(p->conns[shard], sql_place_session, e) && bootstrap_shard(p, shard, e))
         return true;
     if (strcmp(e->sqlstate, "42501") == 0)
         err_hint(e, "Moving rows fires no triggers, which needs a superuser in the shard's connection string.");

@@ -138,8 +138,7 @@ bool utility_set_plan(const PgQuery__VariableSetStmt *set, struct plan_result *o
     case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET:
         if (transaction)
             return err_set(e, PB0313, "\"%s\" cannot be reset", name);
-        /* SET LOCAL ... TO DEFAULT ends with the transaction: the router reads the default and sets it. */
-        session_plan(out, set->is_local ? SESSION_SET : SESSION_RESET, name)->local = set->is_local;
+        session_plan(out, SESSION_RESET, name)->local = set->is_local;
         return true;
     case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL:
         session_plan(out, SESSION_RESET_ALL, NULL);

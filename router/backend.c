@@ -110,6 +110,11 @@ static void backend_note_ready(struct backend *b, char status)
     b->rolled_back = false;
 }
 
+static void backend_note_tag(struct backend *b, struct span body)
+{
+    b->rolled_back = body.len == sizeof("ROLLBACK") && memcmp(body.ptr, "ROLLBACK", body.len) == 0;
+}
+
 static void backend_note_error(struct backend *b, struct span body)
 {
     struct be_error fields;
@@ -130,15 +135,14 @@ static const char *backend_setting(const struct backend *b, const struct env *en
 
 /*
  * A ParameterStatus that only repeats what the router did here itself: servers report a setting that was put before a
- * statement at the end of that statement, and its return to what it was when the transaction is rolled back. The client
- * knows its own settings and must not hear of it, unless its own change was rolled back.
+ * statement at the end of that statement, and its return to what it was when the transaction is rolled back. What
+ * concerns the client it is told by session_put_ready().
  */
 static bool backend_echo(const struct backend *b, struct span body)
 {
     struct reader r = rd_make(body);
     struct span name = rd_cstr(&r), value = rd_cstr(&r);
-    const struct session *s = b->session;
-    const char *now, *before, *own, *own_before;
+    const char *now, *before;
     char lower[64];
 
     if (!rd_finish(&r) || name.len >= sizeof(lower))
@@ -149,13 +153,7 @@ static bool backend_echo(const struct backend *b, struct span body)
     if (now && span_eq_str(value, now))
         return true;
     before = backend_setting(b, b->env, lower);
-    if (!(b->failed || b->rolled_back) || !before || !span_eq_str(value, before))
-        return false;
-    if (!s->txn.env)
-        return true;
-    own = backend_setting(b, s->env, lower);
-    own_before = backend_setting(b, s->txn.env, lower);
-    return own && own_before && strcmp(own, own_before) == 0;
+    return (b->failed || b->rolled_back) && before && span_eq_str(value, before);
 }
 
 bool backend_note_parameter(struct backend *b, struct span body)
@@ -244,7 +242,7 @@ static enum frame_action frame_relay(struct backend *b, char type, struct span b
 {
     switch (type) {
     case BE_COMMAND_COMPLETE:
-        b->rolled_back = body.len == sizeof("ROLLBACK") && memcmp(body.ptr, "ROLLBACK", body.len) == 0;
+        backend_note_tag(b, body);
         return FRAME_RELAY;
     case BE_ERROR:
         backend_note_error(b, body);
@@ -265,6 +263,8 @@ static enum frame_action frame_internal(struct backend *b, struct expect *e, cha
     if (type == BE_ERROR) {
         e->failed = true;
         backend_note_error(b, body);
+    } else if (type == BE_COMMAND_COMPLETE) {
+        backend_note_tag(b, body);
     } else if (type == BE_READY) {
         bool ok = !e->failed;
         backend_internal_fn *fn = e->fn;
@@ -317,7 +317,7 @@ static enum frame_action backend_frame(struct backend *b, char type, struct span
         if (type == BE_ERROR)
             backend_note_error(b, body);
         else if (type == BE_COMMAND_COMPLETE)
-            b->rolled_back = body.len == sizeof("ROLLBACK") && memcmp(body.ptr, "ROLLBACK", body.len) == 0;
+            backend_note_tag(b, body);
         switch (exec_frame(b->session->exec, b, type, body)) {
         case EXEC_SWALLOW:
             return FRAME_SWALLOW;

@@ -292,28 +292,69 @@ static void put_reset(struct strbuf *out, const char *name)
     strbuf_fini(&sql);
 }
 
+/* The value an environment gives a setting for the session, or until the end of the transaction; NULL: none. */
+static const char *level_get(const struct env *e, const char *name, bool local)
+{
+    for (uint32_t i = 0; i < e->n; i++) {
+        if (e->settings[i].local == local && strcmp(e->settings[i].name, name) == 0)
+            return e->settings[i].value;
+    }
+    return NULL;
+}
+
+static bool same_value(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static void put_set(struct strbuf *out, const char *name, const char *value, bool local)
+{
+    struct span params[2] = { span_str(name), span_str(value) };
+
+    fe_put_statement(out,
+                     local ? SPAN("SELECT pg_catalog.set_config($1, $2, true)")
+                           : SPAN("SELECT pg_catalog.set_config($1, $2, false)"),
+                     params, 2);
+}
+
+/* The session's value and that of the transaction are two: what is hidden by SET LOCAL now comes back at its end. */
+static uint32_t put_change(struct strbuf *out, const struct env *from, const struct env *to, const char *name)
+{
+    const char *session = level_get(to, name, false), *local = level_get(to, name, true);
+    const char *was_local = level_get(from, name, true);
+    bool set_session = !same_value(level_get(from, name, false), session) || (was_local && !local);
+    uint32_t n = 0;
+
+    if (set_session) {
+        if (session)
+            put_set(out, name, session, false);
+        else
+            put_reset(out, name);
+        n++;
+    }
+    if (local && (set_session || !same_value(was_local, local))) {
+        put_set(out, name, local, true);
+        n++;
+    }
+    return n;
+}
+
+static bool first_of_name(const struct env *e, uint32_t i)
+{
+    return i == 0 || strcmp(e->settings[i - 1].name, e->settings[i].name) != 0;
+}
+
 uint32_t env_put_changes(struct strbuf *out, const struct env *from, const struct env *to)
 {
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < from->n; i++) {
-        if (!settings_get(to->settings, to->n, from->settings[i].name)) {
-            put_reset(out, from->settings[i].name);
-            n++;
-        }
+        if (first_of_name(from, i) && !env_get(to, from->settings[i].name))
+            n += put_change(out, from, to, from->settings[i].name);
     }
     for (uint32_t i = 0; i < to->n; i++) {
-        const struct env_setting *s = &to->settings[i];
-        const char *old = settings_get(from->settings, from->n, s->name);
-        struct span params[2] = { span_str(s->name), span_str(s->value) };
-
-        if (old && strcmp(old, s->value) == 0 && !s->local)
-            continue;
-        fe_put_statement(out,
-                         s->local ? SPAN("SELECT pg_catalog.set_config($1, $2, true)")
-                                  : SPAN("SELECT pg_catalog.set_config($1, $2, false)"),
-                         params, 2);
-        n++;
+        if (first_of_name(to, i))
+            n += put_change(out, from, to, to->settings[i].name);
     }
     return n;
 }

@@ -502,7 +502,7 @@ enum exec_action exec_setting_frame(struct exec *x, struct part *p, char type, s
         x->failed = p->failed = true;
         return EXEC_SWALLOW;
     }
-    if (p != x->parts)
+    if (p != x->parts || type == BE_PARAMETER_STATUS) /* before ReadyForQuery the client is told of what has changed */
         return EXEC_SWALLOW;
     if (p->described) { /* the value being read back */
         struct span value;
@@ -555,6 +555,13 @@ static void exec_take_reset(struct exec *x)
 
         exec_take_env(x, env_reset_all(s->env, base), env_reset_all(s->env, s->login_env));
         env_unref(base);
+        return;
+    }
+    if (x->plan->session->local) { /* SET LOCAL ... TO DEFAULT: until the end of the transaction, if there is one */
+        if (!s->txn.env || !x->setting_value)
+            return;
+        exec_take_env(x, env_with(s->env, x->setting, x->setting_value, true),
+                      env_with(s->env, x->setting, value ? value : x->setting_value, true));
         return;
     }
     now = env_with(s->env, x->setting, NULL, false);

@@ -22,40 +22,65 @@
 
 /* --- shared pieces --- */
 
+/* Bring the connection from the environment it is in to another one. */
+static uint32_t put_env(struct backend *b, struct env *to, struct strbuf *out)
+{
+    uint32_t n;
+
+    if (b->env_next == to)
+        return 0;
+    n = env_put_changes(out, b->env_next, to);
+    env_unref(b->env_next);
+    b->env_next = env_ref(to);
+    return n;
+}
+
+static uint32_t put_savepoint(struct backend *b, const struct savepoint *sp, struct strbuf *out)
+{
+    struct strbuf sql = STRBUF_INIT;
+    uint32_t n = put_env(b, sp->env, out) + 1;
+
+    strbuf_puts(&sql, "SAVEPOINT ");
+    strbuf_put_ident(&sql, span_str(sp->name));
+    fe_put_statement(out, strbuf_span(&sql), NULL, 0);
+    strbuf_fini(&sql);
+    return n;
+}
+
+/* BEGIN and all that the transaction has said since, in its order: a setting made after a savepoint goes away when that
+ * is rolled back to. */
+static uint32_t put_begin(struct session *s, struct backend *b, struct strbuf *out)
+{
+    const struct savepoint *few[16], **chain = few;
+    uint32_t n = 1, depth = 0;
+
+    fe_put_statement(out, s->txn.begin ? span_str(s->txn.begin) : SPAN("BEGIN"), NULL, 0);
+    for (size_t at = 0; at < s->txn.modes_len; at += strlen(s->txn.modes + at) + 1) {
+        fe_put_statement(out, span_str(s->txn.modes + at), NULL, 0);
+        n++;
+    }
+    b->begun = true;
+    for (const struct savepoint *sp = s->txn.savepoint; sp; sp = sp->outer)
+        depth++;
+    if (depth > ARRAY_LEN(few))
+        chain = mem_alloc(depth * sizeof(struct savepoint *));
+    depth = 0;
+    for (const struct savepoint *sp = s->txn.savepoint; sp; sp = sp->outer)
+        chain[depth++] = sp;
+    while (depth-- > 0)
+        n += put_savepoint(b, chain[depth], out);
+    if (chain != few)
+        free(chain);
+    return n;
+}
+
 uint32_t query_put_prefix(struct session *s, struct backend *b, struct strbuf *out)
 {
-    struct savepoint *chain[64], *sp;
     uint32_t n = 0;
-    size_t depth = 0;
 
-    if (s->txn.env && !b->begun) {
-        fe_put_statement(out, s->txn.begin ? span_str(s->txn.begin) : SPAN("BEGIN"), NULL, 0);
-        n++;
-        for (size_t at = 0; at < s->txn.modes_len; at += strlen(s->txn.modes + at) + 1) {
-            fe_put_statement(out, span_str(s->txn.modes + at), NULL, 0);
-            n++;
-        }
-        b->begun = true;
-    }
-    if (b->env_next != s->env) {
-        n += env_put_changes(out, b->env_next, s->env);
-        env_unref(b->env_next);
-        b->env_next = env_ref(s->env);
-    }
-    if (n == 0 || !s->txn.savepoint || b->tx != 'I')
-        return n;
-    for (sp = s->txn.savepoint; sp && depth < ARRAY_LEN(chain); sp = sp->outer)
-        chain[depth++] = sp;
-    while (depth-- > 0) {
-        struct strbuf sql = STRBUF_INIT;
-
-        strbuf_puts(&sql, "SAVEPOINT ");
-        strbuf_put_ident(&sql, span_str(chain[depth]->name));
-        fe_put_statement(out, strbuf_span(&sql), NULL, 0);
-        strbuf_fini(&sql);
-        n++;
-    }
-    return n;
+    if (s->txn.env && !b->begun)
+        n = put_begin(s, b, out);
+    return n + put_env(b, s->env, out);
 }
 
 void query_failed_transaction(struct err *e)
@@ -221,7 +246,9 @@ static bool query_transaction(struct session *s, struct plan *plan, struct span 
         *used = frame;
         return true;
     }
-    if (s->nheld > 1 || !s->held->begun)
+    /* Failed here, perhaps by our own word: the server does not know, and would commit. Settings that change are told.
+     */
+    if (s->nheld > 1 || !s->held->begun || (verb == SESSION_COMMIT && s->tx == 'E') || s->env != s->txn.env)
         return false;
     backend_expect(s->held, EXPECT_RELAY);
     query_start(s, s->held, plan, false);

@@ -97,7 +97,10 @@ static struct catalog *schema_read(struct pgconn *conn, uint64_t epoch, struct e
 /* What pgbraid needs on each shard; a shard that is down gets it when it is first seen again, by the next load. */
 static bool schema_bootstrap(const struct map_shard *shard, uint32_t timeout_ms, bool must, struct err *e)
 {
-    struct pgconn_target t = { .conninfo = shard->conninfo, .application_name = "pgbraid", .timeout_ms = timeout_ms };
+    struct pgconn_target t = { .conninfo = shard->conninfo,
+                               .options = "-c default_transaction_read_only=off",
+                               .application_name = "pgbraid",
+                               .timeout_ms = timeout_ms };
     struct pgconn *conn = pgconn_open_blocking(&t, e);
     struct pgresult *r = conn ? pgconn_query(conn, catalog_bootstrap_sql(), e) : NULL;
     bool ok = r != NULL;

@@ -45,6 +45,17 @@ static const char *const canonical_names[] = {
     "default_transaction_read_only",
     "default_transaction_deferrable",
     "backslash_quote",
+    "escape_string_warning",
+    "client_min_messages",
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "synchronous_commit",
+    "gin_fuzzy_search_limit",
+    "check_function_bodies",
+    "default_table_access_method",
+    "default_toast_compression",
+    "quote_all_identifiers",
 };
 
 struct template_job {

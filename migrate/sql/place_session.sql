@@ -6,6 +6,7 @@ SET extra_float_digits = 1;
 SET bytea_output = 'hex';
 SET lc_monetary = 'C';
 SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
 SET xmloption = content;
 SET row_security = off;
 SET search_path = pg_catalog;
