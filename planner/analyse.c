@@ -3,6 +3,7 @@
  */
 #include "planner/analyse_int.h"
 #include "planner/catalog_hide.h"
+#include "planner/gather.h"
 #include "planner/utility.h"
 
 #include <string.h>
@@ -203,20 +204,23 @@ bool check_known(struct an *an)
     return true;
 }
 
+static bool refuse_home(struct an *an, const struct occurrence *occ)
+{
+    err_set(an->e, PB0201, "table \"%s\" is on the home shard and cannot be used together with sharded tables",
+            occ->name);
+    err_detail(an->e, "Its rows are on the home shard only, those of the sharded tables may be elsewhere.");
+    return err_hint(an->e, occ->rel->system ? "Query the catalog in a statement of its own."
+                                            : "Make it a reference table: SELECT pgbraid.reference_table('...').");
+}
+
 static bool check_sharded(struct an *an, const struct touched *t, const PgQuery__Node *stmt)
 {
     if (an->unknown_relation)
         return unknown_relation(an);
     if (!check_known(an))
         return false;
-    if (t->home_first) {
-        err_set(an->e, PB0201, "table \"%s\" is on the home shard and cannot be used together with sharded tables",
-                t->home_first->name);
-        err_detail(an->e, "Its rows are on the home shard only, those of the sharded tables may be elsewhere.");
-        return err_hint(an->e, t->home_first->rel->system ? "Query the catalog in a statement of its own."
-                                                          : "Make it a reference table: SELECT "
-                                                            "pgbraid.reference_table('...').");
-    }
+    if (t->home_first && (t->home_first->rel->system || stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT))
+        return refuse_home(an, t->home_first);
     if (t->reference_written)
         return refuse(an, "a statement cannot write a reference table and use sharded tables",
                       "The write has to happen on every shard, and each would see its own sharded rows.",
@@ -335,7 +339,9 @@ static bool plan_sharded(struct an *an, const struct touched *t, const PgQuery__
     prove(an);
     if (stmt->node_case == PG_QUERY__NODE__NODE_INSERT_STMT && an->plan->combine == COMBINE_NONE)
         allow_split(an, stmt->insert_stmt);
-    return true;
+    if (an->whole && (t->home_first || an->plan->combine == COMBINE_NONE))
+        (void)gather_try(an, stmt);
+    return !t->home_first || an->plan->combine == COMBINE_GATHER || refuse_home(an, t->home_first);
 }
 
 /* Why the shards' copies of a reference table could differ after the statement; NULL: they cannot (rule P42). */
@@ -450,6 +456,7 @@ bool analyse_query(const struct plan_input *in, const PgQuery__Node *stmt, struc
     struct an an = { .in = in, .a = scratch, .e = e, .out = out };
     struct collist unused;
     an.plan = plan_new();
+    an.whole = stmt == in->tree->stmts[0]->stmt;
     an.stmt = tree_message(stmt);
     inventory_take(&an, an.stmt);
     query_statement(&an, scope_new(&an, NULL), stmt, true, true, &unused);

@@ -56,9 +56,10 @@ struct occurrence {
     const struct cat_rel *rel;
     const char *name; /* as the statement writes it, for messages */
     enum use use;
-    int first_variable;        /* of column 0; the others follow */
-    bool linear;               /* every output row of the statement comes from exactly one of its rows */
-    struct assigned *assigned; /* INSERT: the key values, found at the statement */
+    int first_variable;               /* of column 0; the others follow */
+    bool linear;                      /* every output row of the statement comes from exactly one of its rows */
+    struct assigned *assigned;        /* INSERT: the key values, found at the statement */
+    const PgQuery__RangeVar *mention; /* NULL: the target of a change */
 };
 
 /* Key values of the new rows of an INSERT: values of nrow rows, or those of a column of the query it reads. */
@@ -135,6 +136,14 @@ struct inventory {
     uint32_t *param_uses; /* by number - 1 */
 };
 
+/* A condition of a WHERE that is about one occurrence alone (gather.c). */
+struct lone_condition {
+    struct lone_condition *next;
+    const struct occurrence *occ;
+    const PgQuery__Node *where; /* the whole clause */
+    uint32_t index, count;      /* which of the conditions joined by AND, and how many there are */
+};
+
 struct sublink_query {
     struct sublink_query *next;
     const PgQuery__SubLink *link;
@@ -159,10 +168,12 @@ struct an {
     enum key_type *param_key_type; /* of the first such use */
     struct sublink_query *sublinks;
     struct cte *ctes;
+    struct lone_condition *lone;
     const char *blocked;          /* why the statement is not a sum over rows; NULL: it may be */
     const char *inner_blocked;    /* the same for a sub-query in FROM that supplies the rows */
     const char *unknown_relation; /* first name that is no table: PostgreSQL's own 42P01 */
     const struct cat_rel *sharded_view;
+    bool whole;              /* the query is the whole statement, not the one inside EXPLAIN or COPY */
     bool sub_limit;          /* a LIMIT below the top level */
     const char *key_unknown; /* why the key of a new row is not known */
     /* Columns of distributed tables that are filled by their default, by how; NULL: none */
@@ -266,6 +277,8 @@ struct occurrence *assign_row(struct an *an, const struct scope *s, const struct
                               const struct cat_column *const *cols, size_t nrow, PgQuery__Node *const *const *rows,
                               const size_t *nexpr);
 
+/* prove.c: what is known of an occurrence's key, as a class; after prove(). */
+void class_of_occurrence(struct an *an, const struct occurrence *occ, struct key_class *out);
 /* prove.c: fill plan->classes and plan->combine for a statement on sharded tables. */
 void prove(struct an *an);
 

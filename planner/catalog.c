@@ -5,7 +5,7 @@
  *   usage     schema, role
  *   table     oid, schema, name, relkind, row security, dist (NULL, sharded, reference, unknown), vindex, parent,
  * identity key       table oid, ordinal, column name column    table oid, attnum, name, type oid, typmod, not null,
- * nondeterministic collation, how it is filled hook      table oid, kind, name, function, harmless, statement level
+ * nondeterministic collation, how it is filled, primary key hook      table oid, kind, name, function, harmless, statement level
  *   child     oid, oid of a partition or inheritance child
  *   view      view oid, oid of a relation it reads
  *   function  schema, name, built in, harmless, aggregate, window, set-returning, volatility
@@ -251,6 +251,7 @@ static void row_column(struct catalog_builder *b, struct row *r)
     raw->column.type = row_oid(r, 4);
     raw->column.typmod = (int32_t)row_int(r, 5, -1, INT32_MAX);
     raw->column.notnull = row_bool(r, 6);
+    raw->column.primary = row_bool(r, 9);
     raw->column.nondeterministic = row_bool(r, 7);
     raw->column.def = (enum cat_default)row_choice(r, 8, how);
     raw->column.key = -1;

@@ -44,6 +44,7 @@ struct cat_column {
     uint32_t type;  /* pg_type oid */
     int32_t typmod; /* atttypmod */
     bool notnull;
+    bool primary;          /* part of the primary key */
     bool nondeterministic; /* its collation may call unequal bytes equal (P15) */
     int8_t key;            /* position in the sharding key, -1: not part of it */
     enum cat_default def;

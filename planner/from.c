@@ -49,6 +49,7 @@ struct collist from_table(struct an *an, struct scope *s, const PgQuery__RangeVa
     }
     struct occurrence *occ = occurrence_new(an, rel, e->name, use);
     occ->linear = linear;
+    occ->mention = rv;
     if ((rel->view_sharded || (rel->view_reference && use != USE_READ)) && !an->sharded_view)
         an->sharded_view = rel;
     if (!alias)

@@ -21,6 +21,7 @@
 enum plan_kind {
     PLAN_EMPTY,    /* nothing but blanks and comments */
     PLAN_QUERY,    /* rows or a row count from shards: SELECT, DML, EXPLAIN, VALUES, SHOW of a server setting ... */
+    PLAN_GATHER,   /* a query that is gathered wherever its keys are: plan->gather */
     PLAN_INSERT,   /* INSERT ... VALUES of several rows that may have to be split by key: plan->insert */
     PLAN_COPY_IN,  /* COPY table FROM STDIN: plan->copy */
     PLAN_COPY_OUT, /* COPY ... TO STDOUT: plan->copy */
@@ -41,6 +42,7 @@ enum plan_scope {
 enum plan_combine {
     COMBINE_NONE,   /* not proven for several shards: more than one is refused with plan->refusal */
     COMBINE_CONCAT, /* rows one after another in any order; row counts in the command tag added up */
+    COMBINE_GATHER, /* rows of the parts go to one server, where the statement runs: plan->gather */
     COMBINE_SAME /* every shard does the same (reference tables, DDL): the home shard's answer, the others must agree in
                     tag */
 };
@@ -98,6 +100,30 @@ struct plan_insert {
     uint32_t nrow;
     const struct plan_row *rows;
     bool ordered; /* rows are returned (RETURNING): not splittable, several shards are refused */
+};
+
+/*
+ * A mention of a table in a gathered statement, and the query for its rows: columns FROM table AS alias WHERE filters.
+ * Offsets are bytes of the plan's text.
+ */
+struct gather_part {
+    const char *table;       /* quoted, with its schema */
+    const char *alias;       /* quoted: the name that the statement knows it by */
+    const char *columns;     /* quoted, separated by commas; may be empty */
+    const char *primary_key; /* quoted columns; NULL: not wanted */
+    uint32_t start, end;     /* the table's name in the text */
+    bool put_alias;          /* the text gives it none */
+    enum plan_scope scope;   /* KEYED, HOME or ANY */
+    struct key_class keys;   /* SCOPE_KEYED */
+    uint32_t nfilter;
+    const struct plan_row *filters; /* slices of the text */
+};
+
+struct plan_gather {
+    uint32_t npart;
+    const struct gather_part *parts;
+    bool always; /* tables of the home shard take part: a PLAN_GATHER. Else only when the keys name several shards */
+    bool moment; /* reads the clock: the transaction's, which the gathering server does not know */
 };
 
 enum copy_format { COPY_FORMAT_TEXT, COPY_FORMAT_CSV, COPY_FORMAT_BINARY };
@@ -194,6 +220,7 @@ struct plan {
     const struct key_class *classes;
     uint32_t nparam; /* highest $n */
     const struct plan_insert *insert;
+    const struct plan_gather *gather;
     const struct plan_copy *copy;
     const struct plan_session *session;
     const struct plan_control *control;
@@ -252,6 +279,21 @@ MUSTCHECK bool plan_route(const struct plan *p, const struct map_db *db, struct 
 MUSTCHECK bool plan_insert_text(const struct plan *p, const struct route *r, uint32_t shard, struct span sql,
                                 const struct literals *lits, struct strbuf *out, uint16_t *param_map, uint32_t cap,
                                 uint32_t *nparam_map, struct err *e);
+
+/* The shards of one part of a gather. */
+void plan_gather_route(const struct plan *p, const struct gather_part *part, const struct map_db *db, struct span sql,
+                       const struct literals *lits, const struct bind_values *binds, struct route *out);
+/*
+ * The query of one part; parameters are renumbered as in plan_insert_text. False: too many of them.
+ */
+MUSTCHECK bool plan_gather_part_text(const struct plan *p, const struct gather_part *part, struct span sql,
+                                     const struct literals *lits, struct strbuf *out, uint16_t *param_map, uint32_t cap,
+                                     uint32_t *nparam_map, struct err *e);
+/* A query with no rows that has a part's columns: what its temporary table is made of. */
+void plan_gather_shape(const struct gather_part *part, struct strbuf *out);
+/* The statement with the parts' temporary tables in place of the mentions: names[i], unquoted, for part i. */
+void plan_gather_text(const struct plan *p, struct span sql, const struct literals *lits, const char *const *names,
+                      struct strbuf *out);
 
 struct plan *plan_ref(struct plan *p);
 void plan_unref(struct plan *p); /* NULL is fine */

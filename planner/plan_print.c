@@ -13,8 +13,9 @@
 static const char *kind_name(enum plan_kind k)
 {
     static const char *const names[] = {
-        [PLAN_EMPTY] = "empty",       [PLAN_QUERY] = "query", [PLAN_INSERT] = "insert",   [PLAN_COPY_IN] = "copy in",
-        [PLAN_COPY_OUT] = "copy out", [PLAN_DDL] = "ddl",     [PLAN_SESSION] = "session", [PLAN_CONTROL] = "control",
+        [PLAN_EMPTY] = "empty",   [PLAN_QUERY] = "query",     [PLAN_GATHER] = "gather",
+        [PLAN_INSERT] = "insert", [PLAN_COPY_IN] = "copy in", [PLAN_COPY_OUT] = "copy out",
+        [PLAN_DDL] = "ddl",       [PLAN_SESSION] = "session", [PLAN_CONTROL] = "control",
     };
     return names[k];
 }
@@ -176,7 +177,20 @@ static void print_ddl(const struct plan_ddl *d, struct strbuf *out)
         strbuf_printf(out, "after: %s\n", d->after);
 }
 
-static void print_head(const struct plan *p, struct strbuf *out)
+static void print_gather(const struct plan_gather *g, struct strbuf *out)
+{
+    for (uint32_t i = 0; i < g->npart; i++) {
+        const struct gather_part *part = &g->parts[i];
+        strbuf_printf(out, "part: %s as %s (%s), %s, %u filters", part->table, part->alias, part->columns,
+                      scope_name(part->scope), part->nfilter);
+        strbuf_puts(out, part->scope == SCOPE_KEYED ? "; " : "\n");
+        if (part->scope == SCOPE_KEYED)
+            print_class(&part->keys, out);
+    }
+}
+
+/* gathers: it does, given the route, if there is one. */
+static void print_head(const struct plan *p, bool gathers, struct strbuf *out)
 {
     strbuf_puts(out, kind_name(p->kind));
     if (p->kind != PLAN_SESSION && p->kind != PLAN_CONTROL && p->kind != PLAN_EMPTY)
@@ -185,6 +199,8 @@ static void print_head(const struct plan *p, struct strbuf *out)
         strbuf_puts(out, " concat");
     if (p->combine == COMBINE_SAME)
         strbuf_puts(out, " same");
+    if (gathers && p->kind != PLAN_GATHER)
+        strbuf_puts(out, " gather");
     if (p->returns_rows)
         strbuf_puts(out, " rows");
     if (p->writes)
@@ -212,11 +228,14 @@ static void print_route(const struct map_db *db, const struct route *r, struct s
 
 void plan_print(const struct plan *p, const struct map_db *db, const struct route *r, struct strbuf *out)
 {
-    print_head(p, out);
+    bool gathers = p->gather && (p->kind == PLAN_GATHER || !r || r->n > 1);
+    print_head(p, gathers, out);
     if (p->reason)
         strbuf_printf(out, "reason: %s\n", p->reason);
     for (uint32_t i = 0; i < p->nclass; i++)
         print_class(&p->classes[i], out);
+    if (gathers)
+        print_gather(p->gather, out);
     if (p->rewritten)
         strbuf_printf(out, "sent as: %s\n", p->rewritten);
     if (p->session)

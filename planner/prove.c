@@ -209,6 +209,16 @@ static void groups_of(struct an *an, const struct occurrence *occ, struct groups
     groups_of_variables(an, occ->rel, vars, gs);
 }
 
+void class_of_occurrence(struct an *an, const struct occurrence *occ, struct key_class *out)
+{
+    struct groups gs;
+    groups_of(an, occ, &gs);
+    struct key_group *groups = ARENA_ARRAY(plan_arena(an->plan), struct key_group, gs.n);
+    for (uint32_t i = 0; i < gs.n; i++)
+        groups[i] = *gs.v[i];
+    *out = (struct key_class){ .ngroup = gs.n, .groups = groups };
+}
+
 static bool same_value(const struct key_value *a, const struct key_value *b)
 {
     return a->source == b->source && a->type == b->type && a->negate == b->negate && a->index == b->index;

@@ -2,6 +2,7 @@
  * Query levels: a SELECT's tables, conditions and sub-queries, each level with its own names.
  */
 #include "planner/analyse_int.h"
+#include "planner/gather.h"
 
 #include <string.h>
 
@@ -392,6 +393,7 @@ static void query_plain(struct an *an, struct scope *s, const PgQuery__SelectStm
     const struct region level = { first, (int)an->nvar };
     query_expression(an, s, q->where_clause);
     condition_add(an, s, level, q->where_clause);
+    gather_note(an, s, level, q);
     query_targets(an, s, q->n_target_list, q->target_list, out);
     query_expressions(an, s, q->n_group_clause, q->group_clause);
     query_expression(an, s, q->having_clause);

@@ -380,6 +380,20 @@ static bool route_keyed(struct routing *r, struct route *out, struct err *e)
     return finish(r, out, e);
 }
 
+void plan_gather_route(const struct plan *p, const struct gather_part *part, const struct map_db *db, struct span sql,
+                       const struct literals *lits, const struct bind_values *binds, struct route *out)
+{
+    *out = (struct route){ .any = part->scope == SCOPE_ANY };
+    if (part->scope == SCOPE_KEYED) {
+        struct routing r = { .plan = p, .db = db, .sql = sql, .lits = lits, .binds = binds };
+        class_shards(&r, &part->keys, &out->set);
+    } else if (part->scope == SCOPE_HOME) {
+        shardset_add(&out->set, db->home);
+    }
+    out->n = shardset_count(&out->set);
+    out->first = shardset_next(&out->set, 0);
+}
+
 bool plan_route(const struct plan *p, const struct map_db *db, struct span sql, const struct literals *lits,
                 const struct bind_values *binds, struct arena *arena, struct route *out, struct err *e)
 {

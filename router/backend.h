@@ -89,6 +89,8 @@ struct backend {
     struct hmap statements;                   /* prepared on this connection, by serial */
     struct list statement_lru;                /* most recently used first */
     uint32_t nstatement;
+    uint64_t (*kept)[2]; /* temporary tables of gathered statements, by signature; owned, NULL: none */
+    uint32_t nkept;
     uint32_t nparsed; /* ParseCompletes relayed for the running batch */
     uint64_t opened_us, used_us;
     uint64_t queries;

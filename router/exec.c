@@ -278,6 +278,7 @@ static void exec_dispatch(struct exec *x)
         exec_control(x);
         break;
     case PLAN_QUERY:
+    case PLAN_GATHER:
     case PLAN_INSERT:
     case PLAN_COPY_IN:
     case PLAN_COPY_OUT:

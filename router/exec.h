@@ -41,6 +41,9 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
 bool exec_chunk_begin(struct exec *x, struct backend *b);
 void exec_chunk_end(struct exec *x, struct backend *b);
 
+/* The server that rows are gathered on can take more. */
+void exec_gather_drained(struct exec *x);
+
 /* COPY data from the client. */
 bool exec_wants_input(const struct exec *x);
 size_t exec_input(struct exec *x, const char *data, size_t len);

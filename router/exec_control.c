@@ -202,6 +202,7 @@ bool exec_describe_local(struct exec *x, struct prepared *p)
         col.name = p->plan->control->column;
         break;
     case PLAN_QUERY:
+    case PLAN_GATHER:
     case PLAN_INSERT:
         return false;
     }

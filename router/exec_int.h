@@ -45,6 +45,7 @@ enum exec_task {
     TASK_TXN,     /* COMMIT, ROLLBACK, SAVEPOINT ... on every lease of the transaction */
     TASK_SETTING, /* SET and its kin, followed by reading the value back */
     TASK_COPY_IN,
+    TASK_GATHER,   /* rows go to the gathering server; then its statement is a TASK_STATEMENT */
     TASK_DESCRIBE, /* Describe of a statement, or Parse: beside the transaction */
     TASK_CATALOG,  /* reading the catalog that the transaction sees */
     TASK_JOB       /* a control thread works for us */
@@ -129,6 +130,8 @@ struct exec {
     bool copying;                  /* the client may send data */
     bool copy_ended;               /* IN: every part was told the end; OUT: a header has gone out */
 
+    struct gather *gather; /* in the arena; NULL: the statement is not gathered */
+
     struct control_request *request;
 };
 
@@ -194,6 +197,22 @@ void exec_copy_failed(struct exec *x);
 void exec_copy_fini(struct exec *x);
 /* CopyOutResponse, once. */
 void exec_copy_out_begin(struct exec *x);
+
+void exec_note_error(struct exec *x, struct part *p, struct span body);
+
+/* exec_gather.c */
+void exec_gather(struct exec *x);
+/* All leases are there. */
+void gather_start(struct exec *x);
+enum exec_action exec_gather_frame(struct exec *x, struct part *p, char type, struct span body);
+/* Is it the gathering server's? Its ReadyForQuery goes to exec_gather_ready(). */
+bool exec_gather_is_own(const struct exec *x, const struct part *p);
+void exec_gather_ready(struct exec *x);
+void exec_gather_parts_done(struct exec *x);
+void exec_gather_own_lost(struct exec *x, struct backend *b);
+void exec_gather_shard_lost(struct exec *x);
+/* Give the gathering server's connection back. */
+void exec_gather_fini(struct exec *x);
 
 /* exec_control.c */
 void control_abandon(struct exec *x);

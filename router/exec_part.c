@@ -26,6 +26,7 @@ void exec_reset_statement(struct exec *x)
     exec_copy_fini(x);
     catalog_builder_free(x->builder);
     x->builder = NULL;
+    exec_gather_fini(x);
     plan_unref(x->plan);
     x->plan = NULL;
     x->task = TASK_NONE;
@@ -98,9 +99,9 @@ void exec_acquire(struct exec *x)
         exec_stop_acquiring(x);
         return;
     }
-    for (uint32_t i = 0; i < x->npart; i++) {
+    for (uint32_t i = 0; i < x->npart + (x->gather ? 1 : 0); i++) {
         struct part *p = &x->parts[i];
-        struct pool *pool = s->set->pools[p->shard];
+        struct pool *pool = i < x->npart ? s->set->pools[p->shard] : s->set->gather;
 
         if (p->backend)
             continue;
@@ -118,7 +119,10 @@ void exec_acquire(struct exec *x)
         }
         p->backend->part = i;
     }
-    exec_start_parts(x);
+    if (x->gather)
+        gather_start(x);
+    else
+        exec_start_parts(x);
 }
 
 /* Nothing has been sent: leases taken for this statement go back with the transaction, or now. */
@@ -369,27 +373,32 @@ void exec_run(struct exec *x)
     struct session *s = x->s;
     struct err e = ERR_INIT;
     const struct bind_values *binds = x->extended ? &x->binds : NULL;
-    bool alone = x->plan->kind == PLAN_DDL && x->plan->ddl->no_transaction;
+    bool alone = x->plan->kind == PLAN_DDL && x->plan->ddl->no_transaction, gather;
 
     if (!plan_route(x->plan, s->db->map, x->text, &x->lits_copy, binds, &x->arena, &x->route, &e)) {
         exec_fail(x, &e);
         return;
     }
     (void)exec_make_parts(x, &x->route.set, x->route.any);
+    gather = x->plan->kind == PLAN_GATHER || (x->plan->combine == COMBINE_GATHER && x->npart > 1);
     if (x->plan->kind == PLAN_DDL && x->plan->ddl->once_per_server)
         exec_once_per_server(x);
-    if (!exec_check_several(x, &e) || !isolation_allows(s, x->npart, x->parts[0].shard, &e) ||
+    if (!exec_check_several(x, &e) || !isolation_allows(s, gather ? 2 : x->npart, x->parts[0].shard, &e) ||
         !exec_check_portal(x, &e)) {
         exec_fail(x, &e);
         return;
     }
-    if (x->extended && !x->execute && x->npart > 1) {
+    if (x->extended && !x->execute && (x->npart > 1 || gather)) {
         exec_keep_portal(x);
         return;
     }
-    x->task = TASK_STATEMENT;
     if (x->npart > 1)
         STAT_ADD(s->worker->stats.scattered, 1);
+    if (gather) {
+        exec_gather(x);
+        return;
+    }
+    x->task = TASK_STATEMENT;
     if (x->npart > 1 && (x->plan->writes || x->plan->kind == PLAN_DDL || x->plan->kind == PLAN_COPY_IN) &&
         !s->txn.env && !alone && x->execute) {
         query_begin(s, (struct span){ 0 }, true);
@@ -489,13 +498,14 @@ void exec_describe_statement(struct exec *x, struct prepared *p)
     x->prepared = p;
     x->parts = ARENA_ARRAY(&x->arena, struct part, 1);
     x->npart = 1;
-    x->parts[0].shard = p->plan->scope == SCOPE_HOME || !s->held ? s->set->home : query_any_shard(s);
+    x->parts[0].shard =
+        p->plan->scope == SCOPE_HOME || p->plan->kind == PLAN_GATHER || !s->held ? s->set->home : query_any_shard(s);
     exec_describe_resume(s);
 }
 
 /* --- answers --- */
 
-static void exec_note_error(struct exec *x, struct part *p, struct span body)
+void exec_note_error(struct exec *x, struct part *p, struct span body)
 {
     if (x->plan && x->plan->kind == PLAN_COPY_IN && !p->backend->fatal) {
         exec_copy_error(x, p, body);
@@ -519,7 +529,8 @@ static void exec_note_error(struct exec *x, struct part *p, struct span body)
     for (uint32_t i = 0; i < x->npart; i++) {
         struct part *other = &x->parts[i];
 
-        if (other != p && other->started && !other->done && other->backend && x->task == TASK_STATEMENT)
+        if (other != p && other->started && !other->done && other->backend &&
+            (x->task == TASK_STATEMENT || x->task == TASK_GATHER))
             backend_cancel(other->backend);
         if (other->backend)
             stream_resume(&other->backend->st, PAUSE_TURN);
@@ -578,6 +589,19 @@ void exec_copy_out_begin(struct exec *x)
         exec_send_row_desc(x);
 }
 
+/* Columns of a temporary table are no columns of a table that the client could know. */
+static void forget_tables(struct strbuf *row_desc)
+{
+    struct reader r = rd_make(strbuf_span(row_desc));
+
+    for (uint16_t n = rd_u16(&r); n > 0; n--) {
+        struct span name = rd_cstr(&r), rest = rd_bytes(&r, 18);
+
+        if (name.ptr && rest.ptr)
+            memset((char *)(uintptr_t)rest.ptr, 0, 6);
+    }
+}
+
 /* A part has said what its rows look like: 'T', 'n' or 'H'. Rows flow once all have. */
 static enum exec_action exec_described(struct exec *x, struct part *p, char type, struct span body)
 {
@@ -587,6 +611,8 @@ static enum exec_action exec_described(struct exec *x, struct part *p, char type
     if (x->ndescribed++ == 0) {
         x->row_desc_type = type;
         strbuf_put(&x->row_desc, body.ptr, body.len);
+        if (x->gather && type == BE_ROW_DESCRIPTION)
+            forget_tables(&x->row_desc);
     } else if (!x->failed && (type != x->row_desc_type ||
                               (type == BE_ROW_DESCRIPTION && !row_desc_equal(strbuf_span(&x->row_desc), body)))) {
         err_set(&x->own_error, PB0310, "shard \"%s\" describes the result differently", p->backend->pool->shard_name);
@@ -796,6 +822,9 @@ void exec_part_ready(struct exec *x, struct part *p)
     case TASK_CATALOG:
         exec_catalog_done(x);
         break;
+    case TASK_GATHER:
+        exec_gather_parts_done(x);
+        break;
     case TASK_NONE:
     case TASK_STATEMENT:
     case TASK_COPY_IN:
@@ -813,6 +842,10 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
 
     if (type == BE_READY) {
         backend_expect_done(b);
+        if (exec_gather_is_own(x, p)) {
+            exec_gather_ready(x);
+            return EXEC_SWALLOW;
+        }
         /* Of the first part of a setting two answers come: the command's and the value's. */
         if (x->task == TASK_SETTING && p == x->parts && x->setting && !p->described)
             p->described = true;
@@ -826,6 +859,8 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
         return exec_setting_frame(x, p, type, body);
     if (x->task == TASK_CATALOG)
         return exec_catalog_frame(x, p, type, body);
+    if (x->task == TASK_GATHER)
+        return exec_gather_frame(x, p, type, body);
     action = exec_statement_frame(x, p, type, body);
     if (x->out.len > 16384 && action != EXEC_WAIT)
         exec_flush(x);
@@ -862,11 +897,11 @@ void exec_emit_error(struct exec *x)
     }
     if (x->npart > 1 && p && p->backend)
         snprintf(context, sizeof(context), "shard \"%s\"", p->backend->pool->shard_name);
-    be_put_error_rewritten(
-        &x->out, BE_ERROR, strbuf_span(&x->error),
-        x->text_offset ? count_characters(strbuf_str(&x->sql), x->text_offset) : 0,
-        x->plan && (x->plan->rewritten || exec_split(x) || (x->plan->kind == PLAN_DDL && p && p != x->parts)),
-        context[0] ? context : NULL);
+    be_put_error_rewritten(&x->out, BE_ERROR, strbuf_span(&x->error),
+                           x->text_offset ? count_characters(strbuf_str(&x->sql), x->text_offset) : 0,
+                           x->plan && (x->plan->rewritten || exec_split(x) || x->gather ||
+                                       (x->plan->kind == PLAN_DDL && p && p != x->parts)),
+                           context[0] ? context : NULL);
 }
 
 static bool exec_lost_a_part(const struct exec *x)
@@ -884,14 +919,17 @@ void exec_statement_done(struct exec *x)
     bool schema = x->plan && x->plan->kind == PLAN_DDL && x->plan->ddl->schema_change;
 
     if (x->failed) {
+        bool lost = !x->gather && exec_lost_a_part(x);
+
         exec_copy_fini(x);
         exec_emit_error(x);
+        exec_gather_fini(x);
         if (x->own_txn) {
             x->after_own_txn = true;
             exec_end_txn(x, false);
             return;
         }
-        if (exec_lost_a_part(x) && s->txn.env)
+        if (lost && s->txn.env)
             s->txn.doomed = true;
         exec_after_error(x);
         return;
@@ -907,7 +945,10 @@ void exec_statement_done(struct exec *x)
         if (x->describe && !x->row_desc_sent)
             strbuf_put(&x->out, "n\0\0\0\4", 5);
     }
-    exec_note_portal(x);
+    if (x->gather)
+        exec_gather_fini(x);
+    else
+        exec_note_portal(x);
     if (x->task == TASK_DESCRIBE && !x->parts[0].backend->begun)
         pool_release(x->parts[0].backend);
     if (schema && s->txn.env && !x->own_txn) {
@@ -953,6 +994,10 @@ void exec_backend_lost(struct exec *x, struct backend *b, const struct err *caus
 
     if (!x->own_error.message[0] && x->error.len == 0)
         x->own_error = *cause;
+    if (x->gather && b->pool == s->set->gather) {
+        exec_gather_own_lost(x, b);
+        return;
+    }
     if (s->txn.env)
         s->txn.doomed = true;
     if (p)
@@ -977,6 +1022,8 @@ void exec_backend_lost(struct exec *x, struct backend *b, const struct err *caus
                 stream_resume(&other->backend->st, PAUSE_TURN);
         }
     }
+    if (x->task == TASK_GATHER)
+        exec_gather_shard_lost(x);
     p->failed = true;
     exec_part_ready(x, p);
 }

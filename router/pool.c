@@ -359,6 +359,7 @@ static void pool_cleaned(struct backend *b, bool ok)
 static void pool_note_discarded(struct backend *b)
 {
     backend_forget_statements(b);
+    b->nkept = 0;
     b->dirty = false;
     env_unref(b->env);
     env_unref(b->env_next);
@@ -550,7 +551,9 @@ void pool_tick(struct pool *p, uint64_t now_us)
 
 /* --- pool sets --- */
 
-static struct pool *pool_new(struct poolset *ps, const struct map_shard *shard)
+#define GATHER_BUDGET 0x80000000u /* a shard's pool for gathering has a budget of its own */
+
+static struct pool *pool_new(struct poolset *ps, const struct map_shard *shard, bool gather)
 {
     struct pool *p = mem_zalloc(sizeof(*p));
 
@@ -559,7 +562,7 @@ static struct pool *pool_new(struct poolset *ps, const struct map_shard *shard)
     p->shard_id = shard->id;
     p->shard_name = mem_strdup(shard->name);
     p->conninfo = mem_strdup(shard->conninfo);
-    p->budget = budget_get(ps->worker->router, ps->database, ps->user, shard->id);
+    p->budget = budget_get(ps->worker->router, ps->database, ps->user, gather ? shard->id | GATHER_BUDGET : shard->id);
     atomic_store(&p->budget->pools[ps->worker->index], p);
     list_init(&p->all);
     list_init(&p->idle);
@@ -592,7 +595,7 @@ void poolset_follow(struct poolset *ps, const struct map_db *db, uint64_t epoch)
     for (uint32_t i = 0; i < db->nshard; i++) {
         pools[i] = poolset_find(ps, db->shards[i].id);
         if (!pools[i] || strcmp(pools[i]->conninfo, db->shards[i].conninfo) != 0)
-            pools[i] = pool_new(ps, &db->shards[i]);
+            pools[i] = pool_new(ps, &db->shards[i], false);
     }
     for (uint32_t i = 0; i < ps->npool; i++) {
         bool kept = false;
@@ -601,6 +604,11 @@ void poolset_follow(struct poolset *ps, const struct map_db *db, uint64_t epoch)
             kept = kept || pools[j] == ps->pools[i];
         if (!kept)
             pool_drain(ps->pools[i]);
+    }
+    if (!ps->gather || strcmp(ps->gather->conninfo, db->shards[db->home].conninfo) != 0) {
+        if (ps->gather)
+            pool_drain(ps->gather);
+        ps->gather = pool_new(ps, &db->shards[db->home], true);
     }
     free(ps->pools);
     ps->pools = pools;
@@ -646,6 +654,7 @@ void poolset_free(struct poolset *ps)
 {
     for (uint32_t i = 0; i < ps->npool; i++)
         pool_free(ps->pools[i]);
+    pool_free(ps->gather);
     env_table_free(ps->envs);
     template_free(ps);
     free(ps->pools);

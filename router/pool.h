@@ -56,6 +56,7 @@ struct poolset {
     struct worker *worker;
     char *database, *user; /* owned */
     struct pool **pools;   /* owned; [shard index of the worker's current map] */
+    struct pool *gather;   /* owned; further connections to the home shard, for gathered statements */
     uint32_t npool;
     uint64_t map_epoch;      /* the map that pools follows */
     bool ready;              /* canonical environment known */

@@ -585,6 +585,8 @@ static void session_on_drained(struct stream *st)
 
 void session_backend_drained(struct session *s)
 {
+    if (s->exec)
+        exec_gather_drained(s->exec);
     stream_resume(&s->st, PAUSE_PEER_SLOW);
 }
 

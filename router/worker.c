@@ -92,6 +92,7 @@ static void tick_poolset(struct hmap_node *node, void *arg)
 
     for (uint32_t i = 0; i < ps->npool; i++)
         pool_tick(ps->pools[i], *(uint64_t *)arg);
+    pool_tick(ps->gather, *(uint64_t *)arg);
 }
 
 /* Shutting down: idle clients are told to go; when all have gone the loop ends. */

@@ -155,7 +155,9 @@ CROSS JOIN LATERAL pg_catalog.unnest(t.key_columns) WITH ORDINALITY AS k (name, 
 UNION ALL
 SELECT 'column', r.oid::text, a.attnum::text, a.attname, a.atttypid::oid::text, a.atttypmod::text, a.attnotnull::text,
        COALESCE(NOT l.collisdeterministic, false)::text,
-       CASE WHEN a.attidentity <> '' THEN 'sequence' ELSE COALESCE(f.how, 'null') END, NULL, NULL, NULL
+       CASE WHEN a.attidentity <> '' THEN 'sequence' ELSE COALESCE(f.how, 'null') END,
+       EXISTS (SELECT FROM pg_catalog.pg_index i
+               WHERE i.indrelid = r.oid AND i.indisprimary AND i.indimmediate AND a.attnum = ANY (i.indkey))::text, NULL, NULL
 FROM userrel r
 JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation

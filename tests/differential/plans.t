@@ -336,6 +336,7 @@ sub check
 {
     my ($sql, $plan) = @_;
     if ($plan =~ /^ERROR (PB\d+)/m) { $count{refused}++; return; }
+    if ($plan =~ /^(?:gather|query keyed gather)\b/m) { $count{gathered}++; return; } # tests/e2e/gather.t runs such
     my ($where) = $plan =~ /^shards: (.*)$/m or do { push @failures, "$sql\nno route:\n$plan"; return; };
     my %split = $plan =~ /^to s(\d): (.*)$/mg;
     my $any = $where =~ /^any one/;

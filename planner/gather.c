@@ -1,0 +1,586 @@
+#include "planner/gather.h"
+
+#include "planner/lex.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* --- conditions about one table --- */
+
+struct owner {
+    struct an *an;
+    const struct scope *s;
+    struct region level;
+    const struct occurrence *occ;
+    bool no; /* not a condition that can go with a part */
+};
+
+static bool is_plain_call(const struct an *an, const PgQuery__FuncCall *f)
+{
+    const char *schema, *name = tree_name(f->n_funcname, f->funcname, &schema);
+    if (f->over || f->agg_star || f->agg_distinct || f->agg_within_group || f->n_agg_order || f->agg_filter)
+        return false;
+    return !catalog_user_function(an->in->cat, schema, name) && !catalog_builtin_function(an->in->cat, name);
+}
+
+static bool is_builtin_operator(const struct an *an, size_t n, PgQuery__Node *const *names)
+{
+    const struct cat_operator *ops;
+    const char *schema, *name = tree_name(n, names, &schema);
+    uint32_t nop = catalog_operators(an->in->cat, &ops);
+    for (uint32_t i = 0; i < nop; i++)
+        if (strcmp(ops[i].name, name) == 0)
+            return false;
+    return true;
+}
+
+/* A parameter whose type does not come from elsewhere in the statement. */
+static bool param_stands_alone(const struct an *an, const PgQuery__ParamRef *p)
+{
+    uint32_t i = (uint32_t)p->number - 1;
+    if (p->number <= 0 || i >= an->inv.nparam)
+        return false;
+    return (i < an->in->ntype && an->in->types[i]) || an->inv.param_uses[i] == 1;
+}
+
+static void owner_column(struct owner *o, const PgQuery__ColumnRef *ref)
+{
+    bool found;
+    int v = scope_resolve(o->s, ref, &found);
+    const struct occurrence *occ = v == NO_COLUMN ? NULL : o->an->vars[v].occ;
+    if (!found || !occ || v < o->level.first || v >= o->level.end || (o->occ && o->occ != occ))
+        o->no = true;
+    else
+        o->occ = occ;
+}
+
+static void owner_visit(const ProtobufCMessage *m, void *arg)
+{
+    struct owner *o = arg;
+    const ProtobufCMessageDescriptor *d = m->descriptor;
+    const void *v = m;
+    if (d == &pg_query__column_ref__descriptor) {
+        owner_column(o, v);
+        return;
+    }
+    if (d == &pg_query__sub_link__descriptor || d == &pg_query__sqlvalue_function__descriptor ||
+        d == &pg_query__a__indirection__descriptor || d == &pg_query__current_of_expr__descriptor)
+        o->no = true;
+    else if (d == &pg_query__func_call__descriptor)
+        o->no |= !is_plain_call(o->an, v);
+    else if (d == &pg_query__a__expr__descriptor)
+        o->no |= !is_builtin_operator(o->an, ((const PgQuery__AExpr *)v)->n_name, ((const PgQuery__AExpr *)v)->name);
+    else if (d == &pg_query__param_ref__descriptor)
+        o->no |= !param_stands_alone(o->an, v);
+    tree_children(m, owner_visit, arg);
+}
+
+/* Is the mention on a side of a join that may be filled with NULLs? A condition above would then judge other rows. */
+static bool is_filled(const PgQuery__Node *item, const PgQuery__RangeVar *rv, bool filled, bool *found)
+{
+    if (item->node_case == PG_QUERY__NODE__NODE_RANGE_VAR && item->range_var == rv) {
+        *found = true;
+        return filled;
+    }
+    if (item->node_case != PG_QUERY__NODE__NODE_JOIN_EXPR)
+        return false;
+    const PgQuery__JoinExpr *x = item->join_expr;
+    bool left = x->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT || x->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL;
+    bool right = x->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT || x->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL;
+    return is_filled(x->larg, rv, filled || left, found) || is_filled(x->rarg, rv, filled || right, found);
+}
+
+static bool can_filter(const PgQuery__SelectStmt *q, const struct occurrence *occ)
+{
+    bool found = false, filled = false;
+    if (!occ->mention || (occ->mention->alias && occ->mention->alias->n_colnames))
+        return false;
+    for (size_t i = 0; i < q->n_from_clause; i++)
+        filled |= is_filled(q->from_clause[i], occ->mention, false, &found);
+    return found && !filled;
+}
+
+void gather_note(struct an *an, const struct scope *s, struct region level, const PgQuery__SelectStmt *q)
+{
+    PgQuery__Node *w = q->where_clause, **args = &w;
+    size_t n = 1;
+    if (!w)
+        return;
+    if (w->node_case == PG_QUERY__NODE__NODE_BOOL_EXPR && w->bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR) {
+        args = w->bool_expr->args;
+        n = w->bool_expr->n_args;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct owner o = { .an = an, .s = s, .level = level };
+        const ProtobufCMessage *m = tree_message(args[i]);
+        if (m)
+            owner_visit(m, &o);
+        if (o.no || !o.occ || !can_filter(q, o.occ))
+            continue;
+        struct lone_condition *c = ARENA_NEW(an->a, struct lone_condition);
+        *c = (struct lone_condition){
+            .next = an->lone, .occ = o.occ, .where = w, .index = (uint32_t)i, .count = (uint32_t)n
+        };
+        an->lone = c;
+    }
+}
+
+/* --- tokens: where things are in the text --- */
+
+struct token {
+    uint32_t start, end;
+    enum lex_kind kind;
+    int depth; /* of brackets and CASE ... END around it */
+};
+
+struct tokens {
+    struct span sql;
+    struct token *v;
+    uint32_t n;
+};
+
+static bool token_is(const struct tokens *ts, uint32_t i, const char *word)
+{
+    const struct token *t = &ts->v[i];
+    return i < ts->n && strlen(word) == t->end - t->start &&
+           strncasecmp(ts->sql.ptr + t->start, word, t->end - t->start) == 0;
+}
+
+/* A keyword: not what follows a dot, where any word may be a column's name. */
+static bool keyword_is(const struct tokens *ts, uint32_t i, const char *word)
+{
+    return i < ts->n && ts->v[i].kind == LEX_WORD && token_is(ts, i, word) && !(i > 0 && token_is(ts, i - 1, "."));
+}
+
+static void tokens_read(struct an *an, struct tokens *ts)
+{
+    struct lex l;
+    struct lex_token t;
+    uint32_t cap = 0;
+    int depth = 0;
+    *ts = (struct tokens){ .sql = an->in->sql };
+    lex_init(&l, ts->sql, an->in->env->nonstandard_strings);
+    for (lex_next(&l, &t); t.kind != LEX_END; lex_next(&l, &t)) {
+        if (ts->n == cap) {
+            struct token *more = ARENA_ARRAY(an->a, struct token, cap ? cap * 2 : 64);
+            if (ts->n)
+                memcpy(more, ts->v, ts->n * sizeof *more);
+            ts->v = more;
+            cap = cap ? cap * 2 : 64;
+        }
+        uint32_t start = (uint32_t)((const char *)t.start - ts->sql.ptr),
+                 end = (uint32_t)((const char *)t.end - ts->sql.ptr);
+        uint32_t i = ts->n++;
+        ts->v[i] = (struct token){ .start = start, .end = end, .kind = t.kind, .depth = depth };
+        if (token_is(ts, i, ")") || token_is(ts, i, "]") || keyword_is(ts, i, "end"))
+            ts->v[i].depth = --depth;
+        else if (token_is(ts, i, "(") || token_is(ts, i, "[") || keyword_is(ts, i, "case"))
+            depth++;
+    }
+}
+
+/* The token at or before a byte; n if there is none. */
+static uint32_t token_at(const struct tokens *ts, uint32_t offset)
+{
+    uint32_t lo = 0, hi = ts->n;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (ts->v[mid].start <= offset)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo ? lo - 1 : ts->n;
+}
+
+/* --- the text of a condition --- */
+
+struct extent {
+    int low, high;
+};
+
+/* Smallest and largest location in a subtree. */
+static void extent_visit(const ProtobufCMessage *m, void *arg)
+{
+    struct extent *x = arg;
+    const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(m->descriptor, "location");
+    if (f && f->type == PROTOBUF_C_TYPE_INT32) {
+        int32_t at;
+        memcpy(&at, (const char *)m + f->offset, sizeof at);
+        /* Absent ones read as 0, which no condition stands at. */
+        if (at > 0 && (x->low < 0 || at < x->low))
+            x->low = at;
+        if (at > x->high)
+            x->high = at;
+    }
+    tree_children(m, extent_visit, arg);
+}
+
+static struct extent extent_of(const PgQuery__Node *n)
+{
+    struct extent x = { -1, -1 };
+    const ProtobufCMessage *m = tree_message(n);
+    if (m)
+        extent_visit(m, &x);
+    return x;
+}
+
+static bool ends_where(const struct tokens *ts, uint32_t i, int depth)
+{
+    static const char *const words[] = { "group", "having", "window", "order",     "limit",  "offset",
+                                         "fetch", "for",    "union",  "intersect", "except", ";" };
+    if (ts->v[i].depth < depth)
+        return true;
+    for (size_t k = 0; ts->v[i].depth == depth && k < ARRAY_LEN(words); k++)
+        if (keyword_is(ts, i, words[k]) || (words[k][0] == ';' && token_is(ts, i, ";")))
+            return true;
+    return false;
+}
+
+/* The token behind the WHERE that the byte `low` belongs to; n: not found. */
+static uint32_t where_begin(const struct tokens *ts, uint32_t low)
+{
+    uint32_t i = token_at(ts, low);
+    if (i == ts->n)
+        return i;
+    for (int depth = ts->v[i].depth;; i--) {
+        depth = ts->v[i].depth < depth ? ts->v[i].depth : depth;
+        if (keyword_is(ts, i, "where") && ts->v[i].depth == depth)
+            return i + 1;
+        if (i == 0)
+            return ts->n;
+    }
+}
+
+/*
+ * Cut a WHERE into its conditions by the ANDs between them; the tree says how many there must be, and its locations
+ * that each piece is the condition it is taken for. False: the text is not as plain as that.
+ */
+static bool where_cut(const struct tokens *ts, const struct lone_condition *c, struct plan_row *out)
+{
+    PgQuery__Node *const *args = c->count > 1 ? c->where->bool_expr->args : NULL;
+    struct extent all = extent_of(c->where), one = args ? extent_of(args[c->index]) : all;
+    uint32_t i = all.low < 0 ? ts->n : where_begin(ts, (uint32_t)all.low), piece = 0, between = 0;
+    if (i >= ts->n || one.low < 0)
+        return false;
+    int depth = ts->v[i].depth;
+    struct plan_row cut = { ts->v[i].start, ts->v[i].end }, found = { 0, 0 };
+    for (; i < ts->n && !ends_where(ts, i, depth); i++) {
+        if (ts->v[i].depth == depth && keyword_is(ts, i, "between"))
+            between++;
+        if (args && ts->v[i].depth == depth && keyword_is(ts, i, "and") && between-- == 0) {
+            between = 0;
+            if (piece++ == c->index)
+                found = cut;
+            if (i + 1 >= ts->n)
+                return false;
+            cut = (struct plan_row){ ts->v[i + 1].start, ts->v[i + 1].end };
+            continue;
+        }
+        cut.end = ts->v[i].end;
+    }
+    if (piece++ == c->index)
+        found = cut;
+    *out = found;
+    return piece == c->count && found.end > found.start && (uint32_t)one.low >= found.start &&
+           (uint32_t)one.high < found.end;
+}
+
+/* --- what a part needs --- */
+
+struct names {
+    struct an *an;
+    const char **v;
+    uint32_t n, cap;
+    bool all;          /* every column may be meant */
+    bool groups;       /* there is a GROUP BY */
+    const char *whole; /* a table's whole row where its type would show */
+};
+
+static void names_add(struct names *ns, const char *name)
+{
+    if (!*name)
+        return;
+    if (ns->n == ns->cap) {
+        const char **more = ARENA_ARRAY(ns->an->a, const char *, ns->cap ? ns->cap * 2 : 32);
+        if (ns->n)
+            memcpy(more, ns->v, ns->n * sizeof *more);
+        ns->v = more;
+        ns->cap = ns->cap ? ns->cap * 2 : 32;
+    }
+    ns->v[ns->n++] = name;
+}
+
+static bool names_have(const struct names *ns, const char *name)
+{
+    for (uint32_t i = 0; i < ns->n; i++)
+        if (strcmp(ns->v[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* A single name that is no column of any table here, but a table: its row as a value. */
+static bool is_row(const struct names *ns, const PgQuery__ColumnRef *ref)
+{
+    const char *name = ref->n_fields == 1 ? tree_string(ref->fields[0]) : "";
+    bool table = false;
+    for (uint32_t i = 0; *name && i < ns->an->nocc; i++) {
+        const struct occurrence *o = ns->an->occs[i];
+        if (catalog_column(o->rel, name))
+            return false;
+        table |= strcmp(o->name, name) == 0;
+    }
+    return table;
+}
+
+static void names_visit(const ProtobufCMessage *m, void *arg);
+
+/* A row as an argument is taken apart by name, so a row of the temporary table is as good. */
+static void names_arguments(struct names *ns, size_t n, PgQuery__Node *const *args)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (args[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && is_row(ns, args[i]->column_ref))
+            ns->all = true;
+        else if (tree_message(args[i]))
+            names_visit(tree_message(args[i]), ns);
+    }
+}
+
+static void names_column(struct names *ns, const PgQuery__ColumnRef *ref)
+{
+    for (size_t i = 0; i < ref->n_fields; i++) {
+        if (ref->fields[i]->node_case == PG_QUERY__NODE__NODE_A_STAR)
+            ns->all = true;
+        else
+            names_add(ns, tree_string(ref->fields[i]));
+    }
+    if (is_row(ns, ref))
+        ns->whole = tree_string(ref->fields[0]);
+    if (ref->n_fields > 2)
+        ns->whole = tree_string(ref->fields[1]); /* schema.table.column would not find the temporary table */
+}
+
+static void names_visit(const ProtobufCMessage *m, void *arg)
+{
+    struct names *ns = arg;
+    const void *v = m;
+    if (m->descriptor == &pg_query__column_ref__descriptor) {
+        names_column(ns, v);
+        return;
+    }
+    if (m->descriptor == &pg_query__func_call__descriptor) {
+        const PgQuery__FuncCall *f = v;
+        const char *schema, *name = tree_name(f->n_funcname, f->funcname, &schema);
+        bool user = catalog_user_function(ns->an->in->cat, schema, name) != NULL || strcmp(name, "pg_typeof") == 0;
+        if (!user) {
+            names_arguments(ns, f->n_args, f->args);
+            for (size_t i = 0; i < f->n_agg_order; i++)
+                names_visit(tree_message(f->agg_order[i]), ns);
+            if (f->agg_filter)
+                names_visit(tree_message(f->agg_filter), ns);
+            if (f->over)
+                names_visit(&f->over->base, ns);
+            return;
+        }
+    }
+    if (m->descriptor == &pg_query__join_expr__descriptor) {
+        const PgQuery__JoinExpr *x = v;
+        ns->all |= x->is_natural;
+        for (size_t i = 0; i < x->n_using_clause; i++)
+            names_add(ns, tree_string(x->using_clause[i]));
+    }
+    if (m->descriptor == &pg_query__select_stmt__descriptor)
+        ns->groups |= ((const PgQuery__SelectStmt *)v)->n_group_clause > 0;
+    /* alias(a, b) renames by position. */
+    if (m->descriptor == &pg_query__range_var__descriptor) {
+        const PgQuery__RangeVar *rv = v;
+        ns->all |= rv->alias && rv->alias->n_colnames > 0;
+    }
+    tree_children(m, names_visit, arg);
+}
+
+/* Types that travel as numbers of one server's catalog (rule P34). */
+static bool is_catalog_number(uint32_t type)
+{
+    static const uint32_t oids[] = { 24,   26,   2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191,
+                                     1008, 1028, 2207, 2208, 2209, 2210, 2211, 3735, 3770, 4090, 4097, 4192 };
+    for (size_t i = 0; i < ARRAY_LEN(oids); i++)
+        if (oids[i] == type)
+            return true;
+    return false;
+}
+
+static const char *quoted(struct an *an, const char *name)
+{
+    struct strbuf sb = STRBUF_INIT;
+    strbuf_put_ident(&sb, span_str(name));
+    const char *copy = arena_strdup(plan_arena(an->plan), strbuf_str(&sb));
+    strbuf_fini(&sb);
+    return copy;
+}
+
+static bool refuse_gather(struct an *an, const char *why)
+{
+    struct err *r = &an->plan->refusal;
+    err_detail(r, "Its rows cannot be gathered on one server either: %s.", why);
+    return false;
+}
+
+/* With GROUP BY of a primary key, the table's other columns need not be named: PostgreSQL looks for that key (rule
+ * P33). */
+static void part_primary_key(struct an *an, const struct occurrence *occ, struct gather_part *p)
+{
+    struct strbuf sb = STRBUF_INIT;
+    for (uint32_t i = 0; i < occ->rel->ncolumn; i++) {
+        if (!occ->rel->columns[i].primary)
+            continue;
+        strbuf_puts(&sb, sb.len ? ", " : "");
+        strbuf_put_ident(&sb, span_str(occ->rel->columns[i].name));
+    }
+    if (sb.len)
+        p->primary_key = arena_strdup(plan_arena(an->plan), sb.ptr);
+    strbuf_fini(&sb);
+}
+
+static bool part_columns(struct an *an, const struct names *ns, const struct occurrence *occ, struct gather_part *p)
+{
+    struct strbuf sb = STRBUF_INIT;
+    bool whole_key = true;
+    for (uint32_t i = 0; i < occ->rel->ncolumn; i++) {
+        const struct cat_column *c = &occ->rel->columns[i];
+        if (!ns->all && !names_have(ns, c->name)) {
+            whole_key &= !c->primary;
+            continue;
+        }
+        if (is_catalog_number(c->type)) {
+            strbuf_fini(&sb);
+            return refuse_gather(an,
+                                 arena_printf(an->a, "column \"%s\" holds numbers of one server's catalog", c->name));
+        }
+        strbuf_puts(&sb, sb.len ? ", " : "");
+        strbuf_put_ident(&sb, span_str(c->name));
+    }
+    p->columns = arena_strdup(plan_arena(an->plan), strbuf_str(&sb));
+    strbuf_fini(&sb);
+    if (ns->groups && whole_key)
+        part_primary_key(an, occ, p);
+    return true;
+}
+
+/* The tokens of a name: word [. word [. word]]. */
+static bool part_place(struct an *an, const struct tokens *ts, const struct occurrence *occ, struct gather_part *p)
+{
+    uint32_t i = token_at(ts, (uint32_t)occ->mention->location);
+    if (i >= ts->n || ts->v[i].start != (uint32_t)occ->mention->location ||
+        (ts->v[i].kind != LEX_WORD && ts->v[i].kind != LEX_QUOTED))
+        return refuse_gather(an, "the text is not plain enough");
+    bool command = i > 0 && keyword_is(ts, i - 1, "table");
+    p->start = ts->v[i].start;
+    while (i + 2 < ts->n && token_is(ts, i + 1, "."))
+        i += 2;
+    p->end = ts->v[i].end;
+    p->put_alias = !occ->mention->alias && !command;
+    if (p->put_alias && i + 1 < ts->n && token_is(ts, i + 1, "*"))
+        return refuse_gather(an, "a table name with an asterisk");
+    return true;
+}
+
+static void part_filters(struct an *an, const struct tokens *ts, const struct occurrence *occ, struct gather_part *p)
+{
+    uint32_t n = 0;
+    for (const struct lone_condition *c = an->lone; c; c = c->next)
+        n += c->occ == occ;
+    struct plan_row *rows = ARENA_ARRAY(plan_arena(an->plan), struct plan_row, n);
+    for (const struct lone_condition *c = an->lone; c; c = c->next)
+        if (c->occ == occ && where_cut(ts, c, &rows[p->nfilter]))
+            p->nfilter++;
+    p->filters = rows;
+}
+
+static bool part_make(struct an *an, const struct tokens *ts, const struct names *ns, const struct occurrence *occ,
+                      struct gather_part *p)
+{
+    *p = (struct gather_part){ .alias = quoted(an, occ->name), .scope = SCOPE_ANY };
+    p->table = arena_printf(plan_arena(an->plan), "%s.%s", quoted(an, occ->rel->schema), quoted(an, occ->rel->name));
+    if (!part_place(an, ts, occ, p) || !part_columns(an, ns, occ, p))
+        return false;
+    if (occ->rel->dist == DIST_UNSHARDED)
+        p->scope = SCOPE_HOME;
+    if (occ->rel->dist == DIST_SHARDED) {
+        p->scope = SCOPE_KEYED;
+        class_of_occurrence(an, occ, &p->keys);
+    }
+    if (!an->inv.moment_literal && !occ->rel->row_security)
+        part_filters(an, ts, occ, p);
+    return true;
+}
+
+/* --- whether it can be one --- */
+
+static const char *why_not(const struct an *an)
+{
+    if (an->inv.locking)
+        return "it locks rows";
+    if (an->inv.system_column)
+        return "system columns are not carried along";
+    if (an->inv.tablesample)
+        return "TABLESAMPLE chooses rows of the table itself";
+    if (an->inv.home_function || an->inv.home_writes)
+        return "it calls a function that belongs to one server";
+    if (an->inv.declared)
+        return "it calls functions that may look at tables";
+    for (uint32_t i = 0; i < an->nocc; i++) {
+        const struct cat_rel *rel = an->occs[i]->rel;
+        if (an->occs[i]->use != USE_READ || !an->occs[i]->mention)
+            return "it changes rows";
+        if (rel->system)
+            return "it reads the system catalog";
+        if (rel->kind != 'r')
+            return "only ordinary tables can be";
+    }
+    return NULL;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct gather_part *x = a, *y = b;
+    return x->start < y->start ? -1 : x->start > y->start;
+}
+
+bool gather_try(struct an *an, const PgQuery__Node *stmt)
+{
+    struct names ns = { .an = an };
+    struct tokens ts;
+    const char *no = why_not(an);
+    if (stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
+        return false;
+    if (no)
+        return refuse_gather(an, no);
+    names_visit(an->stmt, &ns);
+    if (ns.whole)
+        return refuse_gather(an, arena_printf(an->a, "\"%s\" is used as a row or with its schema", ns.whole));
+    tokens_read(an, &ts);
+    struct plan_gather *g = ARENA_NEW(plan_arena(an->plan), struct plan_gather);
+    struct gather_part *parts = ARENA_ARRAY(plan_arena(an->plan), struct gather_part, an->nocc);
+    for (uint32_t i = 0; i < an->nocc; i++) {
+        if (!part_make(an, &ts, &ns, an->occs[i], &parts[i]))
+            return false;
+        g->always |= an->occs[i]->rel->dist == DIST_UNSHARDED;
+    }
+    qsort(parts, an->nocc, sizeof *parts, by_place);
+    for (uint32_t i = 1; i < an->nocc; i++)
+        if (parts[i].start < parts[i - 1].end)
+            return refuse_gather(an, "the text is not plain enough");
+    g->npart = an->nocc;
+    g->parts = parts;
+    g->moment = an->inv.moment || an->inv.moment_literal;
+    an->plan->gather = g;
+    an->plan->combine = COMBINE_GATHER;
+    if (g->always)
+        an->plan->kind = PLAN_GATHER;
+    if (g->always)
+        plan_reason(an->plan, "rows of %u tables are gathered on the home shard, where the statement runs", g->npart);
+    plan_keep_literals(an->plan, an->in->lits);
+    return true;
+}

@@ -1,0 +1,26 @@
+/*
+ * Gather, the plan of a SELECT that needs rows of several shards put together: every mention of a table becomes a
+ * *part*, a query for that table's rows, run where they are; the rows go into temporary tables on the home shard, where
+ * the statement runs as it was written, with those tables in the place of the mentions. So all the rest is PostgreSQL's
+ * own.
+ *
+ * A part has the columns whose names occur anywhere in the statement, in the table's order: then names, USING and
+ * ambiguity mean the same (rules P32, P33); "*", NATURAL and whole rows need all of them. A condition of WHERE that is
+ * about one table alone goes with the part, too. It only saves work: the statement still has it.
+ */
+#ifndef PLANNER_GATHER_H
+#define PLANNER_GATHER_H
+
+#include "planner/analyse_int.h"
+
+/*
+ * After the names of a level are known: note which conditions of its WHERE are about one table, whose rows nothing
+ * fills with NULLs. `level` are the variables of its FROM.
+ */
+void gather_note(struct an *an, const struct scope *s, struct region level, const PgQuery__SelectStmt *q);
+
+/* Make the statement a gather if it can be one: fills plan->gather, combine and reason. False: why not, in
+ * plan->refusal. */
+bool gather_try(struct an *an, const PgQuery__Node *stmt);
+
+#endif

@@ -1,0 +1,694 @@
+/*
+ * Gathered statements: rows of several shards go into temporary tables of one server, the statement runs there
+ * (planner/gather.h).
+ *
+ *   shards:    [BEGIN RR READ ONLY] part, part ... [COMMIT] Sync      all at once, rows in binary
+ *   gatherer:  [CREATE TEMP TABLE ...]  BEGIN READ WRITE, COPY t1 FROM STDIN ... COPY t2 ...   the statement (rollback
+ * on release)
+ *
+ * The gatherer is a connection of a pool of its own to the home shard (poolset.gather): never a participant of the
+ * client's transaction, whose own connections run the parts, so that its own writes are seen (rules P5, P6). Its
+ * temporary tables are kept by signature. A binary DataRow is a tuple of COPY BINARY: only the frame's type changes
+ * (rule P2).
+ *
+ * Invariants: (1) one COPY at a time, tables in the order of parts; a shard that is ahead is paused (PAUSE_TURN); (2)
+ * parts of one shard see one snapshot: outside a transaction by REPEATABLE READ, inside one only a single part a shard
+ * is taken (rule X15); (3) nothing reaches the client before every part has ended well; (4) after an error the
+ * statement ends when every shard and the gatherer are quiet.
+ */
+#include "base/hash.h"
+#include "base/mem.h"
+#include "router/backend.h"
+#include "router/exec_int.h"
+#include "router/pool.h"
+#include "router/query.h"
+#include "router/session.h"
+#include "router/worker.h"
+#include "wire/bemsg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define GATHER_FLUSH    32768u
+#define GATHER_KEPT_MAX 32u   /* temporary tables kept on a connection */
+#define GATHER_ANALYZE  2000u /* rows from which the server's planner should know how many there are */
+#define GATHER_NAME_MAX 48u
+
+enum gather_phase {
+    GATHER_LEASE,  /* taking connections */
+    GATHER_CREATE, /* temporary tables that are missing */
+    GATHER_COPY,   /* asked for COPY, or copying */
+    GATHER_LOADED, /* the last COPY is answered, ANALYZE may run */
+    GATHER_FAILED  /* nothing more is asked of the gatherer */
+};
+
+struct gather {
+    const struct plan_gather *plan;
+    struct route *routes; /* by part */
+    uint32_t nshard;      /* parts of the exec; the gatherer's stands behind them */
+    uint32_t *at;         /* by shard: the part whose rows it sends, plan->npart at the end */
+    uint32_t *left;       /* by part: shards that have not ended it */
+    uint64_t *rows;       /* by part */
+    char (*names)[GATHER_NAME_MAX];
+    uint64_t (*ids)[2];
+    enum gather_phase phase;
+    uint32_t current;  /* part being loaded */
+    bool open;         /* the gatherer takes rows of it */
+    bool sent;         /* the shards have been asked */
+    bool quiet;        /* the gatherer has answered everything */
+    struct strbuf out; /* rows on their way to it */
+};
+
+static struct part *gatherer(const struct exec *x)
+{
+    return &x->parts[x->gather->nshard];
+}
+
+static void gather_failed(struct exec *x);
+
+/* --- beginning --- */
+
+static bool gather_refuse(struct exec *x, const char *what, const char *detail, const char *hint)
+{
+    struct err e = ERR_INIT;
+
+    err_set(&e, PB0313, "%s", what);
+    err_detail(&e, "%s", detail);
+    err_hint(&e, "%s", hint);
+    exec_fail(x, &e);
+    return false;
+}
+
+/* Does this shard run the part? */
+static bool gather_runs(const struct gather *g, uint32_t part, uint32_t shard)
+{
+    return shardset_has(&g->routes[part].set, shard);
+}
+
+static uint32_t gather_count(const struct gather *g, uint32_t shard)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < g->plan->npart; i++)
+        n += gather_runs(g, i, shard);
+    return n;
+}
+
+static uint32_t gather_next(const struct gather *g, uint32_t from, uint32_t shard)
+{
+    while (from < g->plan->npart && !gather_runs(g, from, shard))
+        from++;
+    return from;
+}
+
+/* Where each part runs; reference tables where something runs anyway. */
+static void gather_route(struct exec *x, struct gather *g)
+{
+    struct session *s = x->s;
+    struct shardset all = { 0 };
+    uint32_t first;
+
+    for (uint32_t i = 0; i < g->plan->npart; i++) {
+        plan_gather_route(x->plan, &g->plan->parts[i], s->db->map, x->text, &x->lits_copy,
+                          x->extended ? &x->binds : NULL, &g->routes[i]);
+        for (size_t w = 0; w < ARRAY_LEN(all.w); w++)
+            all.w[w] |= g->routes[i].set.w[w];
+    }
+    first = shardset_next(&all, 0);
+    if (first == MAP_MAX_SHARDS)
+        first = query_any_shard(s);
+    for (uint32_t i = 0; i < g->plan->npart; i++) {
+        if (g->routes[i].any)
+            shardset_add(&g->routes[i].set, first);
+        g->left[i] = shardset_count(&g->routes[i].set);
+        for (size_t w = 0; w < ARRAY_LEN(all.w); w++)
+            all.w[w] |= g->routes[i].set.w[w];
+    }
+    x->parts = ARENA_ARRAY(&x->arena, struct part, s->set->npool + 1);
+    x->npart = 0;
+    for (uint32_t i = shardset_next(&all, 0); i < s->set->npool; i = shardset_next(&all, i + 1))
+        x->parts[x->npart++].shard = i;
+    g->nshard = x->npart;
+    gatherer(x)->shard = s->set->home;
+}
+
+/*
+ * A temporary table is known by what it is made of, under this catalog; the nth one of its kind in a statement is
+ * another one. The name cannot be guessed by who may name tables in a statement (rule P32).
+ */
+static void gather_name(struct exec *x, struct gather *g, uint32_t i)
+{
+    struct strbuf sb = STRBUF_INIT;
+    uint32_t nth = 0;
+
+    plan_gather_shape(&g->plan->parts[i], &sb);
+    strbuf_puts(&sb, g->plan->parts[i].primary_key ? g->plan->parts[i].primary_key : "");
+    g->ids[i][0] = hash_bytes(sb.ptr, sb.len, x->s->worker->hash_seed ^ catalog_epoch(x->s->db->catalog));
+    g->ids[i][1] = hash_bytes(sb.ptr, sb.len, ~x->s->worker->hash_seed + catalog_epoch(x->s->db->catalog));
+    strbuf_fini(&sb);
+    for (uint32_t k = 0; k < i; k++)
+        nth += (g->ids[k][0] ^ g->ids[i][0]) < MAP_MAX_SHARDS && g->ids[k][1] == g->ids[i][1];
+    g->ids[i][0] ^= nth & (MAP_MAX_SHARDS - 1);
+    snprintf(g->names[i], GATHER_NAME_MAX, "pgbraid_%016llx%016llx", (unsigned long long)g->ids[i][0],
+             (unsigned long long)g->ids[i][1]);
+}
+
+static bool gather_allowed(struct exec *x, struct gather *g)
+{
+    const struct session *s = x->s;
+
+    if (x->max_rows)
+        return gather_refuse(x, "a portal over several shards cannot be fetched in pieces",
+                             "Its rows are gathered by a connection "
+                             "that does not wait for the client.",
+                             "Execute it without a row limit (fetch size 0), or give the sharding key.");
+    if (s->txn.env && g->plan->moment)
+        return gather_refuse(x, "a statement over several shards that reads the clock cannot run in a transaction",
+                             "It would read the statement's time instead of the transaction's.",
+                             "Read the time in a statement of its own and pass it as a constant.");
+    for (uint32_t i = 0; s->txn.env && i < g->nshard; i++) {
+        if (gather_count(g, x->parts[i].shard) > 1)
+            return gather_refuse(x, "a statement that gathers several tables cannot run in a transaction",
+                                 "Its tables would be read from different snapshots of the same shard.",
+                                 "Run it outside the transaction, or bind every table to the same sharding key.");
+    }
+    return true;
+}
+
+void exec_gather(struct exec *x)
+{
+    const struct plan_gather *plan = x->plan->gather;
+    struct gather *g = ARENA_NEW(&x->arena, struct gather);
+
+    g->plan = plan;
+    g->routes = ARENA_ARRAY(&x->arena, struct route, plan->npart);
+    g->left = ARENA_ARRAY(&x->arena, uint32_t, plan->npart);
+    g->rows = ARENA_ARRAY(&x->arena, uint64_t, plan->npart);
+    g->names = arena_zalloc(&x->arena, plan->npart * sizeof(*g->names));
+    g->ids = arena_zalloc(&x->arena, plan->npart * sizeof(*g->ids));
+    x->gather = g;
+    gather_route(x, g);
+    g->at = ARENA_ARRAY(&x->arena, uint32_t, g->nshard + 1);
+    for (uint32_t i = 0; i < plan->npart; i++)
+        gather_name(x, g, i);
+    for (uint32_t i = 0; i < g->nshard; i++)
+        g->at[i] = gather_next(g, 0, x->parts[i].shard);
+    if (!gather_allowed(x, g)) {
+        x->gather = NULL;
+        return;
+    }
+    g->quiet = true;
+    x->task = TASK_GATHER;
+    exec_acquire(x);
+}
+
+/* --- asking the shards --- */
+
+static void put_part_bind(struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out)
+{
+    size_t at = msg_begin(out, FE_BIND);
+
+    msg_cstr(out, (struct span){ 0 });
+    msg_cstr(out, (struct span){ 0 });
+    msg_u16(out, (uint16_t)n);
+    for (uint32_t i = 0; i < n; i++)
+        msg_u16(out, x->binds.binary[map[i]]);
+    msg_u16(out, (uint16_t)n);
+    for (uint32_t i = 0; i < n; i++) {
+        struct span v = x->binds.values[map[i]];
+
+        msg_u32(out, v.ptr ? (uint32_t)v.len : UINT32_MAX);
+        if (v.ptr)
+            strbuf_put(out, v.ptr, v.len);
+    }
+    msg_u16(out, 1);
+    msg_u16(out, 1); /* all results in binary */
+    msg_end(out, at);
+}
+
+static bool put_part(struct exec *x, const struct gather_part *part, struct strbuf *out, struct err *e)
+{
+    struct strbuf text = STRBUF_INIT, types = STRBUF_INIT;
+    uint32_t cap = x->extended ? x->binds.n : 0, n = 0;
+    uint16_t *map = ARENA_ARRAY(&x->arena, uint16_t, cap + 1);
+    bool ok = plan_gather_part_text(x->plan, part, x->text, &x->lits_copy, &text, map, cap, &n, e);
+
+    for (uint32_t i = 0; ok && i < n; i++)
+        msg_u32(&types, map[i] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[i]) : 0);
+    if (ok) {
+        fe_put_parse(out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "", (uint16_t)n);
+        put_part_bind(x, map, n, out);
+        fe_put_execute(out, (struct span){ 0 }, 0);
+    }
+    strbuf_fini(&text);
+    strbuf_fini(&types);
+    return ok;
+}
+
+static bool gather_ask(struct exec *x, struct part *p, struct err *e)
+{
+    struct gather *g = x->gather;
+    struct strbuf *out = &x->s->worker->out;
+    uint32_t several = !exec_in_txn(x) && gather_count(g, p->shard) > 1;
+    uint32_t n = query_put_prefix(x->s, p->backend, out) + several;
+
+    if (several)
+        fe_put_statement(out, SPAN("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"), NULL, 0);
+    if (n)
+        backend_expect(p->backend, EXPECT_PREFIX)->count = n;
+    backend_expect(p->backend, EXPECT_EXEC);
+    for (uint32_t i = gather_next(g, 0, p->shard); i < g->plan->npart; i = gather_next(g, i + 1, p->shard)) {
+        if (!put_part(x, &g->plan->parts[i], out, e))
+            return false;
+    }
+    if (several)
+        fe_put_statement(out, SPAN("COMMIT"), NULL, 0);
+    fe_put_sync(out);
+    p->started = true;
+    p->backend->dirty = p->backend->dirty || x->plan->opaque;
+    stream_write(&p->backend->st, out->ptr, out->len);
+    strbuf_reset(out);
+    return true;
+}
+
+/* --- the gatherer --- */
+
+static bool gather_has(const struct backend *b, const uint64_t id[2])
+{
+    for (uint32_t i = 0; i < b->nkept; i++) {
+        if (b->kept[i][0] == id[0] && b->kept[i][1] == id[1])
+            return true;
+    }
+    return false;
+}
+
+static void gather_keep(struct backend *b, const uint64_t id[2])
+{
+    if (!b->kept)
+        b->kept = mem_zalloc(GATHER_KEPT_MAX * sizeof(*b->kept));
+    b->kept[b->nkept][0] = id[0];
+    b->kept[b->nkept++][1] = id[1];
+}
+
+static void gather_send(struct exec *x, struct strbuf *out)
+{
+    struct part *p = gatherer(x);
+
+    backend_expect(p->backend, EXPECT_EXEC);
+    x->gather->quiet = false;
+    stream_write(&p->backend->st, out->ptr, out->len);
+    strbuf_reset(out);
+}
+
+/* The SQL that makes the tables which this connection lacks; a connection with too many begins anew. */
+static bool gather_put_create(struct exec *x, struct strbuf *sql)
+{
+    struct gather *g = x->gather;
+    struct backend *b = gatherer(x)->backend;
+    uint32_t missing = 0;
+
+    for (uint32_t i = 0; i < g->plan->npart; i++)
+        missing += !gather_has(b, g->ids[i]);
+    if (missing == 0)
+        return false;
+    strbuf_puts(sql, "BEGIN READ WRITE; SET LOCAL client_min_messages = error;");
+    if (b->nkept + missing > GATHER_KEPT_MAX) {
+        strbuf_puts(sql, "DISCARD TEMP;");
+        b->nkept = 0;
+    }
+    for (uint32_t i = 0; i < g->plan->npart; i++) {
+        const struct gather_part *part = &g->plan->parts[i];
+
+        if (gather_has(b, g->ids[i]))
+            continue;
+        strbuf_printf(sql, "CREATE TEMP TABLE \"%s\" ON COMMIT DELETE ROWS AS ", g->names[i]);
+        plan_gather_shape(part, sql);
+        strbuf_puts(sql, " WITH NO DATA;");
+        if (part->primary_key)
+            strbuf_printf(sql, "ALTER TABLE pg_temp.\"%s\" ADD PRIMARY KEY (%s);", g->names[i], part->primary_key);
+    }
+    strbuf_puts(sql, "COMMIT");
+    return true;
+}
+
+static void gather_start_copy(struct exec *x)
+{
+    struct gather *g = x->gather;
+    struct strbuf sql = STRBUF_INIT, *out = &x->s->worker->out;
+
+    g->phase = GATHER_COPY;
+    g->open = false;
+    strbuf_printf(&sql, "COPY pg_temp.\"%s\" FROM STDIN (FORMAT binary)", g->names[g->current]);
+    fe_put_query(out, strbuf_span(&sql));
+    strbuf_fini(&sql);
+    gather_send(x, out);
+}
+
+/* Settings, then the transaction in which everything happens. */
+static void gather_begin(struct exec *x)
+{
+    struct session *s = x->s;
+    struct backend *b = gatherer(x)->backend;
+    struct strbuf *out = &s->worker->out;
+    uint32_t n = env_put_changes(out, b->env_next, s->env);
+    struct expect *e = backend_expect(b, EXPECT_PREFIX);
+
+    env_unref(b->env_next);
+    b->env_next = env_ref(s->env);
+    fe_put_statement(out, SPAN("BEGIN READ WRITE"), NULL, 0);
+    e->count = n + 1;
+    e->send_sync = true;
+    gather_start_copy(x);
+}
+
+/* All connections are there. */
+void gather_start(struct exec *x)
+{
+    struct gather *g = x->gather;
+    struct strbuf sql = STRBUF_INIT;
+    struct err e = ERR_INIT;
+
+    for (uint32_t i = 0; i < g->nshard && !x->failed; i++) {
+        if (!gather_ask(x, &x->parts[i], &e)) {
+            x->own_error = e;
+            x->failed = true;
+            strbuf_reset(&x->s->worker->out);
+        } else {
+            x->next_part = i + 1;
+        }
+    }
+    BUG_ON(x->failed); /* the parts' parameters are among the statement's */
+    if (gather_put_create(x, &sql)) {
+        g->phase = GATHER_CREATE;
+        fe_put_query(&x->s->worker->out, strbuf_span(&sql));
+        gather_send(x, &x->s->worker->out);
+    } else {
+        gather_begin(x);
+    }
+    strbuf_fini(&sql);
+}
+
+/* The statement itself: from here on an ordinary one with one part. */
+static void gather_run_statement(struct exec *x)
+{
+    struct gather *g = x->gather;
+    struct strbuf text = STRBUF_INIT, *out = &x->s->worker->out;
+    const char **names = ARENA_ARRAY(&x->arena, const char *, g->plan->npart);
+    struct part *p = gatherer(x);
+
+    for (uint32_t i = 0; i < g->plan->npart; i++)
+        names[i] = g->names[i];
+    plan_gather_text(x->plan, x->text, &x->lits_copy, names, &text);
+    x->task = TASK_STATEMENT;
+    x->parts = p;
+    p->backend->part = 0;
+    p->started = true;
+    p->done = p->described = false;
+    x->npart = x->next_part = 1;
+    x->ndone = x->ndescribed = 0;
+    if (x->extended) {
+        fe_put_parse(out, (struct span){ 0 }, strbuf_span(&text), x->prepared->types, x->prepared->ntype);
+        fe_put_bind(out, x->portal, (struct span){ 0 }, x->bind_rest);
+        if (x->describe)
+            fe_put_describe(out, 'P', x->portal);
+        fe_put_execute(out, x->portal, 0);
+        fe_put_sync(out);
+    } else {
+        fe_put_query(out, strbuf_span(&text));
+    }
+    backend_expect(p->backend, EXPECT_EXEC);
+    stream_write(&p->backend->st, out->ptr, out->len);
+    strbuf_reset(out);
+    strbuf_fini(&text);
+    strbuf_fini(&g->out);
+}
+
+/* --- rows --- */
+
+static void gather_pause_shards(struct exec *x, bool pause, enum stream_pause why)
+{
+    for (uint32_t i = 0; i < x->gather->nshard; i++) {
+        struct backend *b = x->parts[i].backend;
+
+        if (!b)
+            continue;
+        if (pause)
+            stream_pause(&b->st, why);
+        else
+            stream_resume(&b->st, why);
+    }
+}
+
+static void gather_flush(struct exec *x)
+{
+    struct gather *g = x->gather;
+    struct backend *b = gatherer(x)->backend;
+
+    if (g->out.len == 0 || !b)
+        return;
+    stream_write(&b->st, g->out.ptr, g->out.len);
+    strbuf_reset(&g->out);
+    if (stream_queued(&b->st) > STREAM_HIGH_WATER)
+        gather_pause_shards(x, true, PAUSE_PEER_SLOW);
+}
+
+void exec_gather_drained(struct exec *x)
+{
+    if (x->gather && x->task == TASK_GATHER)
+        gather_pause_shards(x, false, PAUSE_PEER_SLOW);
+}
+
+/* The current table has all its rows when every shard of it has ended the part. */
+static void gather_check_loaded(struct exec *x)
+{
+    static const char end[] = { FE_COPY_DATA, 0, 0, 0, 6, '\xFF', '\xFF', FE_COPY_DONE, 0, 0, 0, 4 };
+    struct gather *g = x->gather;
+
+    if (x->failed || !g->open || g->left[g->current])
+        return;
+    g->open = false;
+    strbuf_put(&g->out, end, sizeof(end));
+    gather_flush(x);
+}
+
+static enum exec_action gather_row(struct exec *x, struct part *p, struct span body)
+{
+    struct gather *g = x->gather;
+    uint32_t i = (uint32_t)(p - x->parts);
+
+    if (x->failed)
+        return EXEC_SWALLOW;
+    if (!g->open || g->at[i] != g->current) {
+        stream_pause(&p->backend->st, PAUSE_TURN);
+        return EXEC_WAIT;
+    }
+    msg_u8(&g->out, FE_COPY_DATA);
+    msg_u32(&g->out, (uint32_t)body.len + 4);
+    strbuf_put(&g->out, body.ptr, body.len);
+    g->rows[g->current]++;
+    if (g->out.len > GATHER_FLUSH)
+        gather_flush(x);
+    return EXEC_SWALLOW;
+}
+
+static enum exec_action gather_shard_frame(struct exec *x, struct part *p, char type, struct span body)
+{
+    struct gather *g = x->gather;
+    uint32_t i = (uint32_t)(p - x->parts);
+
+    switch (type) {
+    case BE_DATA_ROW:
+        return gather_row(x, p, body);
+    case BE_COMMAND_COMPLETE:
+        if (x->failed || g->at[i] >= g->plan->npart) /* the COMMIT */
+            return EXEC_SWALLOW;
+        g->left[g->at[i]]--;
+        g->at[i] = gather_next(g, g->at[i] + 1, p->shard);
+        gather_check_loaded(x);
+        return EXEC_SWALLOW;
+    case BE_ERROR:
+        exec_note_error(x, p, body);
+        gather_failed(x);
+        return EXEC_SWALLOW;
+    default:
+        return EXEC_SWALLOW;
+    }
+}
+
+static enum exec_action gather_own_frame(struct exec *x, char type, struct span body)
+{
+    static const char header[] = { FE_COPY_DATA, 0,    0,    0, 23, 'P', 'G', 'C', 'O', 'P', 'Y', '\n',
+                                   '\xFF',       '\r', '\n', 0, 0,  0,   0,   0,   0,   0,   0,   0 };
+    struct gather *g = x->gather;
+
+    switch (type) {
+    case BE_COPY_IN:
+        if (x->failed) {
+            g->open = true; /* so that gather_failed ends it */
+            gather_failed(x);
+            return EXEC_SWALLOW;
+        }
+        g->open = true;
+        strbuf_put(&g->out, header, sizeof(header));
+        gather_pause_shards(x, false, PAUSE_TURN);
+        gather_check_loaded(x);
+        return EXEC_SWALLOW;
+    case BE_ERROR:
+        g->open = false;
+        exec_note_error(x, gatherer(x), body);
+        gather_failed(x);
+        return EXEC_SWALLOW;
+    default:
+        return EXEC_SWALLOW;
+    }
+}
+
+enum exec_action exec_gather_frame(struct exec *x, struct part *p, char type, struct span body)
+{
+    return p == gatherer(x) ? gather_own_frame(x, type, body) : gather_shard_frame(x, p, type, body);
+}
+
+bool exec_gather_is_own(const struct exec *x, const struct part *p)
+{
+    return x->task == TASK_GATHER && p == gatherer(x);
+}
+
+/* --- steps of the gatherer, and ends --- */
+
+/* A failed statement ends when nobody has anything to say any more. */
+static void gather_check_end(struct exec *x)
+{
+    if (x->failed && x->ndone == x->next_part && x->gather->quiet)
+        exec_statement_done(x);
+}
+
+/* Everybody is to stop: shards have been cancelled, rows are swallowed, a COPY is ended with an error. */
+static void gather_failed(struct exec *x)
+{
+    struct gather *g = x->gather;
+    struct part *p = gatherer(x);
+
+    g->phase = GATHER_FAILED;
+    strbuf_reset(&g->out);
+    gather_pause_shards(x, false, PAUSE_TURN);
+    gather_pause_shards(x, false, PAUSE_PEER_SLOW);
+    if (g->open && p->backend) {
+        struct strbuf *out = &x->s->worker->out;
+        size_t at = msg_begin(out, FE_COPY_FAIL);
+
+        msg_cstr(out, SPAN("gathering was given up"));
+        msg_end(out, at);
+        stream_write(&p->backend->st, out->ptr, out->len);
+        strbuf_reset(out);
+    }
+    g->open = false;
+}
+
+static void gather_analyze(struct exec *x)
+{
+    struct gather *g = x->gather;
+    struct strbuf sql = STRBUF_INIT, *out = &x->s->worker->out;
+
+    for (uint32_t i = 0; i < g->plan->npart; i++) {
+        if (g->rows[i] >= GATHER_ANALYZE)
+            strbuf_printf(&sql, "ANALYZE pg_temp.\"%s\";", g->names[i]);
+    }
+    g->phase = GATHER_LOADED;
+    if (sql.len) {
+        fe_put_query(out, strbuf_span(&sql));
+        gather_send(x, out);
+    }
+    strbuf_fini(&sql);
+    if (g->quiet && x->ndone == x->next_part)
+        gather_run_statement(x);
+}
+
+/* ReadyForQuery from the gatherer. */
+void exec_gather_ready(struct exec *x)
+{
+    struct gather *g = x->gather;
+
+    g->quiet = true;
+    if (x->failed) {
+        gather_check_end(x);
+        return;
+    }
+    switch (g->phase) {
+    case GATHER_CREATE:
+        for (uint32_t i = 0; i < g->plan->npart; i++) {
+            if (!gather_has(gatherer(x)->backend, g->ids[i]))
+                gather_keep(gatherer(x)->backend, g->ids[i]);
+        }
+        gather_begin(x);
+        break;
+    case GATHER_COPY:
+        if (++g->current < g->plan->npart)
+            gather_start_copy(x);
+        else
+            gather_analyze(x);
+        break;
+    case GATHER_LOADED:
+        if (x->ndone == x->next_part)
+            gather_run_statement(x);
+        break;
+    case GATHER_LEASE:
+    case GATHER_FAILED:
+        BUG_ON(!"the gatherer answered what nobody asked");
+    }
+}
+
+/* Every shard is ready. */
+void exec_gather_parts_done(struct exec *x)
+{
+    if (x->failed)
+        gather_check_end(x);
+    else if (x->gather->phase == GATHER_LOADED && x->gather->quiet)
+        gather_run_statement(x);
+}
+
+/* The gatherer's connection is gone. That is not the client's transaction's loss: it took no part in it. */
+void exec_gather_own_lost(struct exec *x, struct backend *b)
+{
+    struct gather *g = x->gather;
+    struct part *p = x->task == TASK_GATHER ? gatherer(x) : x->parts;
+
+    backend_close(b);
+    p->backend = NULL;
+    if (x->task != TASK_GATHER) {
+        x->failed = p->failed = true;
+        exec_part_ready(x, p);
+        return;
+    }
+    if (!x->parts[0]
+             .started) { /* connections are still being taken: the statement meets the loss when it needs this one */
+        return;
+    }
+    g->quiet = true;
+    g->open = false;
+    x->failed = true;
+    for (uint32_t i = 0; i < g->nshard; i++) {
+        if (x->parts[i].backend && x->parts[i].started && !x->parts[i].done)
+            backend_cancel(x->parts[i].backend);
+    }
+    gather_failed(x);
+    gather_check_end(x);
+}
+
+void exec_gather_shard_lost(struct exec *x)
+{
+    gather_failed(x);
+}
+
+void exec_gather_fini(struct exec *x)
+{
+    struct gather *g = x->gather;
+    struct backend *b;
+
+    if (!g)
+        return;
+    strbuf_fini(&g->out);
+    x->gather = NULL;
+    b = session_lease_of(x->s, x->s->set->gather);
+    if (b)
+        pool_release(b);
+}
