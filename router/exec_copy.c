@@ -124,7 +124,7 @@ static bool copy_row_hash(const struct plan_copy *pc, const struct span *keys, u
 static bool copy_row_hash_tidied(const struct plan_copy *pc, const struct span *keys, uint64_t *hash)
 {
     char buf[COPY_MAX_KEYS][24];
-    struct span tidy[COPY_MAX_KEYS];
+    struct span tidy[COPY_MAX_KEYS] = { { 0 } };
 
     if (copy_row_hash(pc, keys, hash))
         return true;
