@@ -147,9 +147,13 @@ void exec_once_per_server(struct exec *x)
 
 /* --- the catalog after DDL --- */
 
+#define RELOAD_RETRY_MS 1000u
+
 struct reload_wait {
+    struct loop_timer retry;
     struct worker *worker;
     uint32_t session_id;
+    char *database;
 };
 
 static void reload_done(void *arg, const struct err *e)
@@ -157,25 +161,44 @@ static void reload_done(void *arg, const struct err *e)
     struct reload_wait *rw = arg;
     struct session *s = session_find(rw->worker, rw->session_id);
 
+    if (e) {
+        /* Plans made with the old catalog could be wrong: the client goes on waiting, whatever it takes. */
+        log_err(LOG_ERROR, "schema", "cannot load the catalog after DDL; trying again", e);
+        loop_timer_start(&rw->retry, RELOAD_RETRY_MS);
+        return;
+    }
+    loop_timer_fini(&rw->retry);
+    free(rw->database);
     free(rw);
-    if (e)
-        log_err(LOG_ERROR, "schema", "cannot load the catalog after DDL", e);
     if (!s || !s->exec)
         return;
     s->in_job = false;
-    exec_step_done(s->exec);
+    if (s->exec->reload_failed)
+        exec_after_error(s->exec);
+    else
+        exec_step_done(s->exec);
 }
 
-void exec_reload_schema(struct exec *x)
+static void reload_again(struct loop_timer *t)
+{
+    struct reload_wait *rw = CONTAINER_OF(t, struct reload_wait, retry);
+
+    schema_reload(rw->worker, rw->database, reload_done, rw);
+}
+
+void exec_reload_schema(struct exec *x, bool failed)
 {
     struct reload_wait *rw = mem_zalloc(sizeof(*rw));
 
     rw->worker = x->s->worker;
     rw->session_id = x->s->id;
+    rw->database = mem_strdup(x->s->db->name);
+    loop_timer_init(&rw->retry, rw->worker->loop, reload_again);
     x->task = TASK_JOB;
+    x->reload_failed = failed;
     x->s->in_job = true;
     /* What has been committed is answered only when every worker plans with the new catalog. */
-    schema_reload(x->s->worker, x->s->db->name, reload_done, rw);
+    schema_reload(rw->worker, rw->database, reload_done, rw);
 }
 
 /* --- the catalog of a transaction --- */

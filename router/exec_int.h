@@ -98,6 +98,7 @@ struct exec {
     struct part *speaker; /* part whose large frame is being relayed */
     bool cancelled;
     struct catalog_builder *builder; /* TASK_CATALOG: owned; else NULL */
+    bool reload_failed;              /* the catalog is loaded again after an error */
 
     /* extended protocol: the portal being put together */
     struct prepared *prepared; /* owned reference */
@@ -223,8 +224,11 @@ struct span exec_ddl_text(const struct exec *x, const struct part *p);
 void exec_put_ddl(struct exec *x, struct part *p, struct strbuf *out);
 /* Describe of a statement that the router itself answers; false: a server must. */
 bool exec_describe_local(struct exec *x, struct prepared *p);
-/* After DDL has been committed: load the catalog again, then exec_step_done(). */
-void exec_reload_schema(struct exec *x);
+/*
+ * After DDL has been committed: load the catalog again, then exec_step_done(). failed: on some shards only, and the error
+ * has been told; exec_after_error() follows.
+ */
+void exec_reload_schema(struct exec *x, bool failed);
 /* Of the parts keep one for each server. */
 void exec_once_per_server(struct exec *x);
 /*

@@ -931,7 +931,11 @@ void exec_statement_done(struct exec *x)
         }
         if (lost && s->txn.env)
             s->txn.doomed = true;
-        exec_after_error(x);
+        /* Shards may have carried it out before one failed. */
+        if (schema && !s->txn.env && (x->plan->ddl->no_transaction || exec_lost_a_part(x)))
+            exec_reload_schema(x, true);
+        else
+            exec_after_error(x);
         return;
     }
     if (x->plan && x->plan->kind == PLAN_COPY_OUT && x->row_desc_type == BE_COPY_OUT)
@@ -963,7 +967,7 @@ void exec_statement_done(struct exec *x)
     }
     if (schema && !s->txn.env) {
         exec_put_tag(x);
-        exec_reload_schema(x);
+        exec_reload_schema(x, false);
         return;
     }
     exec_put_tag(x);
@@ -976,12 +980,15 @@ void exec_own_txn_done(struct exec *x, bool committed)
     bool schema = x->plan && x->plan->kind == PLAN_DDL && x->plan->ddl->schema_change;
 
     if (!committed) {
-        exec_after_error(x);
+        if (schema && x->verb == SESSION_COMMIT)
+            exec_reload_schema(x, true);
+        else
+            exec_after_error(x);
         return;
     }
     exec_put_tag(x);
     if (schema)
-        exec_reload_schema(x);
+        exec_reload_schema(x, false);
     else
         exec_step_done(x);
 }

@@ -129,7 +129,7 @@ static void exec_client_txn_done(struct exec *x)
 {
     struct session *s = x->s;
     bool commit = x->committed && !x->failed, chain = x->plan && x->plan->session->chain;
-    bool ddl = s->txn.ddl && commit;
+    bool ddl = s->txn.ddl && x->committed;
     char *begin = NULL;
 
     if (x->failed && x->verb == SESSION_COMMIT) {
@@ -148,10 +148,10 @@ static void exec_client_txn_done(struct exec *x)
         s->tx = 'T';
     }
     free(begin);
-    if (x->failed && x->verb == SESSION_COMMIT)
+    if (x->failed && x->verb == SESSION_COMMIT && !ddl)
         exec_after_error(x);
     else if (ddl)
-        exec_reload_schema(x);
+        exec_reload_schema(x, x->failed);
     else
         exec_step_done(x);
 }
@@ -219,7 +219,7 @@ void exec_txn_done(struct exec *x)
     if (x->after_own_txn || x->implicit_end || x->implicit_rollback) {
         bool own = x->after_own_txn, rollback = x->implicit_rollback;
         bool committed = x->committed && !x->failed, wanted = x->verb == SESSION_COMMIT;
-        bool ddl = s->txn.ddl && committed;
+        bool ddl = s->txn.ddl && x->committed;
 
         if (wanted && !committed) {
             strbuf_reset(&x->last_tag);
@@ -238,7 +238,7 @@ void exec_txn_done(struct exec *x)
             /* The end of the string: once more, now without a transaction. */
             x->cur--;
             if (ddl)
-                exec_reload_schema(x);
+                exec_reload_schema(x, false);
             else
                 exec_step_done(x);
         }

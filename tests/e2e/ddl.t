@@ -9,7 +9,7 @@ use PgbraidTest::Proc qw(run wait_for);
 use PgbraidTest::Router;
 
 my $cluster = PgbraidTest::Cluster->new(shards => 3);
-my $router = PgbraidTest::Router->new(cluster => $cluster, config => { sharding_key => 'tenant_id', safe_functions => 'public.stamp, public.noted' });
+my $router = PgbraidTest::Router->new(cluster => $cluster, config => { sharding_key => 'tenant_id', shutdown_timeout => '1s', safe_functions => 'public.stamp, public.noted' });
 my $w = $router->wire;
 
 # What is on a shard of the tables that every shard has, and of everything that is no table. Our constraint differs, as it must.
@@ -297,6 +297,21 @@ refused('ALTER TABLE t ADD COLUMN z int, ADD CONSTRAINT own CHECK (n > 0)', '427
 $cluster->do(2, 'ALTER TABLE t DROP CONSTRAINT own');
 agree('after the failures');
 
+# What is no transaction may stop half way; doing it again, or undoing it, ends that.
+$cluster->do(3, 'CREATE TABLE half (id int)');
+is($w->error('CREATE INDEX CONCURRENTLY half ON t (n)')->{C}, '42P07', 'CREATE INDEX CONCURRENTLY fails on the last shard');
+isnt(lines(1, $EVERYWHERE), lines(3, $EVERYWHERE), '... the others have it');
+$cluster->do(3, 'DROP TABLE half');
+is($w->do('CREATE INDEX CONCURRENTLY IF NOT EXISTS half ON t (n)'), 'CREATE INDEX', '... again, IF NOT EXISTS');
+agree('the index made again');
+is($w->do('DROP INDEX half'), 'DROP INDEX', '... DROP INDEX');
+agree('the index dropped');
+$cluster->do(3, 'CREATE TABLE half (id int)');
+is($w->error('CREATE INDEX CONCURRENTLY half ON t (n)')->{C}, '42P07', 'once more');
+$cluster->do(3, 'DROP TABLE half');
+is($w->do('DROP INDEX IF EXISTS half'), 'DROP INDEX', '... DROP INDEX IF EXISTS undoes it');
+agree('the index undone');
+
 # --- transactions ---
 {
     my @before = everywhere();
@@ -361,6 +376,18 @@ for (1 .. 3) {
     is($cluster->value($_, q{SELECT count(*) FROM pgbraid.tables WHERE table_name NOT IN ('numbered', 's1')}), 0, "shard $_ has forgotten what was dropped");
 }
 note("on every shard: $counted[0], at home: $counted[1], refused: $counted[2]");
+
+# --- the router is stopped while a statement waits ---
+{
+    my $blocker = $cluster->wire(2);
+    $blocker->do('BEGIN', 'LOCK TABLE s1');
+    $w->send(PgbraidTest::Wire::Query('ALTER TABLE s1 ADD COLUMN v int'));
+    wait_for('the statement to wait', sub { $cluster->value(2, q{SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()}) > 0 });
+    is($router->stop, 0, 'the router stops in order');
+    $blocker->do('ROLLBACK');
+    $router->start;
+    agree('after the stop');
+}
 
 # --- P39: the router is killed while it makes a table ---
 for my $round (1 .. 6) {
