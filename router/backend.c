@@ -26,6 +26,9 @@ static const struct {
 #undef X
 };
 
+#define CANCEL_RETRY_US 100000u
+#define CANCEL_RETRIES  50u
+
 /* A statement prepared on a connection. */
 struct backend_statement {
     struct hmap_node node;
@@ -106,6 +109,8 @@ static void backend_note_ready(struct backend *b, char status)
     }
     b->lost = lost;
     b->tx = status;
+    b->cancel_wanted = false;
+    b->retries = 0;
     b->failed = false;
     b->rolled_back = false;
 }
@@ -258,6 +263,16 @@ static enum frame_action frame_relay(struct backend *b, char type, struct span b
     }
 }
 
+void backend_prove_quiet(struct backend *b, backend_internal_fn *fn)
+{
+    static const char sync[] = { FE_SYNC, 0, 0, 0, 4 };
+
+    BUG_ON(b->cancels || b->nexpect);
+    b->suspect = false;
+    backend_expect(b, EXPECT_INTERNAL)->fn = fn;
+    stream_write(&b->st, sync, sizeof(sync));
+}
+
 static enum frame_action frame_internal(struct backend *b, struct expect *e, char type, struct span body)
 {
     if (type == BE_ERROR) {
@@ -352,6 +367,34 @@ static bool frame_is_bulk(char type)
     return type == BE_DATA_ROW || type == BE_COPY_DATA;
 }
 
+/* Drop everything up to ReadyForQuery. */
+static size_t backend_drain(struct backend *b, const char *data, size_t len)
+{
+    size_t pos = 0;
+
+    while (pos < len) {
+        size_t left = len - pos, frame;
+
+        if (b->frame_left) {
+            size_t n = b->frame_left < left ? (size_t)b->frame_left : left;
+
+            b->frame_left -= n;
+            pos += n;
+            continue;
+        }
+        if (left < PROTO_HEADER)
+            break;
+        frame = (size_t)proto_get32(data + pos + 1) + 1;
+        /* A server that waits for COPY data hears neither cancel requests nor anything but the end of the stream. */
+        if (data[pos] == BE_READY || data[pos] == BE_COPY_IN || frame < PROTO_HEADER) {
+            backend_close(b);
+            return len;
+        }
+        b->frame_left = frame;
+    }
+    return pos;
+}
+
 /*
  * Frames out of a read: those to be relayed are gathered into one run of bytes and written once; a bulk frame that is
  * not complete is relayed as far as it is there. Everything else is looked at whole.
@@ -360,6 +403,9 @@ static size_t backend_on_data(struct stream *st, const char *data, size_t len)
 {
     struct backend *b = CONTAINER_OF(st, struct backend, st);
     size_t pos = 0, run = 0; /* [run, pos) is to be relayed */
+
+    if (UNLIKELY(b->abandoned))
+        return backend_drain(b, data, len);
 
     while (pos < len) {
         const char *p = data + pos;
@@ -560,8 +606,12 @@ static void backend_cancel_done(void *arg)
             backend_release_conn(b);
         return;
     }
-    if (b->state == BACKEND_CLEANING && b->cancels == 0 && b->nexpect == 0)
+    if (b->cancels || b->nexpect)
+        return;
+    if (b->state == BACKEND_CLEANING)
         pool_release(b);
+    else if (b->session)
+        session_unquarantine(b->session);
 }
 
 void backend_cancel(struct backend *b)
@@ -571,7 +621,32 @@ void backend_cancel(struct backend *b)
     if (b->cancels >= 4 || b->state == BACKEND_CLOSING)
         return;
     b->cancels++;
+    b->suspect = b->cancel_wanted = true;
+    b->cancel_us = loop_now_us(w->loop);
+    if (b->session)
+        b->session->quarantine = true;
     connector_cancel(w->router->connector, w->loop, b->conn, backend_cancel_done, b);
+}
+
+void backend_tick(struct backend *b, uint64_t now_us)
+{
+    if (LIKELY(!b->cancel_wanted) || b->cancels || now_us < b->cancel_us + CANCEL_RETRY_US)
+        return;
+    if (b->retries < CANCEL_RETRIES) {
+        b->retries++;
+        backend_cancel(b);
+    } else if (b->abandoned) {
+        backend_close(b);
+    }
+}
+
+void backend_abandon(struct backend *b, bool cancel)
+{
+    session_unhold(b->session, b);
+    backend_set_state(b, BACKEND_CLEANING);
+    b->abandoned = true;
+    if (cancel)
+        backend_cancel(b);
 }
 
 static struct backend_statement *backend_find_statement(const struct backend *b, uint32_t serial)

@@ -82,6 +82,11 @@ struct backend {
     bool lost;                 /* the transaction that the last ReadyForQuery ended was rolled back */
     bool dirty;                /* settings may have changed behind us: reset before reuse */
     uint8_t cancels;           /* cancel requests in flight */
+    bool suspect;              /* ... or not yet proved to hit nothing any more (rule P49) */
+    bool cancel_wanted;        /* the running statement is to be canceled; a request that comes too early is lost */
+    bool abandoned;            /* its client has gone: what comes is dropped, then it is closed */
+    uint8_t retries;           /* cancel requests repeated so far */
+    uint64_t cancel_us;        /* when the last one was sent */
     uint8_t nexpect;
     struct expect expect[BACKEND_MAX_EXPECT]; /* [0] is the head */
     uint64_t frame_left;                      /* bytes of a frame relayed in pieces that are still to come */
@@ -115,8 +120,21 @@ bool backend_note_parameter(struct backend *b, struct span body);
 /* Give the connection up without closing it, for another worker; frees b at the end of the turn. Idle servers only. */
 struct pgconn *backend_detach(struct backend *b);
 
-/* Ask the server to cancel what runs; in a helper thread. */
+/*
+ * Ask the server to cancel what runs; in a helper thread. A cancel hits whatever runs when it arrives, so until its
+ * connection has closed and a round trip has been answered nothing else may be sent: neither by the session, which is
+ * kept back (session_quarantined), nor by another one (pool_release).
+ */
 void backend_cancel(struct backend *b);
+/* Ask again for what still runs although it was to be canceled. */
+void backend_tick(struct backend *b, uint64_t now_us);
+/*
+ * The client has gone while something runs here. A server notices a closed connection only when it next reads or
+ * writes, so the statement is canceled (if wanted), and the connection is closed when it has ended, or after a while.
+ */
+void backend_abandon(struct backend *b, bool cancel);
+/* The round trip: fn hears when it is answered, and the connection is no longer suspect. No cancel may be in flight. */
+void backend_prove_quiet(struct backend *b, backend_internal_fn *fn);
 
 /* Expect `count` Parse and CloseCompletes nobody asked for, the last one of preparing `serial`. */
 void backend_expect_parse(struct backend *b, uint32_t serial, uint32_t count);

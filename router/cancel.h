@@ -9,11 +9,14 @@
 
 #include <stdint.h>
 
-struct worker;
+struct session;
 
 /* Unpredictable. */
 uint32_t cancel_new_key(void);
-/* A CancelRequest came in; a wrong id or key is ignored, as PostgreSQL does. */
-void cancel_request(struct worker *w, uint32_t id, struct span key);
+/*
+ * A CancelRequest came in on the connection `asker`, which is closed when the request has been passed on: the client
+ * waits for that, and what it sends afterwards must not be hit. A wrong id or key is ignored, as PostgreSQL does.
+ */
+void cancel_request(struct session *asker, uint32_t id, struct span key);
 
 #endif

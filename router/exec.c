@@ -790,6 +790,11 @@ void exec_refused(struct exec *x, const struct err *e)
     exec_stop_acquiring(x);
 }
 
+bool exec_is_committing(const struct exec *x)
+{
+    return x->task == TASK_TXN && x->npart > 1;
+}
+
 void exec_cancel(struct exec *x)
 {
     x->cancelled = true;

@@ -52,6 +52,8 @@ size_t exec_input(struct exec *x, const char *data, size_t len);
 void exec_refused(struct exec *x, const struct err *e);
 void exec_backend_lost(struct exec *x, struct backend *b, const struct err *e);
 void exec_cancel(struct exec *x);
+/* Is a transaction being ended on several shards? To cancel that could only tear it. */
+bool exec_is_committing(const struct exec *x);
 /* The client went away: free it, leases are dealt with by the session. */
 void exec_abandon(struct exec *x);
 

@@ -122,6 +122,14 @@ static void pool_fail_waiters(struct pool *p, const struct err *e)
     }
 }
 
+/* The reason why no connection can be opened, with the shard's name. */
+static void pool_note_error(struct pool *p, const struct err *e)
+{
+    p->last_error = *e;
+    snprintf(p->last_error.message, sizeof(p->last_error.message), "cannot connect to shard \"%s\": %.*s",
+             p->shard_name, (int)(sizeof(e->message) / 2), e->message);
+}
+
 static void pool_opened(void *arg, struct pgconn *conn, const struct err *e)
 {
     struct pool *p = arg;
@@ -131,11 +139,11 @@ static void pool_opened(void *arg, struct pgconn *conn, const struct err *e)
     if (!conn) {
         p->nopen--;
         budget_give(p->budget);
-        p->last_error = *e;
+        pool_note_error(p, e);
         p->retry_at_us = loop_now_us(p->worker->loop) + POOL_RETRY_US;
         log_err(LOG_WARN, "pool", "cannot connect to shard", e);
         if (p->nopen == p->nconnecting)
-            pool_fail_waiters(p, e);
+            pool_fail_waiters(p, &p->last_error);
         return;
     }
     b = backend_new(p, conn);
@@ -348,7 +356,7 @@ void pool_put(struct backend *b)
 
 static void pool_cleaned(struct backend *b, bool ok)
 {
-    if (!ok || b->tx != 'I') {
+    if (!ok) {
         backend_close(b);
         return;
     }
@@ -437,15 +445,17 @@ void pool_release(struct backend *b)
         return;
     b->begun = b->wrote = false;
     b->used_us = loop_now_us(p->worker->loop);
-    if (UNLIKELY(b->tx != 'I' || b->dirty || b->cancels || b->nexpect)) {
+    if (UNLIKELY(b->tx != 'I' || b->dirty || b->suspect || b->nexpect)) {
         if (b->state != BACKEND_CLEANING)
             backend_set_state(b, BACKEND_CLEANING);
         if (b->nexpect) /* something still runs: it cannot be waited for without a bound */
             backend_close(b);
+        else if (b->cancels)
+            return; /* backend_cancel_done comes back here (rule P49) */
+        else if (b->suspect)
+            backend_prove_quiet(b, pool_cleaned);
         else if (b->tx != 'I')
             backend_internal(b, "ROLLBACK", pool_cleaned);
-        else if (b->cancels)
-            b->dirty = true; /* backend_cancel_done comes back here; then one round trip proves it quiet (rule P49) */
         else
             backend_internal(b, "DISCARD ALL", pool_discarded);
         return;
@@ -545,6 +555,10 @@ void pool_tick(struct pool *p, uint64_t now_us)
 
         if (p->draining || pool_is_stale(p, b, now_us) || pool_is_surplus(p, NULL))
             backend_close(b);
+    }
+    LIST_FOREACH(node, &p->all)
+    {
+        backend_tick(LIST_ENTRY(node, struct backend, node), now_us);
     }
     pool_tick_waiting(p, now_us);
 }

@@ -57,6 +57,12 @@ struct batch {
     struct plan *plan;                     /* borrowed: what the last Bind or Describe was about */
 };
 
+/* What may stand before the Sync of a pipeline; COPY messages are ignored there. Anything else ends it. */
+static bool is_batch_message(char type)
+{
+    return memchr("PBDECSdcf", type, 9) != NULL;
+}
+
 size_t query_batch_length(struct session *s, const char *data, size_t len)
 {
     size_t pos = s->scanned <= len ? s->scanned : 0;
@@ -64,15 +70,11 @@ size_t query_batch_length(struct session *s, const char *data, size_t len)
     while (len - pos >= PROTO_HEADER) {
         size_t frame = (size_t)proto_get32(data + pos + 1) + 1;
 
-        if (frame < PROTO_HEADER || frame > len - pos)
+        if (!is_batch_message(data[pos]) || !session_frame_ok(s, data + pos) || frame > len - pos)
             break;
         pos += frame;
         if (data[pos - frame] == FE_SYNC)
             return pos;
-        if (data[pos - frame] == FE_QUERY || data[pos - frame] == FE_TERMINATE || data[pos - frame] == FE_FLUSH) {
-            pos -= frame;
-            break;
-        }
     }
     s->scanned = pos;
     return 0;
@@ -540,13 +542,13 @@ size_t query_extended(struct session *s, const char *data, size_t len)
     b.len = query_batch_length(s, data, len);
     if (b.len == 0) {
         size_t whole = s->scanned;
-        char next = len - whole >= PROTO_HEADER ? data[whole] : '\0';
+        bool more = len - whole < PROTO_HEADER || (is_batch_message(data[whole]) && session_frame_ok(s, data + whole));
 
-        /* A Flush asks for answers now, a simple Query or Terminate ends the pipeline, and a long one is started before
-         * it is all here. */
-        if (next == FE_FLUSH)
+        /* A Flush asks for answers now, a simple Query, Terminate or something malformed ends the pipeline, and a long
+         * one is started before it is all here. */
+        if (!more && data[whole] == FE_FLUSH && session_frame_ok(s, data + whole))
             return batch_long_way(s, &b, data, whole + PROTO_HEADER);
-        if (whole && (next == FE_QUERY || next == FE_TERMINATE || whole > BATCH_KEEP_MAX))
+        if (whole && (!more || whole > BATCH_KEEP_MAX))
             return batch_long_way(s, &b, data, whole);
         return 0;
     }

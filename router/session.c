@@ -196,21 +196,27 @@ static void session_free(void *arg)
 void session_close(struct session *s)
 {
     struct worker *w = s->worker;
+    bool committing, copying;
 
     if (s->state == SESSION_CLOSING)
         return;
     session_set_state(s, SESSION_CLOSING);
     pool_cancel_wait(s);
     list_remove(&s->wait);
+    committing = s->run_commit || (s->exec && exec_is_committing(s->exec));
+    copying = s->exec && exec_wants_input(s->exec);
     if (s->exec)
         exec_abandon(s->exec);
-    /* Whatever still runs for a client that has gone is stopped, then cleaned up or closed. */
+    /* Whatever still runs for a client that has gone is stopped, but for a commit; the rest is cleaned up. */
     while (s->held) {
         struct backend *b = s->held;
 
-        if (b->nexpect)
-            backend_cancel(b);
-        pool_release(b);
+        if (copying)
+            backend_close(b);
+        else if (b->nexpect)
+            backend_abandon(b, !committing);
+        else
+            pool_release(b);
     }
     plan_unref(s->run_plan);
     txn_reset(s);
@@ -417,8 +423,8 @@ static size_t session_feed_startup(struct session *s, const char *data, size_t l
         session_send(s, "N", 1);
         break;
     case STARTUP_CANCEL:
-        cancel_request(s->worker, st.cancel_pid, st.cancel_key);
-        session_close(s);
+        session_set_state(s, SESSION_LOGIN); /* whatever else comes is not looked at */
+        cancel_request(s, st.cancel_pid, st.cancel_key);
         return len;
     case STARTUP_V3:
         session_login(s, &st);
@@ -433,13 +439,17 @@ static size_t session_feed_startup(struct session *s, const char *data, size_t l
 /* --- input --- */
 
 /* How large a message of this type may be: small ones are small in PostgreSQL, too. */
-static bool frame_length_ok(const struct session *s, char type, uint32_t body_len)
+bool session_frame_ok(const struct session *s, const char *header)
 {
     size_t max = (size_t)s->worker->config->max_message_size;
+    uint32_t body_len = proto_get32(header + 1);
 
     if (body_len < 4)
         return false;
-    switch (type) {
+    switch (header[0]) {
+    case FE_SYNC:
+    case FE_FLUSH:
+        return body_len == 4;
     case FE_QUERY:
     case FE_PARSE:
     case FE_BIND:
@@ -482,7 +492,7 @@ static size_t session_feed_ready(struct session *s, const char *data, size_t len
     if (len < PROTO_HEADER)
         return 0;
     body_len = proto_get32(data + 1);
-    if (UNLIKELY(!frame_length_ok(s, data[0], body_len))) {
+    if (UNLIKELY(!session_frame_ok(s, data))) {
         if (!memchr("QPBDECHFSXdcf", data[0], 13)) {
             session_unknown_type(s, data[0]);
             return len;
@@ -540,6 +550,33 @@ static size_t session_feed_ready(struct session *s, const char *data, size_t len
     }
 }
 
+static void session_quiet(struct backend *b, bool ok)
+{
+    (void)ok;
+    if (b->session)
+        session_unquarantine(b->session);
+}
+
+/* Statements must wait; what they wait for has been started. */
+static bool session_quarantined(struct session *s)
+{
+    bool waits = false;
+
+    for (struct backend *b = s->held; b; b = b->next_held) {
+        if (b->suspect && b->cancels == 0 && b->nexpect == 0)
+            backend_prove_quiet(b, session_quiet);
+        waits = waits || b->suspect || b->nexpect;
+    }
+    s->quarantine = waits;
+    return waits;
+}
+
+void session_unquarantine(struct session *s)
+{
+    if (s->state == SESSION_READY)
+        session_continue(s);
+}
+
 static size_t session_on_data(struct stream *st, const char *data, size_t len)
 {
     struct session *s = CONTAINER_OF(st, struct session, st);
@@ -553,6 +590,8 @@ static size_t session_on_data(struct stream *st, const char *data, size_t len)
             n = session_feed_startup(s, data + used, len - used);
             break;
         case SESSION_READY:
+            if (UNLIKELY(s->quarantine) && session_quarantined(s))
+                break;
             n = session_feed_ready(s, data + used, len - used);
             break;
         case SESSION_RUNNING:
@@ -789,7 +828,7 @@ void session_cancel(struct session *s)
     switch (s->state) {
     case SESSION_RUNNING:
         for (struct backend *b = s->held; b; b = b->next_held) {
-            if (b->nexpect)
+            if (b->nexpect && !(s->exec && exec_is_committing(s->exec)))
                 backend_cancel(b);
         }
         if (s->exec)

@@ -91,7 +91,7 @@ struct session {
     bool skip_to_sync;  /* an error in a pipeline: messages up to Sync are discarded */
     bool admin;         /* the console */
     bool in_job;        /* a control thread works for it: no statement of it runs */
-    bool cancelled;     /* a cancel request came while the statement waited */
+    bool quarantine;    /* a held connection may still be hit by a cancel request: nothing is sent (rule P49) */
     bool timed_out;     /* query_timeout has cancelled the running statement */
     bool run_extended;  /* the running short-way batch is extended protocol */
     bool run_commit;    /* ... is a COMMIT */
@@ -151,6 +151,8 @@ void session_refused(struct session *s, const struct err *e);
 void session_released(struct session *s);
 
 struct session *session_find(const struct worker *w, uint32_t id);
+/* Has the message whose five header bytes these are a length that its type may have? */
+bool session_frame_ok(const struct session *s, const char *header);
 /* Look at kept input again. */
 void session_continue(struct session *s);
 /* ... at the end of this loop turn: when something on the stack still works for the session. */
@@ -177,6 +179,8 @@ void session_refuse_held(struct session *s, const struct err *e);
 bool session_timed_out(struct session *s, const char *sqlstate, struct err *e);
 /* The client asked to cancel what runs. */
 void session_cancel(struct session *s);
+/* The last cancel request to one of its connections is done. */
+void session_unquarantine(struct session *s);
 
 /* Leases. */
 struct backend *session_lease_of(const struct session *s, const struct pool *p);
