@@ -1,5 +1,6 @@
 #include "migrate/place.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "migrate/sql.h"
@@ -264,6 +265,7 @@ static bool fill_shard(struct place *p, uint32_t shard, const char *pre, const c
         ok = placement_condition_sql(&p->def.key, &p->r->db->shards[shard].range, &condition, e);
     ok = ok && copy_rows(p, p->home, shard, condition.len ? condition.ptr : NULL, e) && exec_on(p, shard, post, e) &&
          exhaust_sequences(p, shard, e) && mark(p, shard, e);
+    FAULT("place.after_fill");
     strbuf_fini(&condition);
     return ok;
 }
@@ -299,9 +301,12 @@ static bool distribute(struct place *p, struct err *e)
     for (uint32_t i = 0; ok && i < n; i++)
         ok = i == p->home || fill_shard(p, i, strbuf_str(&pre), strbuf_str(&post), e);
     ok = ok && thin_home(p, e) && mark(p, p->home, e);
+    FAULT("place.before_others_commit");
     /* All others first: until the home shard commits, what they hold counts for nothing. */
-    for (uint32_t i = 0; ok && i < n; i++)
+    for (uint32_t i = 0; ok && i < n; i++) {
         ok = i == p->home || exec_on(p, i, "COMMIT", e);
+        FAULT("place.after_other_commit");
+    }
     strbuf_fini(&pre);
     strbuf_fini(&post);
     strbuf_fini(&lock);
@@ -379,8 +384,11 @@ static enum outcome commit_home(struct place *p, struct err *e)
     struct err lost = ERR_INIT;
     enum distribution now = DIST_UNSHARDED;
 
-    if (exec_on(p, p->home, "COMMIT", &lost))
+    FAULT("place.before_home_commit");
+    if (exec_on(p, p->home, "COMMIT", &lost)) {
+        FAULT("place.after_home_commit");
         return OUTCOME_COMMITTED;
+    }
     if (lost.id == ERR_NONE) { /* the server's own word: it has rolled back */
         *e = lost;
         return OUTCOME_FAILED;

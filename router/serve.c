@@ -1,6 +1,7 @@
 #include "router/serve.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/pgconn.h"
@@ -199,6 +200,8 @@ int router_serve(const struct config *cfg, const char *config_path, const struct
     struct err e = ERR_INIT;
     sigset_t set;
 
+    if (!fault_init())
+        return 1;
     log_set_level(cfg->log_level);
     r.started_us = clock_wall_us();
     pthread_mutex_init(&r.budget_lock, NULL);
