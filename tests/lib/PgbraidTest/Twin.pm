@@ -164,7 +164,8 @@ sub resync
     return;
 }
 
-sub refused { my ($r) = @_; return $r->{error} && ($r->{error}{D} // '') =~ /\bPB\d{4}\b/ ? $r->{error} : undef; }
+# The router's own refusal; its errors that PostgreSQL has too (42P01, 25P02 ...) are compared as those.
+sub refused { my ($r) = @_; return $r->{error} && $r->{error}{C} eq '0A000' && ($r->{error}{D} // '') =~ /\bPB\d{4}\b/ ? $r->{error} : undef; }
 
 # Run on both and compare; undef if they agree or the router refuses ({refused} of %$out says so). Options: as execute's;
 # ordered (rows in this order), any_error (which error does not matter), contents (compare the tables afterwards), out (a hash to fill: got, want, refused).
