@@ -27,6 +27,7 @@ struct prepared {
     struct list lru;       /* linked while nobody refers to it */
     uint32_t refs;
     uint32_t serial;   /* server name */
+    uint32_t proved;   /* a server has accepted it under this serial; 0: none yet */
     bool shared;       /* interned; otherwise one session's own (rule P13) */
     uint32_t env_id;   /* plan_env id it was prepared under */
     const void *set;   /* pool set: user and database */

@@ -325,6 +325,7 @@ static void batch_put_parse(struct session *s, struct backend *be, struct batch 
     BUG_ON(!p); /* batch_parse went the long way otherwise */
     s->run_parse[index].ordinal = index + 1;
     s->run_parse[index].serial = 0;
+    s->run_parse[index].proves = p->serial;
     s->run_parse[index].name = NULL;
     s->run_nparse = (uint8_t)(index + 1);
     if (b->parsed[index].name.len == 0) {
@@ -425,6 +426,7 @@ static void batch_note_parses(struct session *s, const struct batch *b)
     for (uint32_t i = 0; i < b->nparsed; i++) {
         s->run_parse[i].ordinal = i + 1;
         s->run_parse[i].serial = 0;
+        s->run_parse[i].proves = b->parsed[i].prepared->serial;
         s->run_parse[i].name = NULL;
     }
     s->run_nparse = (uint8_t)b->nparsed;
@@ -495,6 +497,39 @@ static uint32_t batch_aside_shard(const struct session *s, const struct batch *b
     return s->held ? query_any_shard(s) : s->set->home;
 }
 
+/*
+ * Parse messages that the router answers: of its own statements (BEGIN, COMMIT, SET ...), which its parser has
+ * accepted, and in a transaction that holds no connection of the shard (`aside`) those that a server has accepted
+ * before. Waiting for a connection could be for ever: some clients (libpq's PQprepare) do nothing else meanwhile, and
+ * the connections may be held by other transactions of the same program (rule P50).
+ */
+static bool batch_needs_no_server(const struct batch *b, bool aside)
+{
+    if (b->nparsed == 0 || b->nmessage != b->nparsed + 1)
+        return false;
+    for (uint32_t i = 0; i < b->nparsed; i++) {
+        const struct prepared *p = b->parsed[i].prepared;
+        bool own = p->plan->kind == PLAN_SESSION && p->plan->session->verb != SESSION_SET_CONFIG;
+
+        if (!own && !(aside && p->proved == p->serial))
+            return false;
+    }
+    return true;
+}
+
+static size_t batch_answer_parses(struct session *s, struct batch *b, const char *data)
+{
+    struct strbuf *out = &s->worker->out;
+
+    for (uint32_t i = 0; i < b->nparsed; i++)
+        strbuf_put(out, "1\0\0\0\4", 5);
+    batch_commit(s, b, NULL, data); /* binds nothing, so needs no connection */
+    session_put_ready(s, out);
+    session_send(s, out->ptr, out->len);
+    strbuf_reset(out);
+    return b->len;
+}
+
 static size_t batch_long_way(struct session *s, struct batch *b, const char *data, size_t len)
 {
     batch_drop(s, b);
@@ -523,6 +558,8 @@ static size_t batch_run(struct session *s, struct batch *b, const char *data)
         be = session_lease_of(s, s->set->pools[shard]);
         aside = !be || !be->begun;
     }
+    if (UNLIKELY(b->nexecute == 0) && batch_needs_no_server(b, aside))
+        return batch_answer_parses(s, b, data);
     be = query_lease(s, shard);
     if (!be) {
         batch_drop(s, b);
@@ -586,11 +623,23 @@ void query_forget_parses(struct session *s)
     s->run_nparse = 0;
 }
 
+static void parse_succeeded(struct session *s, uint32_t i)
+{
+    struct session_statement *st =
+        s->run_parse[i].name ? session_find_statement(s, span_str(s->run_parse[i].name)) : NULL;
+    struct prepared *p = s->run_parse[i].name ? (st ? st->prepared : NULL) : s->unnamed;
+
+    if (p && p->serial == s->run_parse[i].proves)
+        p->proved = p->serial;
+}
+
 void query_parses_done(struct session *s, struct backend *b)
 {
     for (uint32_t i = 0; i < s->run_nparse; i++) {
-        if (s->run_parse[i].ordinal <= b->nparsed)
+        if (s->run_parse[i].ordinal <= b->nparsed) {
+            parse_succeeded(s, i);
             continue;
+        }
         if (s->run_parse[i].serial)
             backend_forget_statement(b, s->run_parse[i].serial);
         if (s->run_parse[i].name) {

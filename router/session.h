@@ -100,6 +100,7 @@ struct session {
     struct {
         uint32_t ordinal; /* which ParseComplete of the batch */
         uint32_t serial;  /* prepared on the connection under this serial; 0: not */
+        uint32_t proves;  /* serial that its success proves */
         char *name;       /* the client's statement name, owned; NULL: unnamed */
     } run_parse[SESSION_MAX_PARSE];
     struct worker_db *db;  /* borrowed */
