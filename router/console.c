@@ -37,15 +37,18 @@ static const struct console_command commands[] = {
     { "SHOW STATS", console_stats, "counters per worker" },
     { "SHOW CONFIG", console_config, "settings in force" },
     { "SHOW VERSION", console_version, "version of pgbraid" },
-    { "SHOW ROUTE FOR ...", console_route, "how a statement would be run, without running it" },
+    { "SHOW ROUTE FOR ...", console_route, "how a statement would be run, without running it",
+      "[IN DATABASE database] statement" },
     { "ADD SHARD name DATABASE database RANGE range CONNINFO conninfo", console_add_shard,
       "a new shard; served once the ranges cover" },
-    { "SHARD TABLE ...", console_shard_table, "table BY column [, column] [IN DATABASE database]" },
-    { "REFERENCE TABLE ...", console_reference_table, "table [IN DATABASE database]: the same rows on every shard" },
-    { "UNSHARD TABLE ...", console_unshard_table, "table [IN DATABASE database]: all rows to the home shard" },
+    { "SHARD TABLE ...", console_shard_table, "rows go to shards by the hash of the key",
+      "table BY column [, column] [IN DATABASE database]" },
+    { "REFERENCE TABLE ...", console_reference_table, "the same rows on every shard", "table [IN DATABASE database]" },
+    { "UNSHARD TABLE ...", console_unshard_table, "all rows to the home shard", "table [IN DATABASE database]" },
     { "RELOAD", console_reload, "read the configuration file again" },
-    { "PAUSE ...", console_pause, "[database]: new statements wait until RESUME; returns when none runs" },
-    { "RESUME ...", console_resume, "[database]: let them go on" },
+    { "PAUSE ...", console_pause, "new statements wait until RESUME; returns when all transactions have ended",
+      "[database]" },
+    { "RESUME ...", console_resume, "let them go on", "[database]" },
     { "SHUTDOWN", console_shutdown, "end the router; running transactions may end first" },
 };
 
@@ -56,8 +59,11 @@ void console_columns(struct console *c, const char *const *names, uint16_t n)
     struct be_column cols[CONSOLE_MAX_COLUMNS];
 
     BUG_ON(n > CONSOLE_MAX_COLUMNS);
-    for (uint16_t i = 0; i < n; i++)
-        cols[i] = (struct be_column){ .name = names[i], .type = OID_TEXT };
+    for (uint16_t i = 0; i < n; i++) {
+        bool number = names[i][0] == '#';
+
+        cols[i] = (struct be_column){ .name = names[i] + number, .type = number ? OID_INT8 : OID_TEXT };
+    }
     be_put_row_description(&c->out, cols, n);
     c->ncolumn = n;
 }
@@ -79,7 +85,10 @@ static bool run_help(struct console *c, struct err *e)
     (void)e;
     console_columns(c, names, 2);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        const char *row[] = { commands[i].syntax, commands[i].help };
+        const char *args = commands[i].args ? commands[i].args : "";
+        const char *row[] = { arena_printf(&c->arena, "%.*s%s", (int)(strlen(commands[i].syntax) - (*args ? 3 : 0)),
+                                           commands[i].syntax, args),
+                              commands[i].help };
 
         console_row(c, row);
     }

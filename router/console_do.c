@@ -104,8 +104,22 @@ static const char *named_database(struct console *c, struct err *e)
 {
     const char *p = c->rest;
     const char *name = console_word(c, &p);
+    struct map *m;
+    bool known;
 
-    return name ? name : default_database(c, e);
+    if (!name)
+        return default_database(c, e);
+    if (console_word(c, &p)) {
+        err_set(e, PB0503, "one database may be named");
+        err_hint(e, "SHOW HELP lists the commands.");
+        return NULL;
+    }
+    m = directory_snapshot(c->router->directory);
+    known = map_find_db(m, span_str(name)) != NULL;
+    map_unref(m);
+    if (!known)
+        err_set(e, PB0306, "database \"%s\" does not exist or is not served", name);
+    return known ? name : NULL;
 }
 
 bool console_pause(struct console *c, struct err *e)
@@ -117,11 +131,12 @@ bool console_pause(struct console *c, struct err *e)
     if (!name)
         return false;
     schema_hold_blocking(c->router, name, HOLD_NEW);
-    while (schema_busy_blocking(c->router, name) > 0) {
+    while (schema_busy_blocking(c->router, name, true) > 0) {
         if (limit_ms && waited_ms > limit_ms) {
             schema_hold_blocking(c->router, name, HOLD_NONE);
-            err_set(e, PB0601, "statements were still running after %llu ms", (unsigned long long)limit_ms);
-            return err_hint(e, "The database goes on. Look for long statements with SHOW CLIENTS.");
+            err_set(e, PB0601, "statements or transactions were still running after %llu ms",
+                    (unsigned long long)limit_ms);
+            return err_hint(e, "The database goes on. SHOW CLIENTS tells who runs what.");
         }
         nanosleep(&pause, NULL);
         waited_ms += 5;

@@ -37,8 +37,10 @@ struct console_command {
     const char *syntax;
     bool (*run)(struct console *c, struct err *e);
     const char *help;
+    const char *args; /* what "..." stands for; NULL: nothing */
 };
 
+/* A name that begins with # is a number's: clients align it to the right. */
 void console_columns(struct console *c, const char *const *names, uint16_t n);
 /* One value per column; NULL is SQL NULL. */
 void console_row(struct console *c, const char *const *values);

@@ -54,7 +54,7 @@ static void database_row(struct console *c, const struct directory_database *db)
 
 bool console_databases(struct console *c, struct err *e)
 {
-    COLUMNS(c, "database", "shards", "home", "served", "why_not");
+    COLUMNS(c, "database", "#shards", "home", "served", "why_not");
     return each_database(c, database_row, e);
 }
 
@@ -146,7 +146,7 @@ static void pool_rows(struct hmap_node *node, void *arg)
     for (uint32_t i = 0; i < ps->npool; i++) {
         const struct pool *p = ps->pools[i];
 
-        ROW(c, number(c, ps->worker->index), ps->database, ps->user, p->shard_name,
+        ROW(c, ps->database, ps->user, p->shard_name, number(c, ps->worker->index),
             number(c, p->nopen - p->nidle - p->nconnecting), number(c, p->nidle), number(c, p->nconnecting),
             number(c, p->nwaiting), number(c, p->served), number(c, p->wait_us), number(c, p->max_wait_us),
             p->last_error.message);
@@ -161,8 +161,8 @@ static void pools_on_worker(struct worker *w, void *arg)
 bool console_pools(struct console *c, struct err *e)
 {
     (void)e;
-    COLUMNS(c, "worker", "database", "user", "shard", "active", "idle", "connecting", "waiting", "served", "wait_us",
-            "max_wait_us", "last_error");
+    COLUMNS(c, "database", "user", "shard", "#worker", "#active", "#idle", "#connecting", "#waiting", "#served",
+            "#wait_us", "#max_wait_us", "last_error");
     router_call_all(c->router, pools_on_worker, c);
     return true;
 }
@@ -187,8 +187,8 @@ static void clients_on_worker(struct worker *w, void *arg)
 bool console_clients(struct console *c, struct err *e)
 {
     (void)e;
-    COLUMNS(c, "id", "worker", "user", "database", "application", "state", "transaction", "leases", "address",
-            "queries", "connected_s", "since_s");
+    COLUMNS(c, "#id", "#worker", "user", "database", "application", "state", "transaction", "#leases", "address",
+            "#queries", "#connected_s", "#since_s");
     router_call_all(c->router, clients_on_worker, c);
     return true;
 }
@@ -205,9 +205,9 @@ static void server_rows(struct hmap_node *node, void *arg)
             const struct backend *b = LIST_ENTRY(n, struct backend, node);
             const char txn[2] = { b->tx, '\0' };
 
-            ROW(c, number(c, ps->worker->index), ps->database, ps->user, ps->pools[i]->shard_name,
+            ROW(c, ps->database, ps->user, ps->pools[i]->shard_name, number(c, ps->worker->index),
                 number(c, pgconn_pid(b->conn)), backend_state_name(b->state), arena_strdup(&c->arena, txn),
-                b->session ? number(c, b->session->id) : "", number(c, b->nstatement), number(c, b->queries),
+                b->session ? number(c, b->session->id) : NULL, number(c, b->nstatement), number(c, b->queries),
                 number(c, (now - b->opened_us) / 1000000));
         }
     }
@@ -221,8 +221,8 @@ static void servers_on_worker(struct worker *w, void *arg)
 bool console_servers(struct console *c, struct err *e)
 {
     (void)e;
-    COLUMNS(c, "worker", "database", "user", "shard", "pid", "state", "transaction", "client", "prepared", "served",
-            "age_s");
+    COLUMNS(c, "database", "user", "shard", "#worker", "#pid", "state", "transaction", "#client", "#prepared",
+            "#served", "#age_s");
     router_call_all(c->router, servers_on_worker, c);
     return true;
 }
@@ -243,8 +243,8 @@ static void stats_on_worker(struct worker *w, void *arg)
 bool console_stats(struct console *c, struct err *e)
 {
     (void)e;
-    COLUMNS(c, "worker", "clients", "logins", "queries", "transactions", "scattered", "errors", "wait_us", "plan_hits",
-            "plan_misses", "plan_refused", "plans", "plan_bytes", "prepared");
+    COLUMNS(c, "#worker", "#clients", "#logins", "#queries", "#transactions", "#scattered", "#errors", "#wait_us",
+            "#plan_hits", "#plan_misses", "#plan_refused", "#plans", "#plan_bytes", "#prepared");
     router_call_all(c->router, stats_on_worker, c);
     return true;
 }
@@ -343,6 +343,11 @@ bool console_route(struct console *c, struct err *e)
             return err_set(e, PB0503, "expected IN DATABASE name");
         a.database = console_word(c, &p);
         a.sql = p;
+    }
+    p = a.sql;
+    if (!console_word(c, &p)) {
+        err_set(e, PB0503, "the statement is missing");
+        return err_hint(e, "SHOW ROUTE FOR SELECT ...");
     }
     router_call(c->worker, route_on_worker, &a);
     COLUMNS(c, "route");

@@ -13,7 +13,7 @@ static bool place_hold(struct placement_request *r, uint32_t wait_ms)
     const struct timespec pause = { .tv_nsec = 2000000 };
 
     schema_hold_blocking(r->ctx, r->database, HOLD_ALL);
-    for (uint32_t waited = 0; schema_busy_blocking(r->ctx, r->database) > 0; waited += 2) {
+    for (uint32_t waited = 0; schema_busy_blocking(r->ctx, r->database, false) > 0; waited += 2) {
         if (waited >= wait_ms) {
             schema_hold_blocking(r->ctx, r->database, HOLD_NONE);
             return false;

@@ -27,6 +27,7 @@ struct told {
     struct catalog *catalog;
     int hold;
     uint32_t busy;
+    bool transactions;
 };
 
 static void tell_catalog(struct worker *w, void *arg)
@@ -47,7 +48,7 @@ static void ask_busy(struct worker *w, void *arg)
 {
     struct told *t = arg;
 
-    t->busy += worker_busy(w, t->database);
+    t->busy += worker_busy(w, t->database, t->transactions);
 }
 
 void schema_hold_blocking(struct router *r, const char *database, int hold)
@@ -57,9 +58,9 @@ void schema_hold_blocking(struct router *r, const char *database, int hold)
     router_call_all(r, tell_hold, &t);
 }
 
-uint32_t schema_busy_blocking(struct router *r, const char *database)
+uint32_t schema_busy_blocking(struct router *r, const char *database, bool transactions)
 {
-    struct told t = { .database = database };
+    struct told t = { .database = database, .transactions = transactions };
 
     router_call_all(r, ask_busy, &t);
     return t.busy;

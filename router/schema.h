@@ -30,6 +30,6 @@ bool schema_reload_blocking(struct router *r, const char *database, struct err *
 /* Hold or release a database on every worker, blocking until all have done so. On a control thread. */
 void schema_hold_blocking(struct router *r, const char *database, int hold);
 /* Statements running now on all workers. On a control thread. */
-uint32_t schema_busy_blocking(struct router *r, const char *database);
+uint32_t schema_busy_blocking(struct router *r, const char *database, bool transactions);
 
 #endif

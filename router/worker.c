@@ -342,7 +342,7 @@ void worker_hold(struct worker *w, const char *name, enum hold hold)
         db_wake(db);
 }
 
-uint32_t worker_busy(struct worker *w, const char *name)
+uint32_t worker_busy(struct worker *w, const char *name, bool transactions)
 {
     uint32_t n = 0;
 
@@ -351,7 +351,8 @@ uint32_t worker_busy(struct worker *w, const char *name)
         const struct session *s = LIST_ENTRY(node, struct session, node);
 
         /* An exec has its plan already, also while it waits for a connection. */
-        n += s->db && strcmp(s->db->name, name) == 0 && !s->in_job && (s->state == SESSION_RUNNING || s->exec);
+        n += s->db && strcmp(s->db->name, name) == 0 && !s->in_job &&
+             (s->state == SESSION_RUNNING || s->exec || (transactions && s->txn.env));
     }
     return n;
 }

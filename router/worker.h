@@ -93,6 +93,6 @@ void worker_set_catalog(struct worker *w, const char *db, struct catalog *c);
 /* Hold or release a database's statements. Loop thread. */
 void worker_hold(struct worker *w, const char *db, enum hold hold);
 /* Statements of this database that are running now (for a drain). Loop thread. */
-uint32_t worker_busy(struct worker *w, const char *db);
+uint32_t worker_busy(struct worker *w, const char *db, bool transactions);
 
 #endif
