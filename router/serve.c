@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/listener.h"
 #include "net/pgconn.h"
 #include "router/config.h"
 #include "router/control.h"
@@ -112,6 +113,9 @@ static bool router_start(struct router *r, struct err *e)
     r->control = control_new(CONTROL_THREADS);
     if (n > ROUTER_MAX_WORKERS)
         n = ROUTER_MAX_WORKERS;
+    /* Workers share the port with each other, hence with any process of this user: not with another router. */
+    if (r->config->port && !listener_port_is_free(r->config->listen_addr, (int)r->config->port, e))
+        return false;
     /* Sessions are told apart by worker: their number is fixed before the first is made. */
     r->nworker = n;
     for (unsigned i = 0; i < n; i++) {

@@ -54,6 +54,6 @@ void log_line(enum log_level level, const char *module, const char *msg, const c
 
 void log_err(enum log_level level, const char *module, const char *msg, const struct err *e)
 {
-    log_line(level, module, msg, "sqlstate=%s id=%s error=\"%s\" detail=\"%s\"", e->sqlstate, err_id_name(e->id),
-             e->message, e->detail);
+    log_line(level, module, msg, "sqlstate=%s id=%s error=\"%s\" detail=\"%s\"%s%s%s", e->sqlstate, err_id_name(e->id),
+             e->message, e->detail, e->hint[0] ? " hint=\"" : "", e->hint, e->hint[0] ? "\"" : "");
 }

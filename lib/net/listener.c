@@ -184,6 +184,15 @@ static int open_tcp(const char *host, int port, bool reuse_port, struct err *e)
     return fd;
 }
 
+bool listener_port_is_free(const char *host, int port, struct err *e)
+{
+    int fd = open_tcp(host, port, false, e);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 static int bound_port(int fd)
 {
     struct sockaddr_storage sa;

@@ -17,6 +17,9 @@ struct listener_peer {
 /* on_accept owns fd (non-blocking, CLOEXEC, TCP_NODELAY, keepalive set). At most 64 are accepted per wake-up. */
 typedef void listener_accept_fn(void *arg, int fd, const struct listener_peer *peer);
 
+/* Nobody listens there, not even one who would share the port; else PB0504. To be asked before sharing it. */
+MUSTCHECK bool listener_port_is_free(const char *host, int port, struct err *e);
+
 /*
  * Listen on a numeric address or host name and port; port 0 takes a free one (listener_port tells). host "/dir" makes a
  * Unix socket /dir/.s.PGSQL.port (one listener only). NULL and PB0504 on failure. EMFILE on accept pauses accepting for
