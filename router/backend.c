@@ -5,6 +5,7 @@
 #include "router/exec.h"
 #include "router/pool.h"
 #include "router/prepared.h"
+#include "router/query.h"
 #include "router/router.h"
 #include "router/session.h"
 #include "router/template.h"
@@ -254,6 +255,15 @@ static enum frame_action frame_relay(struct backend *b, char type, struct span b
         return b->fatal || backend_error_is_ours(b, body) ? FRAME_SWALLOW : FRAME_RELAY;
     case BE_PARSE_COMPLETE:
         b->nparsed++;
+        return FRAME_RELAY;
+    case BE_PARAMETER_DESCRIPTION:
+        b->shape_next = true;
+        return FRAME_RELAY;
+    case BE_ROW_DESCRIPTION:
+    case BE_NO_DATA:
+        if (UNLIKELY(b->shape_next) && b->session->run_describe)
+            query_note_shape(b->session, type, body);
+        b->shape_next = false;
         return FRAME_RELAY;
     case BE_PARAMETER_STATUS:
         /* Only SET reports parameters, and SET goes the long way: something changed settings behind us (rule P46). */

@@ -96,6 +96,7 @@ struct backend {
     uint32_t nstatement;
     uint64_t (*kept)[2]; /* temporary tables of gathered statements, by signature; owned, NULL: none */
     uint32_t nkept;
+    bool shape_next;  /* ParameterDescription was relayed: what follows describes a statement */
     uint32_t nparsed; /* ParseCompletes relayed for the running batch */
     uint64_t opened_us, used_us;
     uint64_t queries;

@@ -105,6 +105,8 @@ struct exec {
     struct fe_bind bind;
     struct span portal, bind_rest, bind_body;
     bool bind_pending, bind_sent, describe;
+    bool checking;              /* a Describe of the router's own: has the statement's result changed? */
+    struct span described_name; /* the statement that the client described */
     uint32_t max_rows;
     bool execute; /* the running group ends with Execute */
     struct bind_values binds;
@@ -147,6 +149,12 @@ void exec_answer(struct exec *x, const char *tag);
 /* Where the running statement's CommandComplete goes. */
 struct strbuf *exec_tag_out(struct exec *x);
 bool exec_in_txn(const struct exec *x);
+void exec_begin_implicit(struct exec *x);
+/* The statement is planned: carry it out by kind. */
+void exec_dispatch(struct exec *x);
+struct span exec_copy_span(struct exec *x, struct span s);
+/* Characters of the Query string before the running statement: error positions are shifted by as many. */
+int exec_characters_before(struct exec *x);
 
 /* The error has been put into `out`: skip what the protocol says is skipped. */
 void exec_after_error(struct exec *x);
@@ -157,6 +165,19 @@ void exec_bind_answer(struct exec *x);
 void exec_keep_portal(struct exec *x);
 /* A named portal that is to be bound on these parts exists already elsewhere. */
 MUSTCHECK bool exec_check_portal(const struct exec *x, struct err *e);
+
+/* exec_ext.c */
+void exec_step_parse(struct exec *x, const struct step *st);
+void exec_step_bind(struct exec *x, const struct step *st);
+void exec_step_describe(struct exec *x, const struct step *st);
+void exec_step_execute(struct exec *x, const struct step *st);
+void exec_step_close(struct exec *x, const struct step *st);
+/* Run the portal being put together, up to Describe or Execute. */
+void exec_run_group(struct exec *x);
+/* A portal that was bound but neither executed nor described yet is sent before something else happens: then false. */
+bool exec_settle_bind(struct exec *x, const struct step *next);
+/* A Describe of a statement has been answered: T or n, with its body. */
+void exec_note_shape(struct exec *x);
 
 /* exec_part.c */
 /* Single messages for a portal or statement that lives elsewhere than in the running group. */
@@ -225,8 +246,8 @@ void exec_put_ddl(struct exec *x, struct part *p, struct strbuf *out);
 /* Describe of a statement that the router itself answers; false: a server must. */
 bool exec_describe_local(struct exec *x, struct prepared *p);
 /*
- * After DDL has been committed: load the catalog again, then exec_step_done(). failed: on some shards only, and the error
- * has been told; exec_after_error() follows.
+ * After DDL has been committed: load the catalog again, then exec_step_done(). failed: on some shards only, and the
+ * error has been told; exec_after_error() follows.
  */
 void exec_reload_schema(struct exec *x, bool failed);
 /* Of the parts keep one for each server. */

@@ -622,7 +622,7 @@ static enum exec_action exec_described(struct exec *x, struct part *p, char type
         x->failed = true;
     }
     if (x->ndescribed == x->npart) {
-        if (!x->failed)
+        if (!x->failed && !x->checking)
             exec_send_row_desc(x);
         for (uint32_t i = 0; i < x->npart; i++) {
             if (x->parts[i].backend)
@@ -766,7 +766,8 @@ static enum exec_action exec_statement_frame(struct exec *x, struct part *p, cha
          * statement. */
         return exec_described(x, p, type, body);
     case BE_PARAMETER_DESCRIPTION:
-        exec_put_frame(x, type, body);
+        if (!x->checking)
+            exec_put_frame(x, type, body);
         return EXEC_SWALLOW;
     case BE_DATA_ROW:
         return exec_row(x, p);
@@ -879,6 +880,11 @@ static int count_characters(const char *text, size_t n)
     return chars;
 }
 
+int exec_characters_before(struct exec *x)
+{
+    return x->text_offset ? count_characters(strbuf_str(&x->sql), x->text_offset) : 0;
+}
+
 void exec_emit_error(struct exec *x)
 {
     char context[160] = "";
@@ -897,8 +903,7 @@ void exec_emit_error(struct exec *x)
     }
     if (x->npart > 1 && p && p->backend)
         snprintf(context, sizeof(context), "shard \"%s\"", p->backend->pool->shard_name);
-    be_put_error_rewritten(&x->out, BE_ERROR, strbuf_span(&x->error),
-                           x->text_offset ? count_characters(strbuf_str(&x->sql), x->text_offset) : 0,
+    be_put_error_rewritten(&x->out, BE_ERROR, strbuf_span(&x->error), exec_characters_before(x),
                            x->plan && (x->plan->rewritten || exec_split(x) || x->gather ||
                                        (x->plan->kind == PLAN_DDL && p && p != x->parts)),
                            context[0] ? context : NULL);
@@ -953,8 +958,11 @@ void exec_statement_done(struct exec *x)
         exec_gather_fini(x);
     else
         exec_note_portal(x);
-    if (x->task == TASK_DESCRIBE && !x->parts[0].backend->begun)
-        pool_release(x->parts[0].backend);
+    if (x->task == TASK_DESCRIBE) {
+        exec_note_shape(x);
+        if (!x->parts[0].backend->begun)
+            pool_release(x->parts[0].backend);
+    }
     if (schema && s->txn.env && !x->own_txn) {
         s->txn.ddl = true;
         exec_load_catalog(x);

@@ -379,6 +379,25 @@ static void exec_txn_mode(struct exec *x, const char *tag)
 
 /* SET on every lease of the transaction, or on a connection of the home shard; then the value is read back from the
  * first. */
+/*
+ * The prefix of a SET or RESET leaves out what is being set anyway: its present value may be one that can no longer be
+ * replayed (a role that was dropped), and this is the way out.
+ */
+static uint32_t exec_setting_prefix(struct exec *x, struct backend *b, struct strbuf *out)
+{
+    struct session *s = x->s;
+    struct env *own = s->env;
+    uint32_t n;
+
+    if (!x->setting || x->verb == SESSION_SHOW || b->env_next == own)
+        return query_put_prefix(s, b, out);
+    s->env = env_with(own, x->setting, NULL, false);
+    n = query_put_prefix(s, b, out);
+    env_unref(s->env);
+    s->env = own;
+    return n;
+}
+
 static void exec_setting_start(struct exec *x)
 {
     struct session *s = x->s;
@@ -388,7 +407,7 @@ static void exec_setting_start(struct exec *x)
     x->next_part = x->npart;
     for (uint32_t i = 0; i < x->npart; i++) {
         struct part *p = &x->parts[i];
-        uint32_t n = query_put_prefix(s, p->backend, out);
+        uint32_t n = exec_setting_prefix(x, p->backend, out);
 
         if (n) {
             struct expect *e = backend_expect(p->backend, EXPECT_PREFIX);

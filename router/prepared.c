@@ -7,6 +7,7 @@
 #include "router/session.h"
 #include "router/worker.h"
 #include "wire/proto.h"
+#include "wire/reader.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,7 @@ static bool prepared_plan(struct session *s, struct prepared *p, struct err *e)
     p->plan = plan;
     p->epoch = catalog_epoch(session_catalog(s));
     p->serial = ++w->next_serial;
+    p->shape = 0;
     p->nliteral = lits.n;
     p->literals = mem_realloc(p->literals, (lits.n ? lits.n : 1) * sizeof(*p->literals));
     if (lits.n)
@@ -130,6 +132,28 @@ bool prepared_refresh(struct session *s, struct prepared **pp, struct err *e)
     prepared_unref(s->worker, p);
     *pp = fresh;
     return true;
+}
+
+uint64_t prepared_shape(char type, struct span body)
+{
+    struct reader r = rd_make(body);
+    uint16_t n = type == BE_ROW_DESCRIPTION ? rd_u16(&r) : 0;
+    uint64_t shape = n;
+
+    for (uint16_t i = 0; i < n; i++) {
+        struct span name = rd_cstr(&r), rest;
+
+        (void)rd_bytes(&r, 6); /* table and column number */
+        rest = rd_bytes(&r, 10);
+        if (r.bad)
+            break;
+        shape = hash_bytes(name.ptr, name.len, shape);
+        /* The same type of a user's has a number of its own on each shard. */
+        if (proto_get32(rest.ptr) >= 16384)
+            rest = span_make(rest.ptr + 4, 6);
+        shape = hash_bytes(rest.ptr, rest.len, shape);
+    }
+    return shape | 1;
 }
 
 uint32_t prepared_nparam(const struct prepared *p)

@@ -28,6 +28,7 @@ struct prepared {
     uint32_t refs;
     uint32_t serial;   /* server name */
     uint32_t proved;   /* a server has accepted it under this serial; 0: none yet */
+    uint64_t shape;    /* of the result's columns under this serial; 0: not known yet */
     bool shared;       /* interned; otherwise one session's own (rule P13) */
     uint32_t env_id;   /* plan_env id it was prepared under */
     const void *set;   /* pool set: user and database */
@@ -44,6 +45,7 @@ struct prepared {
 struct session_statement {
     struct hmap_node node;
     struct prepared *prepared; /* owned reference */
+    uint64_t shape;            /* of the columns the client was told by Describe; 0: it was not */
     char name[];
 };
 
@@ -55,6 +57,9 @@ struct prepared *prepared_get(struct session *s, struct span sql, const char *ty
 /* Bring the plan up to the session's current catalog; the statement may be replaced (its reference moves). False with
  * the planner's error. */
 MUSTCHECK bool prepared_refresh(struct session *s, struct prepared **p, struct err *e);
+/* A number for the columns of a result: names and types, not where they come from. `type` is RowDescription or NoData.
+ */
+uint64_t prepared_shape(char type, struct span body);
 /* How many parameters a Bind must bring. */
 uint32_t prepared_nparam(const struct prepared *p);
 

@@ -50,6 +50,8 @@ struct batch {
         struct span name;
         struct prepared *prepared; /* owned reference until committed */
     } parsed[SESSION_MAX_PARSE];
+    bool describes;
+    struct span described; /* the statement described; one if it is named */
     uint32_t nclosed;
     struct span closed[BATCH_MAX_CLOSED]; /* at the head of the batch */
     uint32_t nused;
@@ -113,11 +115,11 @@ static struct prepared *batch_use(struct session *s, struct batch *b, struct spa
 
     if (UNLIKELY(b->nclosed) && batch_closed(b, name))
         slot = NULL;
-    if (!slot || !*slot || b->nused >= BATCH_MAX_USED) {
+    if (!slot || !*slot || b->nused >= BATCH_MAX_USED || !prepared_refresh(s, slot, e)) {
         b->slow = true;
         return NULL;
     }
-    if (!prepared_refresh(s, slot, e)) {
+    if (UNLIKELY(st && st->shape && st->shape != (*slot)->shape)) { /* the schema has changed (rule P13) */
         b->slow = true;
         return NULL;
     }
@@ -257,6 +259,10 @@ static bool batch_message(struct session *s, struct batch *b, char type, struct 
             p = batch_statement(s, b, target.name, e);
             if (p && !b->plan)
                 b->plan = p->plan;
+            if (b->describes && (target.name.len || b->described.len))
+                b->slow = true; /* one name can be noted */
+            b->describes = true;
+            b->described = target.name;
         } else if (b->nmessage > b->nclosed || b->nclosed == BATCH_MAX_CLOSED) {
             b->slow = true;
         } else {
@@ -449,6 +455,11 @@ static void batch_send(struct session *s, struct batch *b, struct backend *be, c
         batch_put(s, be, b, data, out);
     else
         batch_note_parses(s, b);
+    if (b->described.len) {
+        free(s->run_describe);
+        s->run_describe = mem_strndup(b->described.ptr, b->described.len);
+    }
+    be->shape_next = false;
     backend_expect(be, EXPECT_RELAY);
     if (plan)
         plan_ref(plan);
@@ -614,13 +625,25 @@ size_t query_extended(struct session *s, const char *data, size_t len)
     return batch_run(s, &b, data);
 }
 
-/* --- outcomes of Parse --- */
+/* --- outcomes of Parse and Describe --- */
+
+void query_note_shape(struct session *s, char type, struct span body)
+{
+    struct session_statement *st = session_find_statement(s, span_str(s->run_describe));
+
+    free(s->run_describe);
+    s->run_describe = NULL;
+    if (st)
+        st->shape = st->prepared->shape = prepared_shape(type, body);
+}
 
 void query_forget_parses(struct session *s)
 {
     for (uint32_t i = 0; i < s->run_nparse; i++)
         free(s->run_parse[i].name);
     s->run_nparse = 0;
+    free(s->run_describe);
+    s->run_describe = NULL;
 }
 
 static void parse_succeeded(struct session *s, uint32_t i)

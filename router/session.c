@@ -756,7 +756,7 @@ void session_run_done(struct session *s, struct backend *b)
     if (plan && UNLIKELY(plan->opaque))
         b->dirty = true;
     plan_unref(plan);
-    if (s->run_nparse)
+    if (s->run_nparse || UNLIKELY(s->run_describe))
         query_parses_done(s, b);
     if (UNLIKELY(s->run_aside)) {
         s->run_aside = false;

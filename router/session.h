@@ -96,6 +96,7 @@ struct session {
     bool run_extended;  /* the running short-way batch is extended protocol */
     bool run_commit;    /* ... is a COMMIT */
     bool run_aside;     /* ... runs beside the transaction: Parse and Describe (rule P54) */
+    char *run_describe; /* statement that the running batch describes, owned; NULL: none, or an unnamed one */
     uint8_t run_nparse; /* Parse messages of the running batch whose outcome matters */
     struct {
         uint32_t ordinal; /* which ParseComplete of the batch */
