@@ -330,6 +330,7 @@ static bool gather(struct place *p, struct err *e)
         ok = exec_on(p, p->home, sql.ptr, e);
     for (uint32_t i = 0; ok && i < n && p->def.dist == DIST_SHARDED; i++)
         ok = i == p->home || copy_rows(p, i, p->home, NULL, e);
+    FAULT("place.after_gather");
     strbuf_reset(&sql);
     strbuf_printf(&sql, "DROP TABLE %s", p->def.quoted);
     for (uint32_t i = 0; ok && i < n; i++)
@@ -344,7 +345,10 @@ static void drop_elsewhere(struct place *p)
     for (uint32_t i = 0; i < p->r->db->nshard; i++) {
         struct err e = ERR_INIT;
 
-        if (i == p->home || exec_on(p, i, "COMMIT", &e))
+        if (i == p->home)
+            continue;
+        FAULT("place.before_drop");
+        if (exec_on(p, i, "COMMIT", &e))
             continue;
         log_err(LOG_WARN, "place", "a table that is unsharded now could not be dropped on another shard", &e);
         place_notice(p, "the table could not be dropped on shard \"%s\"; its copy there is not used any more",
@@ -417,6 +421,7 @@ static bool publish(struct place *p)
 {
     const struct timespec pause = { .tv_nsec = RETRY_PAUSE_MS * 1000000L };
 
+    FAULT("place.before_publish");
     while (!p->r->stopping(p->r->arg)) {
         struct err e = ERR_INIT;
 

@@ -5,9 +5,8 @@
  *   usage     schema, role
  *   table     oid, schema, name, relkind, row security, dist (NULL, sharded, reference, unknown), vindex, parent,
  * identity key       table oid, ordinal, column name column    table oid, attnum, name, type oid, typmod, not null,
- * nondeterministic collation, how it is filled, primary key hook      table oid, kind, name, function, harmless, statement level
- *   child     oid, oid of a partition or inheritance child
- *   view      view oid, oid of a relation it reads
+ * nondeterministic collation, how it is filled, primary key hook      table oid, kind, name, function, harmless,
+ * statement level child     oid, oid of a partition or inheritance child view      view oid, oid of a relation it reads
  *   function  schema, name, built in, harmless, aggregate, window, set-returning, volatility
  *   operator  schema, name, left type, right type, function, harmless
  *   cast      source type, target type, implicit, harmless, function

@@ -8,19 +8,29 @@
 
 #include <time.h>
 
-static bool place_hold(struct placement_request *r, uint32_t wait_ms)
+static bool quiet_within(struct placement_request *r, bool transactions, uint32_t wait_ms)
 {
     const struct timespec pause = { .tv_nsec = 2000000 };
 
-    schema_hold_blocking(r->ctx, r->database, HOLD_ALL);
-    for (uint32_t waited = 0; schema_busy_blocking(r->ctx, r->database, false) > 0; waited += 2) {
-        if (waited >= wait_ms) {
-            schema_hold_blocking(r->ctx, r->database, HOLD_NONE);
+    for (uint32_t waited = 0; schema_busy_blocking(r->ctx, r->database, transactions) > 0; waited += 2) {
+        if (waited >= wait_ms)
             return false;
-        }
         nanosleep(&pause, NULL);
     }
     return true;
+}
+
+/* Transactions may end first, or the locks they hold would be in the way. One that stays open, perhaps with no lock on
+ * the table, does not prevent the change. */
+static bool place_hold(struct placement_request *r, uint32_t wait_ms)
+{
+    schema_hold_blocking(r->ctx, r->database, HOLD_NEW);
+    (void)quiet_within(r, true, wait_ms / 2);
+    schema_hold_blocking(r->ctx, r->database, HOLD_ALL);
+    if (quiet_within(r, false, wait_ms))
+        return true;
+    schema_hold_blocking(r->ctx, r->database, HOLD_NONE);
+    return false;
 }
 
 static void place_release(struct placement_request *r)
