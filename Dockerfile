@@ -11,7 +11,7 @@ RUN cmake -S /src -B /build -G Ninja && ninja -C /build pgbraid
 FROM debian:12-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
-    libpg-query1504.0 libevent-core-2.1-7 libpq5 libsqlite3-0 libinih1 postgresql-client-15 \
+    libpg-query1504.0 libevent-core-2.1-7 libpq5 libsqlite3-0 libssl3 libinih1 postgresql-client-15 \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --home-dir /var/lib/pgbraid --create-home pgbraid
 COPY --from=build /build/pgbraid /usr/local/bin/pgbraid

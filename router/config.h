@@ -17,6 +17,8 @@
 #include <stdint.h>
 
 enum auth_type { AUTH_TRUST };
+/* How a transaction commits that wrote on several shards. */
+enum commit_mode { COMMIT_ATOMIC, COMMIT_BEST_EFFORT, COMMIT_SINGLE_SHARD };
 
 struct config {
     /* Where to listen. */
@@ -52,6 +54,8 @@ struct config {
     uint64_t idle_transaction_timeout_ms;
     uint64_t query_timeout_ms;
     uint64_t shutdown_timeout_ms;
+    enum commit_mode commit;
+    uint64_t commit_timeout_ms;
     uint64_t max_message_size; /* bytes */
 
     /* Planner. */

@@ -11,6 +11,9 @@
 #define MAX_DURATION_MS ((uint64_t)INT32_MAX) /* 24 days, PostgreSQL's limit */
 
 static const char *const auth_types[] = { [AUTH_TRUST] = "trust", NULL };
+static const char *const commit_modes[] = {
+    [COMMIT_ATOMIC] = "atomic", [COMMIT_BEST_EFFORT] = "best_effort", [COMMIT_SINGLE_SHARD] = "single_shard", NULL
+};
 static const char *const log_levels[] = {
     [LOG_ERROR] = "error", [LOG_WARN] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug", NULL
 };
@@ -88,6 +91,12 @@ const struct setting config_settings[] = {
       .doc = "Longest run of a statement; it is canceled then; 0 is no limit." },
     { DURATION("shutdown_timeout", shutdown_timeout_ms, "30s", 0, MAX_DURATION_MS),
       .doc = "How long a shutdown waits for transactions to end before it disconnects clients; 0 is no limit." },
+    { CHOICE("commit", commit, "atomic", commit_modes),
+      .doc = "Transactions that wrote on several shards: atomic (two-phase commit; needs max_prepared_transactions on "
+             "the shards), "
+             "best_effort (one after the other, with a warning), single_shard (refused)." },
+    { DURATION("commit_timeout", commit_timeout_ms, "30s", SECOND, MAX_DURATION_MS),
+      .doc = "How long a shard may take to answer in one step of a two-phase commit; after that it counts as lost." },
     { SIZE("max_message_size", max_message_size, "256MB", 64 * KB, GB), .pgbouncer = "max_packet_size",
       .doc = "Largest message taken from a client." },
 

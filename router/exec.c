@@ -443,7 +443,7 @@ void exec_refused(struct exec *x, const struct err *e)
 
 bool exec_is_committing(const struct exec *x)
 {
-    return x->task == TASK_TXN && x->npart > 1;
+    return (x->task == TASK_TXN && x->npart > 1) || exec_in_two_phase(x);
 }
 
 void exec_cancel(struct exec *x)

@@ -41,6 +41,12 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
 bool exec_chunk_begin(struct exec *x, struct backend *b);
 void exec_chunk_end(struct exec *x, struct backend *b);
 
+/* Is a two-phase commit running? It has a timeout of its own (commit_timeout). */
+bool exec_in_two_phase(const struct exec *x);
+/* When its present step began, in the loop's time. */
+uint64_t exec_commit_since(const struct exec *x);
+/* commit_timeout has passed: who has not answered counts as lost. */
+void exec_commit_expired(struct exec *x);
 /* The server that rows are gathered on can take more. */
 void exec_gather_drained(struct exec *x);
 

@@ -633,7 +633,7 @@ void exec_gather_ready(struct exec *x)
         break;
     case GATHER_LEASE:
     case GATHER_FAILED:
-        BUG_ON(!"the gatherer answered what nobody asked");
+        BUG_ON(true); /* the gatherer answered what nobody asked */
     }
 }
 

@@ -45,6 +45,7 @@ enum exec_task {
     TASK_TXN,     /* COMMIT, ROLLBACK, SAVEPOINT ... on every lease of the transaction */
     TASK_SETTING, /* SET and its kin, followed by reading the value back */
     TASK_COPY_IN,
+    TASK_COMMIT,   /* two-phase commit */
     TASK_GATHER,   /* rows go to the gathering server; then its statement is a TASK_STATEMENT */
     TASK_DESCRIBE, /* Describe of a statement, or Parse: beside the transaction */
     TASK_CATALOG,  /* reading the catalog that the transaction sees */
@@ -133,7 +134,9 @@ struct exec {
     bool copying;                  /* the client may send data */
     bool copy_ended;               /* IN: every part was told the end; OUT: a header has gone out */
 
-    struct gather *gather; /* in the arena; NULL: the statement is not gathered */
+    struct dist_commit *commit; /* in the arena; NULL: none runs */
+    bool atomic;                /* the commit over several shards is (or was) two-phase */
+    struct gather *gather;      /* in the arena; NULL: the statement is not gathered */
 
     struct control_request *request;
 };
@@ -221,6 +224,14 @@ void exec_copy_fini(struct exec *x);
 void exec_copy_out_begin(struct exec *x);
 
 void exec_note_error(struct exec *x, struct part *p, struct span body);
+
+/* exec_commit.c */
+/* Commit the transaction of several writers in two phases; then exec_txn_done(). */
+void exec_commit(struct exec *x);
+enum exec_action exec_commit_frame(struct exec *x, struct part *p, char type, struct span body);
+void exec_commit_ready(struct exec *x, struct part *p);
+void exec_commit_lost(struct exec *x, struct backend *b, const struct err *cause);
+void exec_commit_fini(struct exec *x);
 
 /* exec_gather.c */
 void exec_gather(struct exec *x);

@@ -27,6 +27,7 @@ void exec_reset_statement(struct exec *x)
     catalog_builder_free(x->builder);
     x->builder = NULL;
     exec_gather_fini(x);
+    exec_commit_fini(x);
     plan_unref(x->plan);
     x->plan = NULL;
     x->task = TASK_NONE;
@@ -826,6 +827,9 @@ void exec_part_ready(struct exec *x, struct part *p)
     case TASK_GATHER:
         exec_gather_parts_done(x);
         break;
+    case TASK_COMMIT:
+        BUG_ON(true); /* exec_commit.c counts for itself */
+        break;
     case TASK_NONE:
     case TASK_STATEMENT:
     case TASK_COPY_IN:
@@ -843,6 +847,10 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
 
     if (type == BE_READY) {
         backend_expect_done(b);
+        if (x->task == TASK_COMMIT) {
+            exec_commit_ready(x, p);
+            return EXEC_SWALLOW;
+        }
         if (exec_gather_is_own(x, p)) {
             exec_gather_ready(x);
             return EXEC_SWALLOW;
@@ -862,6 +870,8 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
         return exec_catalog_frame(x, p, type, body);
     if (x->task == TASK_GATHER)
         return exec_gather_frame(x, p, type, body);
+    if (x->task == TASK_COMMIT)
+        return exec_commit_frame(x, p, type, body);
     action = exec_statement_frame(x, p, type, body);
     if (x->out.len > 16384 && action != EXEC_WAIT)
         exec_flush(x);
@@ -1007,6 +1017,10 @@ void exec_backend_lost(struct exec *x, struct backend *b, const struct err *caus
     struct part *p = b->part < x->npart && x->parts[b->part].backend == b ? &x->parts[b->part] : NULL;
     bool waited = p && p->started && !p->done;
 
+    if (exec_in_two_phase(x)) {
+        exec_commit_lost(x, b, cause);
+        return;
+    }
     if (!x->own_error.message[0] && x->error.len == 0)
         x->own_error = *cause;
     if (x->gather && b->pool == s->set->gather) {

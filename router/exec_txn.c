@@ -1,11 +1,13 @@
 /*
  * Session-level statements: transaction control over the shards of a transaction, and settings.
  *
- * A transaction on one shard commits there. One that wrote on several commits on each, without two-phase commit: the
- * client is warned. A transaction that failed, or lost a participant, is rolled back everywhere.
+ * A transaction on one shard commits there. One that wrote on several commits in two phases (exec_commit.c), or, with
+ * commit = best_effort, on each by itself: then the client is warned. A transaction that failed, or lost a participant,
+ * is rolled back everywhere.
  */
 #include "base/mem.h"
 #include "router/backend.h"
+#include "router/config.h"
 #include "router/exec_int.h"
 #include "router/isolation.h"
 #include "router/pool.h"
@@ -49,6 +51,22 @@ static void exec_warn_not_atomic(struct exec *x)
     be_put_notice(&x->out, "WARNING", &e);
 }
 
+/* Several shards have been written to, and not one after the other. */
+static void exec_end_distributed(struct exec *x)
+{
+    x->atomic = true;
+    if (x->s->worker->config->commit == COMMIT_ATOMIC) {
+        exec_commit(x);
+        return;
+    }
+    x->failed = true;
+    err_set(&x->own_error, PB0317, "the transaction wrote on %u shards", x->nwriter);
+    err_detail(&x->own_error, "The setting commit is single_shard: it has been rolled back.");
+    err_hint(&x->own_error, "Write rows of one sharding key a transaction, or set commit = atomic.");
+    x->committed = false;
+    exec_run_on_leases(x, SPAN("ROLLBACK"));
+}
+
 void exec_end_txn(struct exec *x, bool commit)
 {
     struct session *s = x->s;
@@ -61,6 +79,11 @@ void exec_end_txn(struct exec *x, bool commit)
     x->nwriter = 0;
     for (struct backend *b = s->held; b; b = b->next_held)
         x->nwriter += b->begun && b->wrote;
+    x->atomic = false;
+    if (x->committed && x->nwriter > 1 && s->worker->config->commit != COMMIT_BEST_EFFORT) {
+        exec_end_distributed(x);
+        return;
+    }
     exec_run_on_leases(x, x->committed ? SPAN("COMMIT") : SPAN("ROLLBACK"));
     if (x->npart == 0)
         exec_txn_done(x);
@@ -108,7 +131,7 @@ static void exec_commit_error(struct exec *x)
 
     for (uint32_t i = 0; i < x->npart; i++)
         failed += x->parts[i].failed;
-    if (failed == x->npart && x->npart == 1) {
+    if (x->atomic || (failed == x->npart && x->npart == 1)) {
         exec_emit_error(x);
         return;
     }

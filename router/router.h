@@ -23,6 +23,8 @@
 
 struct config;
 struct control;
+struct gtids;
+struct recovery;
 struct directory;
 struct pool;
 struct worker;
@@ -36,6 +38,8 @@ struct router {
     struct directory *directory;         /* owned */
     struct connector *connector;         /* owned */
     struct control *control;             /* owned */
+    struct gtids *gtids;                 /* owned */
+    struct recovery *recovery;           /* owned */
     const struct placement_hooks *hooks; /* borrowed, from bin/; never NULL */
     unsigned nworker;
     struct worker *workers[ROUTER_MAX_WORKERS];

@@ -8,6 +8,8 @@
 #include "net/pgconn.h"
 #include "router/config.h"
 #include "router/control.h"
+#include "router/gtid.h"
+#include "router/recovery.h"
 #include "router/reload.h"
 #include "router/router.h"
 #include "router/worker.h"
@@ -111,6 +113,8 @@ static bool router_start(struct router *r, struct err *e)
         return false;
     r->connector = connector_new(r->config->connect_threads);
     r->control = control_new(CONTROL_THREADS);
+    r->gtids = gtids_new();
+    r->recovery = recovery_new(r);
     if (n > ROUTER_MAX_WORKERS)
         n = ROUTER_MAX_WORKERS;
     /* Workers share the port with each other, hence with any process of this user: not with another router. */
@@ -144,6 +148,8 @@ static void router_free(struct router *r)
         worker_free(r->workers[i]);
     connector_free(r->connector);
     budget_free_all(r);
+    recovery_free(r->recovery);
+    gtids_free(r->gtids);
     directory_close(r->directory);
     pthread_mutex_destroy(&r->budget_lock);
     pthread_mutex_destroy(&r->wait_lock);

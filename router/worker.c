@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "router/backend.h"
 #include "router/config.h"
+#include "router/exec.h"
 #include "router/pool.h"
 #include "router/prepared.h"
 #include "router/router.h"
@@ -67,7 +68,10 @@ static void tick_session(struct session *s, uint64_t now_us)
         }
         break;
     case SESSION_RUNNING:
-        if (past(now_us, s->active_us, c->query_timeout_ms)) {
+        if (s->exec && exec_in_two_phase(s->exec)) {
+            if (past(now_us, exec_commit_since(s->exec), c->commit_timeout_ms))
+                exec_commit_expired(s->exec);
+        } else if (past(now_us, s->active_us, c->query_timeout_ms)) {
             s->active_us = now_us;
             s->timed_out = true;
             session_cancel(s);

@@ -41,7 +41,8 @@ struct directory {
     bool (*check_conninfo)(const char *conninfo, struct err *e);
 
     pthread_mutex_t map_lock;
-    struct map *map; /* owned reference; under map_lock */
+    struct map *map;    /* owned reference; under map_lock */
+    char *decision_key; /* owned; fixed once opened */
 };
 
 /* ---- the map ---- */
@@ -120,7 +121,7 @@ struct directory *directory_open(const char *path, const struct directory_option
     pthread_mutex_init(&d->map_lock, NULL);
     d->check_conninfo = o->check_conninfo;
     d->db = db_open(path, &persist_schema, o->create, e);
-    if (d->db && load(d, e))
+    if (d->db && persist_key(d->db, "decision", &d->decision_key, e) && load(d, e))
         return d;
     directory_close(d);
     return NULL;
@@ -132,9 +133,15 @@ void directory_close(struct directory *d)
         return;
     map_unref(d->map);
     db_close(d->db);
+    free(d->decision_key);
     pthread_mutex_destroy(&d->map_lock);
     pthread_mutex_destroy(&d->lock);
     free(d);
+}
+
+struct span directory_decision_key(const struct directory *d)
+{
+    return span_str(d->decision_key);
 }
 
 /* ---- changes ---- */

@@ -38,6 +38,10 @@ struct directory_options {
 MUSTCHECK struct directory *directory_open(const char *path, const struct directory_options *o, struct err *e);
 void directory_close(struct directory *d); /* NULL is fine. Maps handed out stay valid */
 
+/* Proves that a decision about a distributed transaction is one of a router of this directory. Borrowed, text. Any
+ * thread. */
+struct span directory_decision_key(const struct directory *d);
+
 /* ---- what routers work on ---- */
 
 /* The newest map: a reference for the caller. */

@@ -21,6 +21,8 @@ void validate_database(struct directory_database *db, struct arena *a);
 
 extern const struct db_schema persist_schema;
 
+/* A key of this installation in hexadecimal, to be freed. */
+MUSTCHECK bool persist_key(struct db *db, const char *name, char **out, struct err *e);
 MUSTCHECK bool persist_epoch(struct db *db, uint64_t *epoch, struct err *e);
 MUSTCHECK bool persist_set_epoch(struct db *db, uint64_t epoch, struct err *e);
 /* id of a database, 0 if there is none. */

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const char sql_directory_1[];
+extern const char sql_directory_1[], sql_directory_2[];
 
-static const char *const upgrades[] = { sql_directory_1 };
+static const char *const upgrades[] = { sql_directory_1, sql_directory_2 };
 
 const struct db_schema persist_schema = {
     .what = "directory file",
@@ -33,6 +33,23 @@ static bool query_number(struct db *db, const char *sql, const struct db_value *
     while (db_next(r))
         *out = db_get_int(r, 0);
     return db_finish(r, e);
+}
+
+bool persist_key(struct db *db, const char *name, char **out, struct err *e)
+{
+    struct db_rows *r = db_query(db, "SELECT hex(key) FROM keys WHERE name = ?1", DB_VALUES(db_text(name)));
+
+    *out = NULL;
+    while (db_next(r)) {
+        free(*out);
+        *out = mem_strdup(db_get_text(r, 0));
+    }
+    if (!db_finish(r, e)) {
+        free(*out);
+        *out = NULL;
+        return false;
+    }
+    return *out || err_set(e, PB0401, "the directory has no key \"%s\"", name);
 }
 
 bool persist_epoch(struct db *db, uint64_t *epoch, struct err *e)

@@ -37,6 +37,8 @@
     X(PB0313, "0A000", "session feature not supported") \
     X(PB0314, "42P05", "prepared statement already exists") \
     X(PB0315, "40P01", "deadlock over server connections") \
+    X(PB0317, "40000", "distributed transaction rolled back") \
+    X(PB0318, "08007", "outcome of a distributed commit unknown") \
     X(PB0401, "58030", "directory file cannot be used") \
     X(PB0402, "22023", "invalid layout") \
     X(PB0403, "42704", "unknown object in the directory") \

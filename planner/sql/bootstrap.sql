@@ -91,6 +91,25 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $body$
                     AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = old_key AND NOT a.attisdropped));
 $body$;
 
+-- How distributed transactions were decided whose decider this shard is. A commit's row is written in the transaction that it is
+-- about, an abort's by who finds no row; the key lets only one of them be. mac proves that a router has written it.
+CREATE TABLE IF NOT EXISTS pgbraid.decisions (
+    gtid text PRIMARY KEY,
+    committed boolean NOT NULL,
+    participants text[] NOT NULL DEFAULT '{}',
+    mac text NOT NULL DEFAULT '',
+    decided_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+REVOKE ALL ON pgbraid.decisions FROM PUBLIC;
+
+-- The commit point: called by the router as the client's role, in one message with COMMIT. The lock tells recovery which backend
+-- it is while it has not ended.
+CREATE OR REPLACE FUNCTION pgbraid.decide(gtid text, participants text[], mac text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $body$
+    SELECT pg_advisory_xact_lock_shared(1348821572, hashtext(gtid));
+    INSERT INTO pgbraid.decisions (gtid, committed, participants, mac) VALUES (gtid, true, participants, mac);
+$body$;
+
 -- The router answers SELECT pgbraid.shard_table(...) itself; a call that reaches a shard came from inside something
 -- else (rule P40), where moving rows between shards is impossible.
 CREATE OR REPLACE FUNCTION pgbraid.shard_table(VARIADIC arguments text[]) RETURNS text LANGUAGE plpgsql AS $stub$

@@ -707,9 +707,9 @@ static void test_constraints(void **state)
         "INSERT INTO tables VALUES (1, 1, 's', 't', 'sharded', 77, 0)",
         "INSERT INTO key_columns VALUES (5, 1, 'k', 'bigint', -1)",
     };
-    extern const char sql_directory_1[];
-    const char *const steps[] = { sql_directory_1 };
-    const struct db_schema schema = { "directory file", 0x50674272, steps, 1 };
+    extern const char sql_directory_1[], sql_directory_2[];
+    const char *const steps[] = { sql_directory_1, sql_directory_2 };
+    const struct db_schema schema = { "directory file", 0x50674272, steps, 2 };
     struct directory *d = open_ok();
     struct err e = ERR_INIT;
     struct db *db;

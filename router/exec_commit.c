@@ -1,0 +1,405 @@
+/*
+ * Commit of a transaction that wrote on several shards: two-phase commit over PREPARE TRANSACTION, decided by a row that one of the
+ * writers inserts in its own transaction.
+ *
+ *   BEGIN    decider: SET CONSTRAINTS ALL IMMEDIATE, pg_current_xact_id()          its deferred checks run now (X11), it has an xid (X1)
+ *   PREPARE  other writers: PREPARE TRANSACTION 'gid'                              all at once
+ *   DECIDE   decider: pgbraid.decide(gtid, participants, mac); COMMIT              one message (X10): the commit point
+ *   FINISH   other writers: COMMIT PREPARED 'gid'; readers: COMMIT                 readers keep their locks until now (X6)
+ *   UNDO     prepared: ROLLBACK PREPARED; all others: ROLLBACK                     whatever failed before the decision
+ *
+ * Invariants: (1) nothing is decided before every other writer has answered exactly PREPARE TRANSACTION (X9); (2) after the decision
+ * only forward: what cannot be told is left to recovery (recovery.c), and the client hears COMMIT; (3) when the decider's answer is
+ * lost nobody knows: the client hears 08007, recovery finds out; (4) no cancel request is sent on from here (X9).
+ *
+ * A participant is a reader only if no statement that may write was sent to it (X5: backend.wrote).
+ */
+#include "base/fault.h"
+#include "base/log.h"
+#include "net/hmac.h"
+#include "router/backend.h"
+#include "router/exec_int.h"
+#include "router/gtid.h"
+#include "router/pool.h"
+#include "router/recovery.h"
+#include "router/router.h"
+#include "router/session.h"
+#include "router/worker.h"
+#include "shardmap/directory.h"
+#include "wire/bemsg.h"
+#include "wire/proto.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum commit_phase { COMMIT_BEGIN, COMMIT_PREPARE, COMMIT_DECIDE, COMMIT_FINISH, COMMIT_UNDO };
+
+/* What is known of one participant; by index into the exec's parts. */
+struct participant {
+    bool writer, prepared, waiting;
+    bool exact;  /* the last tag was the one asked for */
+    bool failed; /* an error, a wrong tag or a lost connection in this phase */
+};
+
+struct dist_commit {
+    enum commit_phase phase;
+    uint32_t decider, npending;
+    uint64_t since_us; /* begin of the phase */
+    struct participant *of;
+    char gtid[GTID_MAX];
+    bool unsettled; /* something is left to recovery */
+    bool unknown;   /* the decider's answer was lost */
+};
+
+static void commit_next(struct exec *x);
+
+/* --- asking --- */
+
+static void commit_ask(struct exec *x, uint32_t i, const char *sql)
+{
+    struct participant *of = &x->commit->of[i];
+    struct strbuf *out = &x->s->worker->out;
+
+    x->parts[i].done = false;
+    of->exact = of->failed = false;
+    of->waiting = true;
+    x->commit->npending++;
+    x->commit->since_us = loop_now_us(x->s->worker->loop);
+    /* Nothing before it: settings in front would open a transaction, in which COMMIT PREPARED cannot run. */
+    backend_expect(x->parts[i].backend, EXPECT_EXEC);
+    fe_put_query(out, span_str(sql));
+    x->parts[i].started = true;
+    stream_write(&x->parts[i].backend->st, out->ptr, out->len);
+    strbuf_reset(out);
+}
+
+static const char *commit_gid(struct exec *x, uint32_t i)
+{
+    char gid[GID_MAX];
+
+    gtid_gid(x->commit->gtid, x->parts[i].backend->pool->shard_id, gid);
+    return arena_strdup(&x->arena, gid);
+}
+
+static void commit_ask_prepared(struct exec *x, uint32_t i, const char *what)
+{
+    commit_ask(x, i, arena_printf(&x->arena, "%s '%s'", what, commit_gid(x, i)));
+}
+
+void exec_commit(struct exec *x)
+{
+    struct session *s = x->s;
+    struct dist_commit *c = ARENA_NEW(&x->arena, struct dist_commit);
+
+    x->commit = c;
+    x->task = TASK_COMMIT;
+    exec_parts_of_leases(x);
+    x->next_part = x->npart;
+    c->of = ARENA_ARRAY(&x->arena, struct participant, x->npart);
+    c->decider = x->npart;
+    for (uint32_t i = 0; i < x->npart; i++) {
+        c->of[i].writer = x->parts[i].backend->wrote;
+        if (c->of[i].writer && c->decider == x->npart)
+            c->decider = i;
+    }
+    BUG_ON(c->decider == x->npart);
+    gtid_begin(s->worker->router->gtids, x->parts[c->decider].backend->pool->shard_id, c->gtid);
+    c->phase = COMMIT_BEGIN;
+    commit_ask(x, c->decider, "SET CONSTRAINTS ALL IMMEDIATE; SELECT pg_catalog.pg_current_xact_id()");
+}
+
+static void commit_prepare(struct exec *x)
+{
+    struct dist_commit *c = x->commit;
+
+    c->phase = COMMIT_PREPARE;
+    FAULT("commit.before_prepare");
+    for (uint32_t i = 0; i < x->npart; i++) {
+        if (c->of[i].writer && i != c->decider)
+            commit_ask_prepared(x, i, "PREPARE TRANSACTION");
+    }
+}
+
+/* The decision and the commit are one message: a router that dies leaves either both or neither (rule X10). */
+static void commit_decide(struct exec *x)
+{
+    struct dist_commit *c = x->commit;
+    struct strbuf sql = STRBUF_INIT, participants = STRBUF_INIT, signed_text = STRBUF_INIT;
+    char mac[HMAC_TEXT_LEN + 1];
+
+    for (uint32_t i = 0; i < x->npart; i++) {
+        if (c->of[i].prepared)
+            strbuf_printf(&participants, "%s%u", participants.len ? "," : "", x->parts[i].backend->pool->shard_id);
+    }
+    strbuf_printf(&signed_text, "%s %s", c->gtid, strbuf_str(&participants));
+    hmac_text(directory_decision_key(x->s->worker->router->directory), strbuf_span(&signed_text), mac);
+    /* At least flushed here before anybody else commits, whatever the session has set (rule X4). */
+    strbuf_printf(&sql,
+                  "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) "
+                  "WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local', 'remote_write');"
+                  "SELECT pgbraid.decide('%s', '{%s}', '%s');COMMIT",
+                  c->gtid, strbuf_str(&participants), mac);
+    c->phase = COMMIT_DECIDE;
+    FAULT("commit.before_decide");
+    commit_ask(x, c->decider, sql.ptr);
+    strbuf_fini(&sql);
+    strbuf_fini(&participants);
+    strbuf_fini(&signed_text);
+}
+
+static void commit_finish(struct exec *x)
+{
+    struct dist_commit *c = x->commit;
+
+    c->phase = COMMIT_FINISH;
+    FAULT("commit.after_decide");
+    for (uint32_t i = 0; i < x->npart; i++) {
+        if (!x->parts[i].backend) {
+            c->unsettled |= c->of[i].prepared;
+            continue;
+        }
+        if (c->of[i].prepared) {
+            commit_ask_prepared(x, i, "COMMIT PREPARED");
+            FAULT("commit.after_commit_prepared");
+        } else if (i != c->decider) {
+            commit_ask(x, i, "COMMIT");
+        }
+    }
+}
+
+static void commit_undo(struct exec *x)
+{
+    struct dist_commit *c = x->commit;
+
+    c->phase = COMMIT_UNDO;
+    for (uint32_t i = 0; i < x->npart; i++) {
+        struct backend *b = x->parts[i].backend;
+
+        if (!b)
+            c->unsettled = true; /* prepared, perhaps */
+        else if (c->of[i].prepared)
+            commit_ask_prepared(x, i, "ROLLBACK PREPARED");
+        else if (b->tx != 'I')
+            commit_ask(x, i, "ROLLBACK");
+    }
+}
+
+/* --- answers --- */
+
+static bool commit_tag_is(struct span body, const char *tag)
+{
+    return span_eq(body, span_make(tag, strlen(tag) + 1));
+}
+
+static void commit_note_tag(struct exec *x, uint32_t i, struct span body)
+{
+    struct dist_commit *c = x->commit;
+    struct participant *of = &c->of[i];
+
+    switch (c->phase) {
+    case COMMIT_BEGIN:
+        of->exact = true; /* no error is enough */
+        break;
+    case COMMIT_PREPARE:
+        of->exact = of->prepared = commit_tag_is(body, "PREPARE TRANSACTION");
+        break;
+    case COMMIT_DECIDE:
+        of->exact = commit_tag_is(body, "COMMIT");
+        break;
+    case COMMIT_FINISH:
+        of->exact = commit_tag_is(body, of->prepared ? "COMMIT PREPARED" : "COMMIT");
+        break;
+    case COMMIT_UNDO:
+        of->exact = true;
+        break;
+    }
+}
+
+/* WARNING 01000 of a PREPARE: the wait for a standby was cut short, so it may not survive a failover (rule X9). */
+static void commit_note_notice(struct exec *x, uint32_t i, struct span body)
+{
+    struct be_error fields;
+
+    if (x->commit->phase == COMMIT_PREPARE && be_decode_error(body, &fields) && span_eq_str(fields.sqlstate, "01000"))
+        x->commit->of[i].failed = true;
+}
+
+enum exec_action exec_commit_frame(struct exec *x, struct part *p, char type, struct span body)
+{
+    struct dist_commit *c = x->commit;
+    uint32_t i = (uint32_t)(p - x->parts);
+
+    if (type == BE_ERROR) {
+        c->of[i].failed = true;
+        if (c->phase < COMMIT_FINISH && x->error.len == 0 && !x->own_error.message[0]) {
+            strbuf_put(&x->error, body.ptr, body.len);
+            x->error_part = i;
+        }
+    } else if (type == BE_COMMAND_COMPLETE) {
+        commit_note_tag(x, i, body);
+    } else if (type == BE_NOTICE) {
+        commit_note_notice(x, i, body);
+    }
+    return EXEC_SWALLOW;
+}
+
+static void commit_answered(struct exec *x, uint32_t i)
+{
+    struct dist_commit *c = x->commit;
+
+    c->of[i].waiting = false;
+    if (!c->of[i].exact)
+        c->of[i].failed = true;
+    if (--c->npending == 0)
+        commit_next(x);
+}
+
+/* ReadyForQuery of a part. */
+void exec_commit_ready(struct exec *x, struct part *p)
+{
+    p->done = true;
+    commit_answered(x, (uint32_t)(p - x->parts));
+}
+
+void exec_commit_lost(struct exec *x, struct backend *b, const struct err *cause)
+{
+    struct dist_commit *c = x->commit;
+    uint32_t i = b->part;
+
+    BUG_ON(i >= x->npart || x->parts[i].backend != b);
+    if (c->phase < COMMIT_FINISH && x->error.len == 0 && !x->own_error.message[0]) {
+        x->own_error = *cause;
+        err_state(&x->own_error, "40000");
+    }
+    c->unknown |= c->phase == COMMIT_DECIDE && i == c->decider;
+    c->of[i].failed = true;
+    c->of[i].exact = false;
+    x->parts[i].backend = NULL;
+    backend_close(b);
+    if (c->of[i].waiting)
+        commit_answered(x, i);
+}
+
+/* --- phases --- */
+
+static bool commit_phase_failed(const struct exec *x)
+{
+    const struct dist_commit *c = x->commit;
+
+    /* Who has prepared may lose its connection: only the decider's answer counts now. */
+    if (c->phase == COMMIT_DECIDE)
+        return c->of[c->decider].failed;
+    for (uint32_t i = 0; i < x->npart; i++) {
+        if (c->of[i].failed || (!x->parts[i].backend && c->phase < COMMIT_DECIDE))
+            return true;
+    }
+    return false;
+}
+
+static void commit_done(struct exec *x, bool committed)
+{
+    struct dist_commit *c = x->commit;
+    struct router *r = x->s->worker->router;
+
+    if (!committed && !x->own_error.message[0] && x->error.len == 0) {
+        err_set(&x->own_error, PB0317, "the transaction could not be prepared on every shard");
+        err_hint(&x->own_error, "It has been rolled back everywhere: run it again.");
+    }
+    gtid_end(r->gtids, c->gtid);
+    if (c->unsettled)
+        recovery_kick(r->recovery);
+    x->nwriter = 0; /* no warning: it was atomic */
+    x->failed = !committed;
+    x->commit = NULL;
+    exec_txn_done(x);
+}
+
+static void commit_unknown(struct exec *x)
+{
+    char gtid[GTID_MAX];
+
+    memcpy(gtid, x->commit->gtid, sizeof(gtid));
+    err_set(&x->own_error, PB0318, "it is not known whether the transaction has committed");
+    err_detail(&x->own_error, "The connection to the shard that decides was lost at COMMIT. Distributed transaction %s.", gtid);
+    err_hint(&x->own_error, "It is committed or rolled back on all shards as soon as that shard is back: look before you repeat it.");
+    strbuf_reset(&x->error);
+    x->commit->unsettled = true;
+    commit_done(x, false);
+}
+
+/* Everybody asked in this phase has answered. */
+static void commit_next(struct exec *x)
+{
+    struct dist_commit *c = x->commit;
+    bool failed = commit_phase_failed(x);
+
+    switch (c->phase) {
+    case COMMIT_BEGIN:
+    case COMMIT_PREPARE:
+    case COMMIT_DECIDE:
+        if (c->unknown) {
+            commit_unknown(x);
+            return;
+        }
+        if (failed) {
+            for (uint32_t i = 0; i < x->npart; i++)
+                c->of[i].failed = false;
+            commit_undo(x);
+            if (c->npending == 0)
+                commit_done(x, false);
+            return;
+        }
+        if (c->phase == COMMIT_BEGIN)
+            commit_prepare(x);
+        else if (c->phase == COMMIT_PREPARE)
+            commit_decide(x);
+        else
+            commit_finish(x);
+        if (c->npending == 0) /* nobody was left to ask */
+            commit_next(x);
+        return;
+    case COMMIT_FINISH:
+        c->unsettled |= failed;
+        if (failed)
+            log_line(LOG_WARN, "commit", "a participant has not finished yet", "gtid=%s", c->gtid);
+        commit_done(x, true);
+        return;
+    case COMMIT_UNDO:
+        c->unsettled |= failed;
+        commit_done(x, false);
+        return;
+    }
+}
+
+bool exec_in_two_phase(const struct exec *x)
+{
+    return x->task == TASK_COMMIT && x->commit;
+}
+
+uint64_t exec_commit_since(const struct exec *x)
+{
+    return x->commit->since_us;
+}
+
+void exec_commit_expired(struct exec *x)
+{
+    struct err e = ERR_INIT;
+
+    err_set(&e, PB0317, "a shard did not answer in time during COMMIT (commit_timeout)");
+    for (uint32_t i = 0; i < x->npart && x->commit && x->task == TASK_COMMIT; i++) {
+        if (x->commit->of[i].waiting && x->parts[i].backend)
+            exec_commit_lost(x, x->parts[i].backend, &e);
+    }
+}
+
+void exec_commit_fini(struct exec *x)
+{
+    struct router *r = x->s->worker->router;
+
+    if (!x->commit)
+        return;
+    /* The client has gone in the middle: what is prepared is recovery's. */
+    gtid_end(r->gtids, x->commit->gtid);
+    recovery_kick(r->recovery);
+    x->commit = NULL;
+}
