@@ -88,7 +88,7 @@ static uint64_t hash_scope(const struct cache *c, const struct cache_scope *s)
 {
     uint64_t h = c->seed ^ s->epoch ^ ((uint64_t)s->env_id << 32 | s->db_id) * 0x9E3779B97F4A7C15u;
 
-    return s->ntype ? hash_bytes(s->types, s->ntype * sizeof(*s->types), h) : h;
+    return s->ntype ? hash_seeded(s->types, s->ntype * sizeof(*s->types), h) : h;
 }
 
 static bool same_scope(const struct shape_entry *e, const struct cache_scope *s)
@@ -103,9 +103,9 @@ static uint64_t hash_text(const struct cache *c, const struct cache_scope *s, st
     uint64_t h = hash_scope(c, s) + sql.len;
 
     if (sql.len <= 2 * SAMPLE_BYTES)
-        return hash_bytes(sql.ptr, sql.len, h);
-    h = hash_bytes(sql.ptr, SAMPLE_BYTES, h);
-    return hash_bytes(sql.ptr + sql.len - SAMPLE_BYTES, SAMPLE_BYTES, h);
+        return hash_seeded(sql.ptr, sql.len, h);
+    h = hash_seeded(sql.ptr, SAMPLE_BYTES, h);
+    return hash_seeded(sql.ptr + sql.len - SAMPLE_BYTES, SAMPLE_BYTES, h);
 }
 
 enum pair_state { PAIR_DIFFERENT, PAIR_EQUAL, PAIR_UNSURE };
@@ -148,7 +148,7 @@ static bool hash_values(const struct selector *s, uint64_t seed, struct span sql
 
     for (uint32_t i = 0; i < s->nfixed; i++) {
         value = literal_text(sql, lits, s->fixed[i]);
-        h = hash_bytes(value.ptr, value.len, h);
+        h = hash_seeded(value.ptr, value.len, h);
     }
     for (uint32_t i = 0; i < s->npair; i++) {
         state = compare_pair(literal_text(sql, lits, s->pairs[i][0]), literal_text(sql, lits, s->pairs[i][1]));
@@ -156,7 +156,7 @@ static bool hash_values(const struct selector *s, uint64_t seed, struct span sql
             return false;
         h = (h << 1 | h >> 63) ^ (state == PAIR_EQUAL);
     }
-    *hash = hash_bytes(&h, sizeof(h), seed);
+    *hash = hash_seeded(&h, sizeof(h), seed);
     return true;
 }
 
@@ -264,7 +264,7 @@ static struct shape_entry *find_shape(const struct cache *c, uint64_t hash, cons
 
 static uint64_t hash_shape(const struct cache *c, const struct cache_scope *scope, struct span shape)
 {
-    return hash_bytes(shape.ptr, shape.len, hash_scope(c, scope));
+    return hash_seeded(shape.ptr, shape.len, hash_scope(c, scope));
 }
 
 static struct plan_entry *find_plan(const struct cache *c, const struct shape_entry *s, uint32_t selector,

@@ -12,7 +12,7 @@
 
 uint64_t catalog_hash(const char *schema, const char *name)
 {
-    return hash_bytes(name, strlen(name), schema ? hash_bytes(schema, strlen(schema), 0) : 0);
+    return hash_seeded(name, strlen(name), schema ? hash_seeded(schema, strlen(schema), 0) : 0);
 }
 
 struct catalog *catalog_ref(struct catalog *c)

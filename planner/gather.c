@@ -44,12 +44,22 @@ static bool param_stands_alone(const struct an *an, const PgQuery__ParamRef *p)
     return (i < an->in->ntype && an->in->types[i]) || an->inv.param_uses[i] == 1;
 }
 
+/* Does the reference mean the same column in a query of nothing but the table? A join's alias may call it otherwise. */
+static bool is_own_name(const PgQuery__ColumnRef *ref, const struct occurrence *occ, int variable)
+{
+    const char *column = tree_string(ref->fields[ref->n_fields - 1]);
+    if (strcmp(column, occ->rel->columns[variable - occ->first_variable].name) != 0)
+        return false;
+    return ref->n_fields == 1 || (ref->n_fields == 2 && strcmp(tree_string(ref->fields[0]), occ->name) == 0);
+}
+
 static void owner_column(struct owner *o, const PgQuery__ColumnRef *ref)
 {
     bool found;
     int v = scope_resolve(o->s, ref, &found);
     const struct occurrence *occ = v == NO_COLUMN ? NULL : o->an->vars[v].occ;
-    if (!found || !occ || v < o->level.first || v >= o->level.end || (o->occ && o->occ != occ))
+    if (!found || !occ || v < o->level.first || v >= o->level.end || (o->occ && o->occ != occ) ||
+        !is_own_name(ref, occ, v))
         o->no = true;
     else
         o->occ = occ;
@@ -320,27 +330,40 @@ static bool names_have(const struct names *ns, const char *name)
     return false;
 }
 
-/* A single name that is no column of any table here, but a table: its row as a value. */
+/* A single name that is a table's: its row as a value, if it is not a column's as well and that is meant. */
 static bool is_row(const struct names *ns, const PgQuery__ColumnRef *ref)
 {
     const char *name = ref->n_fields == 1 ? tree_string(ref->fields[0]) : "";
-    bool table = false;
-    for (uint32_t i = 0; *name && i < ns->an->nocc; i++) {
-        const struct occurrence *o = ns->an->occs[i];
-        if (catalog_column(o->rel, name))
-            return false;
-        table |= strcmp(o->name, name) == 0;
-    }
-    return table;
+    for (uint32_t i = 0; *name && i < ns->an->nocc; i++)
+        if (strcmp(ns->an->occs[i]->name, name) == 0)
+            return !catalog_column(ns->an->occs[i]->rel, name);
+    return false;
 }
 
 static void names_visit(const ProtobufCMessage *m, void *arg);
 
-/* A row as an argument is taken apart by name, so a row of the temporary table is as good. */
-static void names_arguments(struct names *ns, size_t n, PgQuery__Node *const *args)
+/* Functions that only count a row or take it apart by name: a row of the temporary table is as good. */
+static bool takes_rows(const struct names *ns, const char *name)
 {
+    static const char *const names[] = {
+        "count",       "json_agg",          "json_build_array",   "json_build_object", "jsonb_agg",
+        "row_to_json", "jsonb_build_array", "jsonb_build_object", "to_json",           "to_jsonb",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    for (uint32_t i = 0; i < ns->an->nocc; i++) /* name(table) is table.name */
+        if (catalog_column(ns->an->occs[i]->rel, name))
+            return true;
+    return false;
+}
+
+static void names_arguments(struct names *ns, const char *function, size_t n, PgQuery__Node *const *args)
+{
+    names_add(ns, function);
     for (size_t i = 0; i < n; i++) {
-        if (args[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && is_row(ns, args[i]->column_ref))
+        if (args[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && is_row(ns, args[i]->column_ref) &&
+            takes_rows(ns, function))
             ns->all = true;
         else if (tree_message(args[i]))
             names_visit(tree_message(args[i]), ns);
@@ -374,7 +397,7 @@ static void names_visit(const ProtobufCMessage *m, void *arg)
         const char *schema, *name = tree_name(f->n_funcname, f->funcname, &schema);
         bool user = catalog_user_function(ns->an->in->cat, schema, name) != NULL || strcmp(name, "pg_typeof") == 0;
         if (!user) {
-            names_arguments(ns, f->n_args, f->args);
+            names_arguments(ns, name, f->n_args, f->args);
             for (size_t i = 0; i < f->n_agg_order; i++)
                 names_visit(tree_message(f->agg_order[i]), ns);
             if (f->agg_filter)
@@ -386,7 +409,7 @@ static void names_visit(const ProtobufCMessage *m, void *arg)
     }
     if (m->descriptor == &pg_query__join_expr__descriptor) {
         const PgQuery__JoinExpr *x = v;
-        ns->all |= x->is_natural;
+        ns->all |= x->is_natural || (x->alias && x->alias->n_colnames > 0);
         for (size_t i = 0; i < x->n_using_clause; i++)
             names_add(ns, tree_string(x->using_clause[i]));
     }
@@ -495,6 +518,12 @@ static void part_filters(struct an *an, const struct tokens *ts, const struct oc
     for (const struct lone_condition *c = an->lone; c; c = c->next)
         if (c->occ == occ && where_cut(ts, c, &rows[p->nfilter]))
             p->nfilter++;
+    /* In the statement's order: one condition may keep the next from failing. */
+    for (uint32_t i = 0; i < p->nfilter / 2; i++) {
+        struct plan_row last = rows[p->nfilter - 1 - i];
+        rows[p->nfilter - 1 - i] = rows[i];
+        rows[i] = last;
+    }
     p->filters = rows;
 }
 

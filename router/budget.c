@@ -16,7 +16,7 @@ struct budget *budget_get(struct router *r, const char *database, const char *us
     uint64_t hash;
 
     strbuf_printf(&key, "%s/%s/%u", database, user, shard_id);
-    hash = hash_bytes(key.ptr, key.len, 0);
+    hash = hash_seeded(key.ptr, key.len, 0);
     pthread_mutex_lock(&r->budget_lock);
     for (struct hmap_node *node = hmap_first(&r->budgets, hash); node && !b; node = hmap_next(node)) {
         struct budget *found = CONTAINER_OF(node, struct budget, node);

@@ -85,8 +85,8 @@ static uint64_t env_hash(const struct env_setting *settings, uint32_t n)
     uint64_t h = n;
 
     for (uint32_t i = 0; i < n; i++) {
-        h = hash_bytes(settings[i].name, strlen(settings[i].name), h + settings[i].local);
-        h = hash_bytes(settings[i].value, strlen(settings[i].value), h);
+        h = hash_seeded(settings[i].name, strlen(settings[i].name), h + settings[i].local);
+        h = hash_seeded(settings[i].value, strlen(settings[i].value), h);
     }
     return h;
 }

@@ -143,8 +143,8 @@ static void gather_name(struct exec *x, struct gather *g, uint32_t i)
 
     plan_gather_shape(&g->plan->parts[i], &sb);
     strbuf_puts(&sb, g->plan->parts[i].primary_key ? g->plan->parts[i].primary_key : "");
-    g->ids[i][0] = hash_bytes(sb.ptr, sb.len, x->s->worker->hash_seed ^ catalog_epoch(x->s->db->catalog));
-    g->ids[i][1] = hash_bytes(sb.ptr, sb.len, ~x->s->worker->hash_seed + catalog_epoch(x->s->db->catalog));
+    g->ids[i][0] = hash_seeded(sb.ptr, sb.len, x->s->worker->hash_seed ^ catalog_epoch(x->s->db->catalog));
+    g->ids[i][1] = hash_seeded(sb.ptr, sb.len, ~x->s->worker->hash_seed + catalog_epoch(x->s->db->catalog));
     strbuf_fini(&sb);
     for (uint32_t k = 0; k < i; k++)
         nth += (g->ids[k][0] ^ g->ids[i][0]) < MAP_MAX_SHARDS && g->ids[k][1] == g->ids[i][1];
@@ -250,10 +250,11 @@ static bool gather_ask(struct exec *x, struct part *p, struct err *e)
     struct gather *g = x->gather;
     struct strbuf *out = &x->s->worker->out;
     uint32_t several = !exec_in_txn(x) && gather_count(g, p->shard) > 1;
-    uint32_t n = query_put_prefix(x->s, p->backend, out) + several;
 
+    /* Before the settings: after a query it would be too late to choose an isolation level. */
     if (several)
         fe_put_statement(out, SPAN("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"), NULL, 0);
+    uint32_t n = query_put_prefix(x->s, p->backend, out) + several;
     if (n)
         backend_expect(p->backend, EXPECT_PREFIX)->count = n;
     backend_expect(p->backend, EXPECT_EXEC);
@@ -321,6 +322,8 @@ static bool gather_put_create(struct exec *x, struct strbuf *sql)
 
         if (gather_has(b, g->ids[i]))
             continue;
+        /* It may be there: one that was made for a statement that failed meanwhile is not known. */
+        strbuf_printf(sql, "DROP TABLE IF EXISTS pg_temp.\"%s\";", g->names[i]);
         strbuf_printf(sql, "CREATE TEMP TABLE \"%s\" ON COMMIT DELETE ROWS AS ", g->names[i]);
         plan_gather_shape(part, sql);
         strbuf_puts(sql, " WITH NO DATA;");

@@ -634,7 +634,7 @@ void poolset_follow(struct poolset *ps, const struct map_db *db, uint64_t epoch)
 struct poolset *poolset_get(struct worker *w, struct span database, struct span user)
 {
     struct worker_db *db = worker_find_db(w, database);
-    uint64_t hash = hash_bytes(user.ptr, user.len, hash_bytes(database.ptr, database.len, w->hash_seed));
+    uint64_t hash = hash_seeded(user.ptr, user.len, hash_seeded(database.ptr, database.len, w->hash_seed));
     struct poolset *ps;
 
     if (!db)

@@ -37,7 +37,7 @@ static void portal_clear(struct session *s, struct portal *p)
 
 static struct portal *portal_get(const struct session *s, struct span name, uint64_t *hash)
 {
-    *hash = hash_bytes(name.ptr, name.len, s->worker->hash_seed);
+    *hash = hash_seeded(name.ptr, name.len, s->worker->hash_seed);
     for (struct hmap_node *node = hmap_first(&s->portals, *hash); node; node = hmap_next(node)) {
         struct portal *p = CONTAINER_OF(node, struct portal, node);
 

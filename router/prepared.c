@@ -29,9 +29,9 @@ struct span prepared_server_name(uint32_t serial, char out[PREPARED_NAME_MAX])
 
 static uint64_t prepared_hash(const struct session *s, struct span sql, const char *types, uint16_t ntype)
 {
-    uint64_t h = hash_bytes(sql.ptr, sql.len, s->worker->hash_seed ^ (uintptr_t)s->set ^ s->env->plan.id);
+    uint64_t h = hash_seeded(sql.ptr, sql.len, s->worker->hash_seed ^ (uintptr_t)s->set ^ s->env->plan.id);
 
-    return ntype ? hash_bytes(types, ntype * 4u, h) : h;
+    return ntype ? hash_seeded(types, ntype * 4u, h) : h;
 }
 
 static void prepared_free(struct worker *w, struct prepared *p)
@@ -147,11 +147,11 @@ uint64_t prepared_shape(char type, struct span body)
         rest = rd_bytes(&r, 10);
         if (r.bad)
             break;
-        shape = hash_bytes(name.ptr, name.len, shape);
+        shape = hash_seeded(name.ptr, name.len, shape);
         /* The same type of a user's has a number of its own on each shard. */
         if (proto_get32(rest.ptr) >= 16384)
             rest = span_make(rest.ptr + 4, 6);
-        shape = hash_bytes(rest.ptr, rest.len, shape);
+        shape = hash_seeded(rest.ptr, rest.len, shape);
     }
     return shape | 1;
 }
@@ -192,7 +192,7 @@ void prepared_trim(struct worker *w, uint32_t keep)
 
 static uint64_t name_hash(const struct session *s, struct span name)
 {
-    return hash_bytes(name.ptr, name.len, s->worker->hash_seed);
+    return hash_seeded(name.ptr, name.len, s->worker->hash_seed);
 }
 
 struct session_statement *session_find_statement(const struct session *s, struct span name)

@@ -334,7 +334,7 @@ static void login_run(struct control_job *job)
 
 static uint64_t login_hash(const struct worker *w, const struct poolset *ps, struct span key)
 {
-    return hash_bytes(key.ptr, key.len, w->hash_seed ^ (uintptr_t)ps);
+    return hash_seeded(key.ptr, key.len, w->hash_seed ^ (uintptr_t)ps);
 }
 
 static struct login *login_find(const struct worker *w, const struct poolset *ps, struct span key)

@@ -248,7 +248,7 @@ void worker_set_config(struct worker *w, const struct config *c)
 
 static uint64_t name_hash(const struct worker *w, struct span name)
 {
-    return hash_bytes(name.ptr, name.len, w->hash_seed);
+    return hash_seeded(name.ptr, name.len, w->hash_seed);
 }
 
 struct worker_db *worker_find_db(struct worker *w, struct span name)

@@ -10,7 +10,7 @@ static inline uint64_t hash_fold(uint64_t a, uint64_t b)
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
-uint64_t hash_bytes(const void *ptr, size_t len, uint64_t seed)
+uint64_t hash_seeded(const void *ptr, size_t len, uint64_t seed)
 {
     const unsigned char *p = ptr;
     uint64_t h = seed ^ 0x9E3779B97F4A7C15u, w;

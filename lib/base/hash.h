@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* 64-bit hash of bytes; the seed should be random per process where the bytes come from outside. Pure. */
-uint64_t hash_bytes(const void *ptr, size_t len, uint64_t seed);
+/* 64-bit hash of bytes (libpg_query has the name hash_bytes for another one); the seed should be random per process
+ * where the bytes come from outside. Pure. */
+uint64_t hash_seeded(const void *ptr, size_t len, uint64_t seed);
 
 #endif

@@ -22,12 +22,12 @@ static void test_alignment(void **state)
     for (size_t i = 0; i < sizeof(text); i++)
         text[i] = (char)random_next(&seed);
     for (size_t len = 0; len <= sizeof(text); len++) {
-        uint64_t h = hash_bytes(text, len, 5);
+        uint64_t h = hash_seeded(text, len, 5);
 
         for (size_t offset = 0; offset < 16; offset++) {
             memset(moved, (int)offset, sizeof(moved));
             memcpy(moved + offset, text, len);
-            assert_true(hash_bytes(moved + offset, len, 5) == h);
+            assert_true(hash_seeded(moved + offset, len, 5) == h);
         }
     }
 }
@@ -56,16 +56,16 @@ static void test_no_collisions(void **state)
 
     (void)state;
     for (size_t len = 0; len <= LEN; len++) {
-        hashes[n++] = hash_bytes(text, len, 0);
+        hashes[n++] = hash_seeded(text, len, 0);
         for (size_t bit = 0; bit < len * 8; bit++) {
             text[bit / 8] ^= (unsigned char)(1u << bit % 8);
-            hashes[n++] = hash_bytes(text, len, 0);
+            hashes[n++] = hash_seeded(text, len, 0);
             text[bit / 8] = 0;
         }
     }
     all_differ(hashes, n);
     for (n = 0; n < 1000; n++)
-        hashes[n] = hash_bytes("x", 1, n);
+        hashes[n] = hash_seeded("x", 1, n);
     all_differ(hashes, n);
 }
 
@@ -85,9 +85,9 @@ static void test_avalanche(void **state)
 
                 for (size_t k = 0; k < len; k++)
                     text[k] = (unsigned char)random_next(&seed);
-                h = hash_bytes(text, len, 0);
+                h = hash_seeded(text, len, 0);
                 text[bit / 8] ^= (unsigned char)(1u << bit % 8);
-                flipped += __builtin_popcountll(h ^ hash_bytes(text, len, 0));
+                flipped += __builtin_popcountll(h ^ hash_seeded(text, len, 0));
             }
             assert_in_range(flipped, 64 * 24, 64 * 40);
         }
@@ -101,7 +101,7 @@ static void test_spread(void **state)
 
     (void)state;
     for (uint64_t i = 0; i < 100 * 1024; i++)
-        buckets[hash_bytes(&i, sizeof(i), 0) % 1024]++;
+        buckets[hash_seeded(&i, sizeof(i), 0) % 1024]++;
     for (size_t i = 0; i < 1024; i++)
         assert_in_range(buckets[i], 40, 180);
 }
