@@ -57,7 +57,7 @@ void gtids_free(struct gtids *g)
 
 static struct live_gtid *find(struct gtids *g, struct span gtid)
 {
-    for (struct hmap_node *node = hmap_first(&g->live, hash_bytes(gtid.ptr, gtid.len, g->router)); node; node = hmap_next(node)) {
+    for (struct hmap_node *node = hmap_first(&g->live, hash_seeded(gtid.ptr, gtid.len, g->router)); node; node = hmap_next(node)) {
         struct live_gtid *l = CONTAINER_OF(node, struct live_gtid, node);
 
         if (span_eq_str(gtid, l->text))
@@ -73,7 +73,7 @@ void gtid_begin(struct gtids *g, uint32_t decider, char out[GTID_MAX])
     pthread_mutex_lock(&g->lock);
     snprintf(l->text, sizeof(l->text), "%u-%016llx-%llx-%016llx", decider, (unsigned long long)g->router,
              (unsigned long long)++g->next, (unsigned long long)random64());
-    hmap_insert(&g->live, &l->node, hash_bytes(l->text, strlen(l->text), g->router));
+    hmap_insert(&g->live, &l->node, hash_seeded(l->text, strlen(l->text), g->router));
     memcpy(out, l->text, GTID_MAX);
     pthread_mutex_unlock(&g->lock);
 }
