@@ -244,10 +244,7 @@ void exec_begin_implicit(struct exec *x)
 
 static bool exec_allowed_in_failed(const struct exec *x)
 {
-    return x->plan->kind == PLAN_EMPTY ||
-           (x->plan->kind == PLAN_SESSION &&
-            (x->plan->session->verb == SESSION_COMMIT || x->plan->session->verb == SESSION_ROLLBACK ||
-             x->plan->session->verb == SESSION_ROLLBACK_TO));
+    return x->plan->kind == PLAN_EMPTY || query_ends_transaction(x->plan);
 }
 
 /* The statement is planned: carry it out by kind. */

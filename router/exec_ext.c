@@ -69,7 +69,7 @@ void exec_step_parse(struct exec *x, const struct step *st)
         s->unnamed = NULL;
     }
     p = prepared_get(s, parse.sql, parse.types, parse.ntype, &e);
-    if (!p || (s->tx == 'E' && !(p->plan->kind == PLAN_SESSION || p->plan->kind == PLAN_EMPTY))) {
+    if (!p || (s->tx == 'E' && p->plan->kind != PLAN_EMPTY && !query_ends_transaction(p->plan))) {
         if (p || (s->tx == 'E' && e.id != PB0202)) {
             query_failed_transaction(&e);
             prepared_unref(s->worker, p);
@@ -202,7 +202,7 @@ void exec_step_bind(struct exec *x, const struct step *st)
         exec_fail(x, &e);
         return;
     }
-    if (x->s->tx == 'E' && x->prepared->plan->kind != PLAN_SESSION && x->prepared->plan->kind != PLAN_EMPTY) {
+    if (x->s->tx == 'E' && !query_ends_transaction(x->prepared->plan)) {
         query_failed_transaction(&e);
         exec_fail(x, &e);
         return;

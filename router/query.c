@@ -258,7 +258,7 @@ static bool query_transaction(struct session *s, struct plan *plan, struct span 
     return true;
 }
 
-static bool ends_transaction(const struct plan *plan)
+bool query_ends_transaction(const struct plan *plan)
 {
     return plan->kind == PLAN_SESSION &&
            (plan->session->verb == SESSION_COMMIT || plan->session->verb == SESSION_ROLLBACK ||
@@ -308,7 +308,7 @@ size_t query_simple(struct session *s, const char *data, size_t frame)
     plan = planner_plan(w->planner, session_catalog(s), s->db->map, &s->env->plan, sql, NULL, 0, &lits, &e);
     if (UNLIKELY(!plan))
         return query_unplanned(s, sql, frame, &e);
-    if (UNLIKELY(s->tx == 'E') && !ends_transaction(plan) && plan->kind != PLAN_EMPTY) {
+    if (UNLIKELY(s->tx == 'E') && !query_ends_transaction(plan) && plan->kind != PLAN_EMPTY) {
         plan_unref(plan);
         query_failed_transaction(&e);
         query_fail(s, &e);

@@ -30,6 +30,8 @@ void query_lost(struct session *s, const struct err *e, bool in_txn);
 
 /* After a batch with Parse messages: forget what was not prepared. */
 void query_parses_done(struct session *s, struct backend *b);
+/* COMMIT, ROLLBACK or ROLLBACK TO: what a failed transaction still takes. */
+bool query_ends_transaction(const struct plan *plan);
 /* RowDescription or NoData of the statement that the batch describes by name (rule P13). */
 void query_note_shape(struct session *s, char type, struct span body);
 void query_forget_parses(struct session *s);

@@ -592,6 +592,10 @@ static size_t session_on_data(struct stream *st, const char *data, size_t len)
         case SESSION_READY:
             if (UNLIKELY(s->quarantine) && session_quarantined(s))
                 break;
+            if (UNLIKELY(stream_queued(st) > STREAM_HIGH_WATER)) { /* a client that sends and does not read */
+                stream_pause(st, PAUSE_OUTPUT);
+                break;
+            }
             n = session_feed_ready(s, data + used, len - used);
             break;
         case SESSION_RUNNING:
@@ -620,6 +624,7 @@ static void session_on_drained(struct stream *st)
 
     for (struct backend *b = s->held; b; b = b->next_held)
         stream_resume(&b->st, PAUSE_PEER_SLOW);
+    stream_resume(st, PAUSE_OUTPUT);
 }
 
 void session_backend_drained(struct session *s)

@@ -37,7 +37,8 @@ char *mem_strndup(const char *str, size_t len)
 {
     char *copy = mem_alloc(len + 1);
 
-    memcpy(copy, str, len);
+    if (len) /* str may be NULL: an empty span */
+        memcpy(copy, str, len);
     copy[len] = '\0';
     return copy;
 }

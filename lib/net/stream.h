@@ -51,7 +51,8 @@ enum stream_pause {
     PAUSE_PEER_SLOW = 1 << 0, /* whoever the data goes to does not take it */
     PAUSE_BUSY = 1 << 1,      /* a statement runs and enough is buffered */
     PAUSE_TURN = 1 << 2,      /* another stream of a merge has to speak first */
-    PAUSE_HELD = 1 << 3       /* the session is held by an operator or a workflow */
+    PAUSE_HELD = 1 << 3,      /* the session is held by an operator or a workflow */
+    PAUSE_OUTPUT = 1 << 4     /* it does not take its own answers */
 };
 
 struct stream {

@@ -3,6 +3,7 @@
 # is lost. A bystander with a session of its own is asked after every attack.
 use strict;
 use warnings;
+use IO::Select;
 use Test::More;
 use PgbraidTest::Cluster;
 use PgbraidTest::Proc qw(wait_for);
@@ -203,6 +204,37 @@ subtest 'a client that does not read' => sub {
     ok($r->{error} || @{ $r->{rows} } == 2000, 'so with rows of several shards: ' . ($r->{error} ? $r->{error}{M} : scalar @{ $r->{rows} }));
 };
 
+subtest 'a client that sends and does not read' => sub {
+    my %messages = (
+        'empty queries' => Query(''),
+        'transactions that reach no server' => Query('BEGIN') . Query('COMMIT'),
+        'Syncs' => Sync(),
+        'syntax errors' => Query('SELCT'),
+        'statements of one shard' => Query("SELECT v FROM t WHERE id = $key{1}"),
+        'batches' => Parse('', 'SELECT 1') . Bind('', '', []) . Execute('') . Sync(),
+        'a pipeline without Sync' => Parse('', '') . Bind('', '', []) . Execute(''),
+    );
+    my $limit = 64 << 20;
+    for my $name (sort keys %messages) {
+        my $w = $router->wire;
+        my $before = rss_kb();
+        my $chunk = $messages{$name} x int(1 + 65536 / length $messages{$name});
+        my ($sent, $rest) = (0, '');
+        # Until nobody takes anything for a while.
+        while ($sent < $limit && IO::Select->new($w->{sock})->can_write(1)) {
+            $rest = $chunk if $rest eq '';
+            my $n = syswrite $w->{sock}, $rest or last;
+            substr($rest, 0, $n) = '';
+            $sent += $n;
+        }
+        cmp_ok($sent, '<', $limit, "$name: the router stops reading ($sent bytes)");
+        my $grown = rss_kb() - $before;
+        cmp_ok($grown, '<', 16_000, "$name: its memory is bounded ($grown KB more)") unless $sanitized;
+        $w->close;
+    }
+    bystander_is_well('one who does not read');
+};
+
 subtest 'a client that disconnects' => sub {
     my %leave = (
         'in the middle of a query' => sub { my ($w) = @_; $w->send(Query("SELECT pg_sleep(600), v FROM t WHERE id = $key{2}")); },
@@ -370,9 +402,8 @@ for my $how ('backend killed', 'server killed') {
             is($reader->value("SELECT v FROM t WHERE id = $key{1}"), "v$key{1}", 'and the session goes on elsewhere');
             is($router->wire->value("SELECT v FROM t WHERE id = $key{1}"), "v$key{1}", 'new clients are let in');
         }
-        my $next = $writer->query("SELECT v FROM t WHERE id = $key{1}");
-        ok($next->{error}, 'the transaction that wrote there goes no further: ' . ($next->{error}{C} // 'no error'));
-        is($next->{status}, 'E', 'it has failed');
+        my $next = wait_for('the loss to show', sub { my $r = $writer->query("SELECT v FROM t WHERE id = $key{1}"); return $r->{error} ? $r : 0 });
+        is($next->{status}, 'E', "the transaction that wrote there has failed ($next->{error}{C})");
         my $end = $writer->query('COMMIT');
         is($end->{tags}[0] // $end->{error}{C}, 'ROLLBACK', 'and is not committed');
         is($end->{status}, 'I', 'then it is over');

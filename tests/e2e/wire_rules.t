@@ -150,4 +150,32 @@ subtest 'P54: Describe in a transaction locks nothing and enlists no shard' => s
     is(all_states($_), 'idle', "the end (shard $_)") for 1, 2;
 };
 
+subtest 'function calls are refused, and the session goes on' => sub {
+    my $w = $router->wire;
+    $w->send(FunctionCall(1), Query('SELECT 1'));
+    is(summary($w->until_ready), 'E(0A000) Z(I)', 'outside a transaction');
+    is(summary($w->until_ready), 'T D C(SELECT 1) Z(I)', 'what follows is answered');
+    $w->do('BEGIN', "UPDATE t SET v = 'call' WHERE id = $key{1}");
+    $w->send(FunctionCall(1));
+    is(summary($w->until_ready), 'E(0A000) Z(E)', 'in a transaction: it has failed');
+    is($w->query('COMMIT')->{tags}[0], 'ROLLBACK', 'and is rolled back');
+    isnt($w->value("SELECT v FROM t WHERE id = $key{1}"), 'call', 'on the shard, too');
+    $w->send(Parse('', 'SELECT 1/0'), Bind('', '', []), Execute(''), Parse('', 'SELECT 2'), FunctionCall(1), Sync());
+    is(summary($w->until_ready), '1 E(22012) Z(I)', 'after an error it is skipped');
+    $w->send(Parse('', 'SELECT 3'), FunctionCall(1), Sync());
+    is(summary($w->until_ready), '1 E(0A000) Z(I)', 'in a pipeline');
+    is(summary($w->until_ready), 'Z(I)', 'which goes on');
+};
+
+subtest 'an error that only the router sees fails the transaction everywhere' => sub {
+    for my $end ('COMMIT', 'COMMIT AND CHAIN', 'END') {
+        my $w = $router->wire;
+        $w->do('BEGIN', "UPDATE t SET v = 'kept' WHERE id = $key{1}");
+        ok($w->query('SELECT count(*) OVER (PARTITION BY v) FROM t, t AS x')->{error} || $w->query('SELECT nosuch FROM')->{error}, 'refused or a syntax error');
+        is($w->query("UPDATE t SET v = 'kept' WHERE id = $key{2}")->{error}{C}, '25P02', 'the transaction has failed');
+        is($w->query($end)->{tags}[0], 'ROLLBACK', $end);
+        isnt($router->value("SELECT v FROM t WHERE id = $key{1}"), 'kept', 'nothing is kept');
+    }
+};
+
 done_testing;
