@@ -126,18 +126,25 @@ sub pgbouncer
     return { proc => $proc, port => $port, pid => $proc->pid, database => $cluster->database(1) };
 }
 
+# The path of a script by its name.
+sub script
+{
+    my ($name) = @_;
+    my $path = workdir() . "/$name.sql";
+    open my $out, '>', $path or croak "$path: $!";
+    print $out $script{$name} // croak "no script $name";
+    close $out or croak "$path: $!";
+    return $path;
+}
+
 # One run of pgbench: { transactions, failed, tps, p50_us, p99_us, seconds }. Options: port, database, rows, mode (simple), script
 # (select, transaction), clients, and transactions (of each client) or seconds; latency: keep a log of one in ten.
 sub pgbench
 {
     my (%opt) = @_;
     my $dir = workdir();
-    my $name = $opt{script} // 'select';
-    open my $out, '>', "$dir/$name.sql" or croak "$name.sql: $!";
-    print $out $script{$name} // croak "no script $name";
-    close $out;
     my @command = (
-        PgbraidTest::Tree::pgbin() . '/pgbench', '-n', '-h', '127.0.0.1', '-p', $opt{port}, '-U', 'postgres', '-M', $opt{mode} // 'simple', '-f', "$dir/$name.sql", '-D', 'rows=' . ($opt{rows} // 1000),
+        PgbraidTest::Tree::pgbin() . '/pgbench', '-n', '-h', '127.0.0.1', '-p', $opt{port}, '-U', 'postgres', '-M', $opt{mode} // 'simple', '-f', script($opt{script} // 'select'), '-D', 'rows=' . ($opt{rows} // 1000),
         '-c', $opt{clients} // 1, $opt{seconds} ? ('-T', $opt{seconds}) : ('-t', $opt{transactions} // 100),
         $opt{latency} ? ('-l', "--log-prefix=$dir/latency", '--sampling-rate=0.1') : (), $opt{database}
     );

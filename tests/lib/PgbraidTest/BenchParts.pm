@@ -5,6 +5,7 @@ use warnings;
 use Carp qw(croak);
 use IO::Select;
 use PgbraidTest::Bench;
+use PgbraidTest::Cluster;
 use PgbraidTest::Gauge;
 use PgbraidTest::Proc qw(run wait_for workdir);
 use PgbraidTest::Router;
@@ -13,12 +14,10 @@ use PgbraidTest::Wire;
 use POSIX qw(strftime);
 use Time::HiRes qw(time);
 
-my @clients = (1, 16, 64);
-
 sub new
 {
     my ($class, %opt) = @_;
-    return bless { %opt, rows => 100_000 * $opt{scale} }, $class;
+    return bless { %opt, rows => 100_000 * $opt{scale}, clients => [ split /,/, $opt{clients} ], targets => [ split /,/, $opt{targets} ] }, $class;
 }
 
 # --- what is measured against what ---
@@ -160,15 +159,44 @@ sub compare
 sub select
 {
     my ($self) = @_;
-    my @cells = map { my $mode = $_; map { [ $mode, $_ ] } @clients } @PgbraidTest::Bench::MODES;
-    return "### Point selects (pgbench -S)\n\n" . $self->compare('select', 'select', \@cells, sub { return ('direct', bouncer_for($_[0]), 'pgbraid-1', 'pgbraid-2', 'pgbraid-2w2'); });
+    my @cells = map { my $mode = $_; map { [ $mode, $_ ] } @{ $self->{clients} } } @PgbraidTest::Bench::MODES;
+    return "### Point selects (pgbench -S)\n\n" . $self->compare('select', 'select', \@cells, sub { my ($mode) = @_; return map { $_ eq 'pgbouncer' ? bouncer_for($mode) : $_ } @{ $self->{targets} }; });
 }
 
 sub transaction
 {
     my ($self) = @_;
     return "### BEGIN, UPDATE, SELECT, COMMIT on one shard (simple protocol)\n\n"
-        . $self->compare('transaction', 'transaction', [ map { [ 'simple', $_ ] } @clients ], sub { return ('direct', 'pgbouncer', 'pgbraid-1', 'pgbraid-2', 'pgbraid-2w2'); });
+        . $self->compare('transaction', 'transaction', [ map { [ 'simple', $_ ] } @{ $self->{clients} } ], sub { return @{ $self->{targets} }; });
+}
+
+# --- pgbench as it comes, through the router ---
+
+sub pgbench
+{
+    my ($self) = @_;
+    my $seconds = $self->{quick} ? 5 : 60;
+    my $cluster = PgbraidTest::Cluster->new(shards => 2, settings => { shared_buffers => '128MB' });
+    my $router = PgbraidTest::Router->new(cluster => $cluster, config => { sharding_key => 'aid' });
+    my @to = (PgbraidTest::Tree::pgbin() . '/pgbench', '-h', '127.0.0.1', '-p', $router->port, '-U', 'postgres');
+    my $start = time;
+    my $init = run([ @to, '-i', '-q', '-s', $self->{scale}, $router->database ], timeout_s => 600);
+    croak "pgbench -i: $init->{out}$init->{err}" if $init->{rc} != 0;
+    my $text = sprintf "`pgbench -i -s %d` with `sharding_key = aid`: %.1f s. Then 64 clients for %d s each:\n\n", $self->{scale}, time - $start, $seconds;
+    my $script = PgbraidTest::Bench::script('transaction');
+    my @rows;
+    for ([ 'select-only', '-S' ], [ 'simple-update', '-N' ], [ 'transaction on one shard', '-f', $script, '-D', "rows=$self->{rows}" ]) {
+        my ($name, @args) = @$_;
+        for my $mode (@PgbraidTest::Bench::MODES) {
+            my $r = run([ @to, '-n', '-M', $mode, '-c', 64, '-T', $seconds, @args, $router->database ], timeout_s => 300 + $seconds);
+            my ($done) = $r->{out} =~ /actually processed: (\d+)/;
+            my ($failed) = $r->{out} =~ /failed transactions: (\d+)/;
+            my $errors = () = $r->{err} =~ /ERROR|FATAL|aborted/g;
+            push @rows, [ $name, $mode, $done // 0, $failed // '–', $errors, $r->{rc} ];
+        }
+    }
+    $router->stop;
+    return "### pgbench through the router, default settings, 2 shards\n\n$text" . table([ 'script', 'mode', 'transactions', 'failed', 'errors', 'exit status' ], @rows);
 }
 
 # --- system calls, as the kernel counts them while the processes run freely ---
@@ -181,7 +209,7 @@ sub syscalls
         for my $name (bouncer_for($mode), 'pgbraid-2') {
             my @row = ($mode, $title{$name});
             $self->run_once($name, mode => $mode, clients => 64, transactions => 20);
-            for my $clients (@clients) {
+            for my $clients (@{ $self->{clients} }) {
                 my $run;
                 my $calls = PgbraidTest::Gauge::syscalls_quietly($self->target($name)->{pid}, sub { $run = $self->run_once($name, mode => $mode, clients => $clients, seconds => $self->{seconds}); });
                 push @row, number($calls && $calls / $run->{transactions}, 2);
@@ -189,7 +217,7 @@ sub syscalls
             push @rows, \@row;
         }
     }
-    return "### System calls per transaction of the proxy\n\n" . table([ 'mode', 'proxy', map { "$_ clients" } @clients ], @rows);
+    return "### System calls per transaction of the proxy\n\n" . table([ 'mode', 'proxy', map { "$_ clients" } @{ $self->{clients} } ], @rows);
 }
 
 # --- bulk ---
