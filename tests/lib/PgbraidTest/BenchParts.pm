@@ -175,28 +175,29 @@ sub transaction
 sub pgbench
 {
     my ($self) = @_;
-    my $seconds = $self->{quick} ? 5 : 60;
+    my %seconds = map { $_ => $self->{quick} ? 3 : $_ eq 'simple' ? 60 : 20 } @PgbraidTest::Bench::MODES;
     my $cluster = PgbraidTest::Cluster->new(shards => 2, settings => { shared_buffers => '128MB' });
     my $router = PgbraidTest::Router->new(cluster => $cluster, config => { sharding_key => 'aid' });
     my @to = (PgbraidTest::Tree::pgbin() . '/pgbench', '-h', '127.0.0.1', '-p', $router->port, '-U', 'postgres');
     my $start = time;
     my $init = run([ @to, '-i', '-q', '-s', $self->{scale}, $router->database ], timeout_s => 600);
     croak "pgbench -i: $init->{out}$init->{err}" if $init->{rc} != 0;
-    my $text = sprintf "`pgbench -i -s %d` with `sharding_key = aid`: %.1f s. Then 64 clients for %d s each:\n\n", $self->{scale}, time - $start, $seconds;
+    my $text = sprintf "`pgbench -i -s %d` with `sharding_key = aid`: %.1f s. Then 64 clients:\n\n", $self->{scale}, time - $start;
     my $script = PgbraidTest::Bench::script('transaction');
     my @rows;
     for ([ 'select-only', '-S' ], [ 'simple-update', '-N' ], [ 'transaction on one shard', '-f', $script, '-D', "rows=$self->{rows}" ]) {
         my ($name, @args) = @$_;
         for my $mode (@PgbraidTest::Bench::MODES) {
+            my $seconds = $seconds{$mode};
             my $r = run([ @to, '-n', '-M', $mode, '-c', 64, '-T', $seconds, @args, $router->database ], timeout_s => 300 + $seconds);
             my ($done) = $r->{out} =~ /actually processed: (\d+)/;
             my ($failed) = $r->{out} =~ /failed transactions: (\d+)/;
             my $errors = () = $r->{err} =~ /ERROR|FATAL|aborted/g;
-            push @rows, [ $name, $mode, $done // 0, $failed // '–', $errors, $r->{rc} ];
+            push @rows, [ $name, $mode, $seconds, $done // 0, $failed // '–', $errors, $r->{rc} ];
         }
     }
     $router->stop;
-    return "### pgbench through the router, default settings, 2 shards\n\n$text" . table([ 'script', 'mode', 'transactions', 'failed', 'errors', 'exit status' ], @rows);
+    return "### pgbench through the router, default settings, 2 shards\n\n$text" . table([ 'script', 'mode', 'seconds', 'transactions', 'failed', 'errors', 'exit status' ], @rows);
 }
 
 # --- system calls, as the kernel counts them while the processes run freely ---
@@ -294,27 +295,32 @@ sub memory
 
 # --- logins ---
 
-# Turns of the event loop of a thread while `work` runs: { longest (ms), turns }. A turn is from one epoll_wait's return to the next
-# one's call, whoever else had the processor meanwhile included. Undef without perf.
+# Turns of the event loop of a thread while `work` runs: { longest (ms), turns, disturbed }. A turn is from one epoll_wait's
+# return to the next one's call. Those in which the thread was ready but another one had the processor say nothing about
+# the loop and are only counted (disturbed); waiting inside a turn does count. Undef without perf.
 sub loop_turns
 {
     my ($tid, $work) = @_;
     my $data = workdir() . '/turns.perf';
-    my $perf = PgbraidTest::Proc->spawn([ 'perf', 'record', '-q', '-e', 'syscalls:sys_enter_epoll_wait,syscalls:sys_exit_epoll_wait', '-o', $data, '-t', $tid ], log => workdir() . '/turns.log', stop_signal => 'INT');
+    my $perf = PgbraidTest::Proc->spawn([ 'perf', 'record', '-q', '-e', 'syscalls:sys_enter_epoll_wait,syscalls:sys_exit_epoll_wait,sched:sched_switch', '-o', $data, '-t', $tid ], log => workdir() . '/turns.log', stop_signal => 'INT');
     CORE::select undef, undef, undef, 0.5;
     return undef unless $perf->alive;
     $work->();
     $perf->stop;
-    my $r = run([ 'perf', 'script', '-i', $data, '-F', 'time,event' ]);
-    my ($since, $longest, $turns) = (undef, 0, 0);
-    while ($r->{out} =~ /^\s*([\d.]+):\s+syscalls:sys_(enter|exit)_epoll_wait/mg) {
-        if ($2 eq 'exit') { $since = $1; next; }
+    my $r = run([ 'perf', 'script', '-i', $data, '-F', 'time,event,trace' ]);
+    my ($since, $pushed_off, %got) = (undef, 0, longest => 0, turns => 0, disturbed => 0);
+    while ($r->{out} =~ /^\s*([\d.]+):\s+(syscalls:sys_enter_epoll_wait|syscalls:sys_exit_epoll_wait|sched:sched_switch):(.*)$/mg) {
+        my ($at, $event, $rest) = ($1, $2, $3);
+        if ($event =~ /switch$/) { $pushed_off = 1 if $rest =~ /prev_pid=$tid .*prev_state=R/; next; }
+        if ($event =~ /sys_exit/) { ($since, $pushed_off) = ($at, 0); next; }
         next unless defined $since;
-        $turns++;
-        $longest = $1 - $since if $1 - $since > $longest;
+        $got{turns}++;
+        if ($pushed_off) { $got{disturbed}++; }
+        elsif ($at - $since > $got{longest}) { $got{longest} = $at - $since; }
         $since = undef;
     }
-    return { longest => $longest * 1000, turns => $turns };
+    $got{longest} *= 1000;
+    return \%got;
 }
 
 # A second client's point selects, one after the other, until `done`: its latencies in microseconds.
@@ -357,10 +363,10 @@ sub login
     });
     for ([ 'before', $quiet, \@alone ], [ "while $logins connections log in with SCRAM", $busy, \@beside ]) {
         my ($name, $turns, $us) = @$_;
-        push @rows, [ $name, scalar @$us, map({ number(PgbraidTest::Bench::quantile($_, @$us), 0) } 0.5, 0.99, 1), number($turns && $turns->{longest}, 2) ];
+        push @rows, [ $name, scalar @$us, map({ number(PgbraidTest::Bench::quantile($_, @$us), 0) } 0.5, 0.99, 1), number($turns && $turns->{longest}, 2), $turns ? "$turns->{turns}, $turns->{disturbed}" : '–' ];
     }
     $router->stop;
-    return "### Logins with SCRAM beside another client's point selects\n\n" . table([ 'when', 'selects', 'p50 µs', 'p99 µs', 'longest µs', 'longest turn of the event loop ms' ], @rows);
+    return "### Logins with SCRAM beside another client's point selects\n\n" . table([ 'when', 'selects', 'p50 µs', 'p99 µs', 'longest µs', 'longest turn of the event loop ms', 'turns, disturbed' ], @rows);
 }
 
 # --- the planner's hot path ---
