@@ -86,9 +86,10 @@ static bool run_help(struct console *c, struct err *e)
     console_columns(c, names, 2);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         const char *args = commands[i].args ? commands[i].args : "";
-        const char *row[] = { arena_printf(&c->arena, "%.*s%s", (int)(strlen(commands[i].syntax) - (*args ? 3 : 0)),
-                                           commands[i].syntax, args),
-                              commands[i].help };
+        const char *row[CONSOLE_MAX_COLUMNS] = { arena_printf(&c->arena, "%.*s%s",
+                                                              (int)(strlen(commands[i].syntax) - (*args ? 3 : 0)),
+                                                              commands[i].syntax, args),
+                                                 commands[i].help };
 
         console_row(c, row);
     }

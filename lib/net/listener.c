@@ -91,7 +91,7 @@ static void listener_readable(evutil_socket_t fd, short what, void *arg)
 
     (void)what;
     for (int i = 0; i < ACCEPT_BURST && ln->fd >= 0; i++) {
-        struct sockaddr_storage sa;
+        struct sockaddr_storage sa = { 0 };
         socklen_t len = sizeof(sa);
         struct listener_peer peer;
         int client = accept4((int)fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -195,7 +195,7 @@ bool listener_port_is_free(const char *host, int port, struct err *e)
 
 static int bound_port(int fd)
 {
-    struct sockaddr_storage sa;
+    struct sockaddr_storage sa = { 0 };
     socklen_t len = sizeof(sa);
 
     if (getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
