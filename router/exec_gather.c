@@ -327,6 +327,8 @@ static bool gather_put_create(struct exec *x, struct strbuf *sql)
         strbuf_printf(sql, "CREATE TEMP TABLE \"%s\" ON COMMIT DELETE ROWS AS ", g->names[i]);
         plan_gather_shape(part, sql);
         strbuf_puts(sql, " WITH NO DATA;");
+        /* Made by the login role, used by the session's; nobody else sees this connection's tables (rule P35). */
+        strbuf_printf(sql, "GRANT ALL ON pg_temp.\"%s\" TO PUBLIC;", g->names[i]);
         if (part->primary_key)
             strbuf_printf(sql, "ALTER TABLE pg_temp.\"%s\" ADD PRIMARY KEY (%s);", g->names[i], part->primary_key);
     }
@@ -591,8 +593,9 @@ static void gather_analyze(struct exec *x)
 {
     struct gather *g = x->gather;
     struct strbuf sql = STRBUF_INIT, *out = &x->s->worker->out;
+    bool owner = strcmp(x->s->env->plan.role, x->s->user) == 0; /* others get a warning instead */
 
-    for (uint32_t i = 0; i < g->plan->npart; i++) {
+    for (uint32_t i = 0; i < g->plan->npart && owner; i++) {
         if (g->rows[i] >= GATHER_ANALYZE)
             strbuf_printf(&sql, "ANALYZE pg_temp.\"%s\";", g->names[i]);
     }

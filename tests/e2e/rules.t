@@ -275,6 +275,12 @@ same('P26', 'DELETE FROM ord WHERE acc_id = 9 AND ctid IN (SELECT ctid FROM ord 
     same('P30', 'SELECT id, at FROM acc');
 }
 
+# --- P35: rows are gathered for the session's role ---
+same('P35', 'SELECT current_user, count(*), max(v) FROM acc WHERE v > 0');
+both('SET ROLE alice');
+same('P35', 'SELECT current_user, count(*), max(v) FROM acc WHERE v > 0');
+both('RESET ROLE');
+
 # --- P52: a string, or a pipeline up to Sync, is one transaction ---
 sessions();
 same('P52', 'INSERT INTO acc (id) VALUES (1001); INSERT INTO acc (id) VALUES (1002); INSERT INTO acc (id) VALUES (1003)', contents => 1);
