@@ -138,15 +138,27 @@ bool console_tables(struct console *c, struct err *e)
 
 /* --- what workers know --- */
 
+/* The pool at one place of a set: those of the shards, then the one for gathering, which is the home shard's, too. */
+static const struct pool *pool_at(struct console *c, const struct poolset *ps, uint32_t i, const char **name)
+{
+    const struct pool *p = i < ps->npool ? ps->pools[i] : ps->gather;
+
+    *name = i < ps->npool ? p->shard_name : arena_printf(&c->arena, "%s (gather)", p->shard_name);
+    return p;
+}
+
 static void pool_rows(struct hmap_node *node, void *arg)
 {
     struct console *c = arg;
     struct poolset *ps = CONTAINER_OF(node, struct poolset, node);
 
-    for (uint32_t i = 0; i < ps->npool; i++) {
-        const struct pool *p = ps->pools[i];
+    for (uint32_t i = 0; i <= ps->npool; i++) {
+        const char *name;
+        const struct pool *p = pool_at(c, ps, i, &name);
 
-        ROW(c, ps->database, ps->user, p->shard_name, number(c, ps->worker->index),
+        if (p == ps->gather && p->nopen == 0 && p->served == 0)
+            continue;
+        ROW(c, ps->database, ps->user, name, number(c, ps->worker->index),
             number(c, p->nopen - p->nidle - p->nconnecting), number(c, p->nidle), number(c, p->nconnecting),
             number(c, p->nwaiting), number(c, p->served), number(c, p->wait_us), number(c, p->max_wait_us),
             p->last_error.message);
@@ -199,14 +211,17 @@ static void server_rows(struct hmap_node *node, void *arg)
     struct poolset *ps = CONTAINER_OF(node, struct poolset, node);
     uint64_t now = loop_now_us(ps->worker->loop);
 
-    for (uint32_t i = 0; i < ps->npool; i++) {
-        LIST_FOREACH(n, &ps->pools[i]->all)
+    for (uint32_t i = 0; i <= ps->npool; i++) {
+        const char *name;
+        const struct pool *p = pool_at(c, ps, i, &name);
+
+        LIST_FOREACH(n, &p->all)
         {
             const struct backend *b = LIST_ENTRY(n, struct backend, node);
             const char txn[2] = { b->tx, '\0' };
 
-            ROW(c, ps->database, ps->user, ps->pools[i]->shard_name, number(c, ps->worker->index),
-                number(c, pgconn_pid(b->conn)), backend_state_name(b->state), arena_strdup(&c->arena, txn),
+            ROW(c, ps->database, ps->user, name, number(c, ps->worker->index), number(c, pgconn_pid(b->conn)),
+                backend_state_name(b->state), arena_strdup(&c->arena, txn),
                 b->session ? number(c, b->session->id) : NULL, number(c, b->nstatement), number(c, b->queries),
                 number(c, (now - b->opened_us) / 1000000));
         }

@@ -1,16 +1,17 @@
 /*
- * Commit of a transaction that wrote on several shards: two-phase commit over PREPARE TRANSACTION, decided by a row that one of the
- * writers inserts in its own transaction.
+ * Commit of a transaction that wrote on several shards: two-phase commit over PREPARE TRANSACTION, decided by a row
+ * that one of the writers inserts in its own transaction.
  *
- *   BEGIN    decider: SET CONSTRAINTS ALL IMMEDIATE, pg_current_xact_id()          its deferred checks run now (X11), it has an xid (X1)
- *   PREPARE  other writers: PREPARE TRANSACTION 'gid'                              all at once
- *   DECIDE   decider: pgbraid.decide(gtid, participants, mac); COMMIT              one message (X10): the commit point
- *   FINISH   other writers: COMMIT PREPARED 'gid'; readers: COMMIT                 readers keep their locks until now (X6)
- *   UNDO     prepared: ROLLBACK PREPARED; all others: ROLLBACK                     whatever failed before the decision
+ *   BEGIN    decider: SET CONSTRAINTS ALL IMMEDIATE, pg_current_xact_id()          its deferred checks run now (X11),
+ * it has an xid (X1) PREPARE  other writers: PREPARE TRANSACTION 'gid'                              all at once DECIDE
+ * decider: pgbraid.decide(gtid, participants, mac); COMMIT              one message (X10): the commit point FINISH
+ * other writers: COMMIT PREPARED 'gid'; readers: COMMIT                 readers keep their locks until now (X6) UNDO
+ * prepared: ROLLBACK PREPARED; all others: ROLLBACK                     whatever failed before the decision
  *
- * Invariants: (1) nothing is decided before every other writer has answered exactly PREPARE TRANSACTION (X9); (2) after the decision
- * only forward: what cannot be told is left to recovery (recovery.c), and the client hears COMMIT; (3) when the decider's answer is
- * lost nobody knows: the client hears 08007, recovery finds out; (4) no cancel request is sent on from here (X9).
+ * Invariants: (1) nothing is decided before every other writer has answered exactly PREPARE TRANSACTION (X9); (2) after
+ * the decision only forward: what cannot be told is left to recovery (recovery.c), and the client hears COMMIT; (3)
+ * when the decider's answer is lost nobody knows: the client hears 08007, recovery finds out; (4) no cancel request is
+ * sent on from here (X9).
  *
  * A participant is a reader only if no statement that may write was sent to it (X5: backend.wrote).
  */
@@ -320,8 +321,10 @@ static void commit_unknown(struct exec *x)
 
     memcpy(gtid, x->commit->gtid, sizeof(gtid));
     err_set(&x->own_error, PB0318, "it is not known whether the transaction has committed");
-    err_detail(&x->own_error, "The connection to the shard that decides was lost at COMMIT. Distributed transaction %s.", gtid);
-    err_hint(&x->own_error, "It is committed or rolled back on all shards as soon as that shard is back: look before you repeat it.");
+    err_detail(&x->own_error,
+               "The connection to the shard that decides was lost at COMMIT. Distributed transaction %s.", gtid);
+    err_hint(&x->own_error,
+             "It is committed or rolled back on all shards as soon as that shard is back: look before you repeat it.");
     strbuf_reset(&x->error);
     x->commit->unsettled = true;
     commit_done(x, false);

@@ -57,7 +57,8 @@ void gtids_free(struct gtids *g)
 
 static struct live_gtid *find(struct gtids *g, struct span gtid)
 {
-    for (struct hmap_node *node = hmap_first(&g->live, hash_seeded(gtid.ptr, gtid.len, g->router)); node; node = hmap_next(node)) {
+    for (struct hmap_node *node = hmap_first(&g->live, hash_seeded(gtid.ptr, gtid.len, g->router)); node;
+         node = hmap_next(node)) {
         struct live_gtid *l = CONTAINER_OF(node, struct live_gtid, node);
 
         if (span_eq_str(gtid, l->text))

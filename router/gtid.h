@@ -1,9 +1,9 @@
 /*
  * Names of distributed transactions, and which of them this router is committing now.
  *
- *   gtid  DECIDER-ROUTER-NUMBER-RANDOM      decider: id of the shard that has the decision, in decimal; the rest hexadecimal
- *   gid   pgbraid:GTID:SHARD                the name of a prepared transaction on one shard (rule X7: servers share the names of
- *                                           their databases)
+ *   gtid  DECIDER-ROUTER-NUMBER-RANDOM      decider: id of the shard that has the decision, in decimal; the rest
+ * hexadecimal gid   pgbraid:GTID:SHARD                the name of a prepared transaction on one shard (rule X7: servers
+ * share the names of their databases)
  *
  * Any thread. Never on the path of a transaction of one shard.
  */

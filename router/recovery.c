@@ -65,23 +65,24 @@ static enum fate read_row(const struct recovery *v, const struct pgresult *r, co
     strbuf_fini(&text);
     ours = hmac_equal(mac, span_str(pgresult_value(r, 0, 2)));
     if (!ours)
-        log_line(LOG_ERROR, "recovery", "a decision was not written by a router of this directory: it counts as abort", "gtid=%s",
-                 gtid);
+        log_line(LOG_ERROR, "recovery", "a decision was not written by a router of this directory: it counts as abort",
+                 "gtid=%s", gtid);
     return ours ? FATE_COMMIT : FATE_ABORT;
 }
 
 /*
- * Who holds the row's key is the decider's transaction, whose router has gone without ending it (a half-open connection, a
- * stopped process): its backend is ended (rule X10).
+ * Who holds the row's key is the decider's transaction, whose router has gone without ending it (a half-open
+ * connection, a stopped process): its backend is ended (rule X10).
  */
 static void end_blocker(struct pgconn *c, const char *gtid)
 {
     struct err e = ERR_INIT;
-    struct pgresult *r = pgconn_query_params(
-        c,
-        "SELECT pg_catalog.pg_terminate_backend(l.pid) FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid) "
-        "WHERE l.locktype = 'advisory' AND l.classid = 1348821572 AND l.objid = pg_catalog.hashtext($1)::pg_catalog.oid AND l.granted",
-        1, &gtid, &e);
+    struct pgresult *r = pgconn_query_params(c,
+                                             "SELECT pg_catalog.pg_terminate_backend(l.pid) FROM pg_catalog.pg_locks l "
+                                             "JOIN pg_catalog.pg_stat_activity a USING (pid) "
+                                             "WHERE l.locktype = 'advisory' AND l.classid = 1348821572 AND l.objid = "
+                                             "pg_catalog.hashtext($1)::pg_catalog.oid AND l.granted",
+                                             1, &gtid, &e);
 
     log_line(LOG_WARN, "recovery", "the deciding transaction was still open: its backend is ended", "gtid=%s", gtid);
     pgresult_free(r);
@@ -94,16 +95,19 @@ static enum fate decide(const struct recovery *v, const struct map_shard *shard,
     struct pgresult *r;
     enum fate fate = FATE_UNKNOWN;
 
-    /* The insert waits for a decider in progress (for lock_timeout), finds the row of one that has committed, or forbids it. */
-    r = c ? pgconn_query_params(c,
-                                "INSERT INTO pgbraid.decisions (gtid, committed) VALUES ($1, false) ON CONFLICT (gtid) DO NOTHING", 1,
-                                &gtid, &e)
+    /* The insert waits for a decider in progress (for lock_timeout), finds the row of one that has committed, or
+     * forbids it. */
+    r = c ? pgconn_query_params(
+                c, "INSERT INTO pgbraid.decisions (gtid, committed) VALUES ($1, false) ON CONFLICT (gtid) DO NOTHING",
+                1, &gtid, &e)
           : NULL;
     if (c && !r && strcmp(e.sqlstate, "55P03") == 0)
         end_blocker(c, gtid);
     if (r) {
         pgresult_free(r);
-        r = pgconn_query_params(c, "SELECT committed, pg_catalog.array_to_string(participants, ','), mac FROM pgbraid.decisions WHERE gtid = $1",
+        r = pgconn_query_params(c,
+                                "SELECT committed, pg_catalog.array_to_string(participants, ','), mac FROM "
+                                "pgbraid.decisions WHERE gtid = $1",
                                 1, &gtid, &e);
         if (r && pgresult_rows(r) == 1)
             fate = read_row(v, r, gtid);
@@ -134,7 +138,8 @@ static bool settle(const struct recovery *v, const struct map *m, struct pgconn 
     at = shard_by_id(m, decider);
     if (!at) {
         /* Never presumed aborted: somebody has to look (rule X2). */
-        log_line(LOG_ERROR, "recovery", "a prepared transaction names a decider that is not in the directory", "gid=%s", gid);
+        log_line(LOG_ERROR, "recovery", "a prepared transaction names a decider that is not in the directory", "gid=%s",
+                 gid);
         return true;
     }
     snprintf(name, sizeof(name), "%.*s", (int)gtid.len, gtid.ptr);
@@ -146,7 +151,8 @@ static bool settle(const struct recovery *v, const struct map *m, struct pgconn 
     r = pgconn_query(c, sql.ptr, &e);
     strbuf_fini(&sql);
     if (r)
-        log_line(LOG_WARN, "recovery", fate == FATE_COMMIT ? "committed a prepared transaction" : "rolled back a prepared transaction",
+        log_line(LOG_WARN, "recovery",
+                 fate == FATE_COMMIT ? "committed a prepared transaction" : "rolled back a prepared transaction",
                  "gid=%s", gid);
     else if (strcmp(e.sqlstate, "42704") != 0) /* somebody else has finished it */
         log_err(LOG_WARN, "recovery", "cannot finish a prepared transaction", &e);
@@ -165,7 +171,8 @@ static bool look_at_shard(const struct recovery *v, const struct map *m, const s
     if (!c)
         return false;
     r = pgconn_query(c,
-                     "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE gid LIKE 'pgbraid:%' AND database = pg_catalog.current_database()",
+                     "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE gid LIKE 'pgbraid:%' AND database = "
+                     "pg_catalog.current_database()",
                      &e);
     for (int i = 0; r && i < pgresult_rows(r); i++)
         done = settle(v, m, c, pgresult_value(r, i, 0)) && done;
@@ -176,17 +183,20 @@ static bool look_at_shard(const struct recovery *v, const struct map *m, const s
     return done;
 }
 
-/* Rows that nothing can ask for any more: old, and no transaction that was there when an abort row was written is left (X1, X2). */
+/* Rows that nothing can ask for any more: old, and no transaction that was there when an abort row was written is left
+ * (X1, X2). */
 static void forget_decisions(const struct recovery *v, const struct map_shard *shard)
 {
     struct err e = ERR_INIT;
     struct pgconn *c = open_shard(v, shard, &e);
-    struct pgresult *r = c ? pgconn_query(c,
-                                          "DELETE FROM pgbraid.decisions d WHERE decided_at < pg_catalog.now() - interval '7 days' "
-                                          "AND d.xmin::pg_catalog.text::pg_catalog.int8 < "
-                                          "pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text::pg_catalog.int8 % 4294967296",
-                                          &e)
-                           : NULL;
+    struct pgresult *r =
+        c ? pgconn_query(c,
+                         "DELETE FROM pgbraid.decisions d WHERE decided_at < pg_catalog.now() - interval '7 days' "
+                         "AND d.xmin::pg_catalog.text::pg_catalog.int8 < "
+                         "pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text::pg_catalog."
+                         "int8 % 4294967296",
+                         &e)
+          : NULL;
 
     pgresult_free(r);
     if (c)

@@ -1,10 +1,11 @@
 /*
- * Finishing distributed transactions that nobody finishes any more: their router died, a shard was down, a connection was lost.
+ * Finishing distributed transactions that nobody finishes any more: their router died, a shard was down, a connection
+ * was lost.
  *
- * A thread looks at the prepared transactions of every shard: at start, when a commit has left something, and now and then. For one
- * that no session of this process is committing, the decider's row says what to do; if there is none, an abort row is inserted
- * under the same key, so that a decider which is merely slow can no longer commit. Rows go only after a long retention, when nothing
- * names them any more (rules X1, X2).
+ * A thread looks at the prepared transactions of every shard: at start, when a commit has left something, and now and
+ * then. For one that no session of this process is committing, the decider's row says what to do; if there is none, an
+ * abort row is inserted under the same key, so that a decider which is merely slow can no longer commit. Rows go only
+ * after a long retention, when nothing names them any more (rules X1, X2).
  */
 #ifndef ROUTER_RECOVERY_H
 #define ROUTER_RECOVERY_H
