@@ -416,7 +416,6 @@ static size_t backend_on_data(struct stream *st, const char *data, size_t len)
 
     if (UNLIKELY(b->abandoned))
         return backend_drain(b, data, len);
-
     while (pos < len) {
         const char *p = data + pos;
         size_t left = len - pos, frame;
@@ -454,6 +453,7 @@ static size_t backend_on_data(struct stream *st, const char *data, size_t len)
         if (frame > left) {
             /* A bulk frame larger than a read is handed on in pieces; the exec decides whose turn it is. */
             if (b->nexpect && b->expect[0].kind == EXPECT_EXEC && frame_is_bulk(p[0]) && frame > LOOP_SCRATCH_CAP) {
+                BUG_ON(!b->session);
                 if (!exec_chunk_begin(b->session->exec, b))
                     break;
                 b->frame_left = frame - left;
@@ -464,6 +464,7 @@ static size_t backend_on_data(struct stream *st, const char *data, size_t len)
         if (relaying && p[0] == BE_READY) {
             struct session *s = b->session;
 
+            BUG_ON(!s);
             backend_note_ready(b, p[5]);
             expect_pop(b);
             if (!s->run_aside)
