@@ -357,7 +357,7 @@ static enum frame_action backend_frame(struct backend *b, char type, struct span
     case EXPECT_NONE:
         break;
     }
-    BUG_ON(!"expectation of no kind");
+    BUG_ON(true); /* an expectation of no kind */
     return FRAME_SWALLOW;
 }
 

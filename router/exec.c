@@ -1,6 +1,7 @@
 #include "router/exec.h"
 
 #include "base/mem.h"
+#include "net/loop.h"
 #include "router/backend.h"
 #include "router/exec_int.h"
 #include "router/pool.h"
@@ -34,9 +35,10 @@ static struct exec *exec_new(struct session *s)
     return x;
 }
 
-static void exec_free(void *arg)
+/* Whoever is further up the stack still compares the address, so no other exec gets it in this turn of the loop. */
+static void exec_free(struct exec *x)
 {
-    struct exec *x = arg;
+    struct loop *loop = x->s->worker->loop;
 
     exec_reset_statement(x);
     prepared_unref(x->s->worker, x->prepared);
@@ -47,7 +49,7 @@ static void exec_free(void *arg)
     strbuf_fini(&x->tag);
     strbuf_fini(&x->last_tag);
     arena_fini(&x->arena);
-    free(x);
+    loop_defer(loop, free, x);
 }
 
 void exec_abandon(struct exec *x)

@@ -110,6 +110,7 @@ uint32_t query_any_shard(const struct session *s)
                 return i;
         }
     }
+    BUG_ON(s->worker->router->nworker == 0 || s->set->npool == 0);
     return s->id / s->worker->router->nworker % s->set->npool;
 }
 
@@ -246,6 +247,7 @@ static bool query_transaction(struct session *s, struct plan *plan, struct span 
         *used = frame;
         return true;
     }
+    BUG_ON(!s->held);
     /* Failed here, perhaps by our own word: the server does not know, and would commit. Settings that change are told.
      */
     if (s->nheld > 1 || !s->held->begun || (verb == SESSION_COMMIT && s->tx == 'E') || s->env != s->txn.env)

@@ -79,7 +79,7 @@ void session_unhold(struct session *s, struct backend *b)
             return;
         }
     }
-    BUG_ON(!"lease not held");
+    BUG_ON(true); /* the lease is not held */
 }
 
 static void txn_drop_savepoints(struct txn *t)

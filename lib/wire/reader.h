@@ -73,7 +73,7 @@ static inline struct span rd_bytes(struct reader *r, size_t n)
 /* A NUL-terminated string, without the NUL; a missing NUL makes the reader bad. */
 static inline struct span rd_cstr(struct reader *r)
 {
-    const char *nul = r->bad ? NULL : memchr(r->pos, 0, (size_t)(r->end - r->pos));
+    const char *nul = r->bad || !r->pos ? NULL : memchr(r->pos, 0, (size_t)(r->end - r->pos));
     struct span s = { 0 };
 
     if (UNLIKELY(!nul)) {

@@ -77,6 +77,8 @@ wait_for('the child', sub { -s $pidfile });
 open my $in, '<', $pidfile or die "$pidfile: $!";
 chomp(my $grandchild = <$in>);
 ok(!gone($grandchild), 'it runs');
+# Its death signal is set on the way to its program.
+wait_for('its program', sub { open my $comm, '<', "/proc/$grandchild/comm" or return 0; return <$comm> eq "sleep\n"; });
 $child->kill_now;
 wait_for('its end', sub { gone($grandchild) });
 pass('and ends with its parent');

@@ -58,5 +58,7 @@ static void test_forgets_the_oldest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_finds_lines), cmocka_unit_test(test_forgets_the_oldest) };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
