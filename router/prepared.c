@@ -36,8 +36,8 @@ static uint64_t prepared_hash(const struct session *s, struct span sql, const ch
 
 static void prepared_free(struct worker *w, struct prepared *p)
 {
-    /* Only what nobody refers to gets here, which the analyser cannot see. NOLINTNEXTLINE(clang-analyzer-unix.Malloc)
-     */
+    /* Only what nobody refers to gets here, which the analyser cannot see. */
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     if (p->shared) {
         hmap_remove(&w->prepared, &p->node);
         w->nprepared--;

@@ -132,11 +132,18 @@ subtest 'PAUSE and RESUME' => sub {
         return $held;
     });
     ok(!$other->readable(0), 'PAUSE waits for a transaction');
-    $new->send(Query("SELECT v FROM t WHERE id = $k2"));
-    $prepared->send(Parse('', "SELECT v FROM t WHERE id = \$1"), Bind('', '', [$k2]), Execute(''), Sync());
+    # Workers are told one after the other: what was too early is answered, and sent again.
+    for my $try ([ $new, Query("SELECT v FROM t WHERE id = $k2") ], [ $prepared, Parse('', "SELECT v FROM t WHERE id = \$1"), Bind('', '', [$k2]), Execute(''), Sync() ]) {
+        my ($c, @messages) = @$try;
+        my $sent = 0;
+        wait_for('a new statement to be held', sub {
+            if ($sent && $c->readable(0)) { $c->until_ready; $sent = 0; }
+            if (!$sent) { $c->send(@messages); $sent = 1; }
+            return grep { $_->{id} == $c->{pid} && $_->{state} eq 'held' } show('CLIENTS');
+        });
+    }
     $in->do("UPDATE t SET v = 'y' WHERE id = $k2");
     pass('which goes on');
-    wait_for('new statements to be held', sub { my %s = map { $_->{id} => $_->{state} } show('CLIENTS'); return $s{ $new->{pid} } eq 'held' && $s{ $prepared->{pid} } eq 'held' });
     $in->do('COMMIT');
     is(PgbraidTest::Wire::result($other->until_ready)->{tags}[0], 'PAUSE', 'and returns when it has ended');
     is($cluster->value($_, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid() AND backend_type = 'client backend'"), 0, "nothing runs on shard $_") for 1, 2;
