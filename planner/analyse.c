@@ -4,6 +4,7 @@
 #include "planner/analyse_int.h"
 #include "planner/catalog_hide.h"
 #include "planner/gather.h"
+#include "planner/moment.h"
 #include "planner/utility.h"
 
 #include <string.h>
@@ -384,6 +385,8 @@ static bool plan_reference_write(struct an *an, const struct touched *t)
         err_detail(an->e, "Every shard carries it out by itself, and the copies would differ.");
         return err_hint(an->e, "Read the value in a statement of its own and pass it as a constant.");
     }
+    for (uint32_t i = 0; i < t->reference_written->rel->ncolumn; i++)
+        an->plan->moment_params |= moment_type(t->reference_written->rel->columns[i].type);
     an->plan->scope = SCOPE_ALL;
     an->plan->combine = COMBINE_SAME;
     an->plan->sequential = true;

@@ -76,3 +76,13 @@ bool moment_in(struct span text)
         first++;
     return first < end && (*first == '{' || *first == '[' || *first == '(') && element_in(first, end);
 }
+
+bool moment_type(uint32_t type)
+{
+    static const uint32_t oids[] = { 1082, 1083, 1114, 1115, 1182, 1183, 1184, 1185, 1266, 1270, 3908,
+                                     3909, 3910, 3911, 3912, 3913, 4533, 4534, 4535, 6152, 6153, 6155 };
+    for (size_t i = 0; i < sizeof oids / sizeof *oids; i++)
+        if (oids[i] == type)
+            return true;
+    return type >= 16384; /* FirstNormalObjectId: a domain, a composite ... */
+}

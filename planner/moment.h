@@ -8,8 +8,12 @@
 #include "base/span.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* The text of a string constant, with or without its quotes, may read the clock. Long texts are no dates. Pure. */
 bool moment_in(struct span text);
+/* A value of this type (a pg_type oid), given as text, may be a date: also inside arrays, ranges and what users have
+ * made. */
+bool moment_type(uint32_t type);
 
 #endif

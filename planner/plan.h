@@ -142,6 +142,9 @@ struct plan_copy {
     } keys[4];
     uint8_t force_null, force_not_null; /* CSV: keys that the options name, BIT(index) */
     bool identity;
+    /* Reference table: fields that may read the clock ('now'), which every shard would do by itself (rule P42). */
+    uint32_t nmoment;
+    const uint32_t *moments;
     const char *table; /* "schema"."name", quoted, for messages */
     const char *name;  /* the name alone, as PostgreSQL's messages have it */
 };
@@ -211,11 +214,13 @@ struct plan {
     enum plan_kind kind;
     enum plan_scope scope;
     enum plan_combine combine;
-    bool writes;       /* may change data or take row locks: a transaction on several shards needs care */
-    bool returns_rows; /* answers RowDescription and DataRows */
-    bool sequential;   /* shards one after another in shard order (home first), not at once */
-    bool opaque;       /* calls declared opaque code: the backend's settings are read back afterwards (rule P46) */
-    bool no_share;     /* holds 'now', 'today' ... as a string: never a shared prepared statement (rule P13) */
+    bool writes;        /* may change data or take row locks: a transaction on several shards needs care */
+    bool returns_rows;  /* answers RowDescription and DataRows */
+    bool sequential;    /* shards one after another in shard order (home first), not at once */
+    bool opaque;        /* calls declared opaque code: the backend's settings are read back afterwards (rule P46) */
+    bool moment_params; /* every shard reads the parameters by itself, and there are dates: none may be 'now' (rule P42)
+                         */
+    bool no_share;      /* holds 'now', 'today' ... as a string: never a shared prepared statement (rule P13) */
     uint32_t nclass;
     const struct key_class *classes;
     uint32_t nparam; /* highest $n */

@@ -3,7 +3,9 @@
  * in a row the key stands. TO STDOUT: a query like any other, whose shards' data are put one behind the other.
  */
 #include "planner/analyse_int.h"
+#include "planner/moment.h"
 #include "planner/utility_int.h"
+#include "wire/copy.h"
 
 #include <string.h>
 #include <strings.h>
@@ -242,6 +244,28 @@ static bool in_sharded(const struct copy_in *x, struct plan_copy *c)
     return true;
 }
 
+/* Dates in the data of a reference table: 'now' among them would be each shard's own. Binary ones are no words. */
+static bool in_reference(const struct copy_in *x, struct plan_copy *c)
+{
+    struct plan *p = x->an->plan;
+    uint32_t *fields = ARENA_ARRAY(plan_arena(p), uint32_t, x->rel->ncolumn);
+    p->scope = SCOPE_ALL;
+    p->combine = COMBINE_SAME;
+    plan_reason(p, "all shards: reference table %s is written on every one", x->rel->name);
+    for (uint32_t i = 0; i < x->rel->ncolumn && c->format != COPY_FORMAT_BINARY; i++) {
+        const struct cat_column *col = &x->rel->columns[i];
+        if (moment_type(col->type) && data_field(x, col, &fields[c->nmoment]))
+            c->nmoment++;
+    }
+    c->moments = fields;
+    if (c->nmoment <= COPY_MAX_KEYS)
+        return true;
+    err_set(x->an->e, PB0201, "COPY of more than %u date columns into a reference table is not supported",
+            COPY_MAX_KEYS);
+    err_detail(x->an->e, "Each shard reads the data by itself, so it is searched for words that read the clock.");
+    return err_hint(x->an->e, "Use the binary format.");
+}
+
 static bool in_distributed(const struct copy_in *x, struct plan_copy *c)
 {
     struct plan *p = x->an->plan;
@@ -261,10 +285,7 @@ static bool in_distributed(const struct copy_in *x, struct plan_copy *c)
         plan_reason(p, "home shard: unsharded table");
         return true;
     case DIST_REFERENCE:
-        p->scope = SCOPE_ALL;
-        p->combine = COMBINE_SAME;
-        plan_reason(p, "all shards: reference table %s is written on every one", x->rel->name);
-        return check_values(x);
+        return check_values(x) && in_reference(x, c);
     case DIST_SHARDED:
         return check_values(x) && in_sharded(x, c);
     }

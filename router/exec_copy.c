@@ -4,6 +4,7 @@
  * message, with one header and one trailer.
  */
 #include "base/mem.h"
+#include "planner/moment.h"
 #include "router/backend.h"
 #include "router/config.h"
 #include "router/copy_lines.h"
@@ -44,6 +45,8 @@ static void copy_options_of(const struct plan_copy *pc, struct copy_options *o, 
     };
     for (uint32_t i = 0; i < pc->nkey; i++)
         o->key_fields[i] = pc->keys[i].field;
+    for (uint32_t i = 0; i < pc->nmoment; i++)
+        o->key_fields[o->nkey++] = pc->moments[i];
 }
 
 static void copy_put(struct exec *x, uint32_t part, struct span raw)
@@ -195,6 +198,30 @@ static void copy_note_lines(struct exec *x, uint32_t part, struct span raw)
     copy_lines_add(l, copy_row_lines(x->plan->copy, raw, l->shard_line == 0), x->copy_line);
 }
 
+static void copy_put_row(struct exec *x, uint32_t part, struct span raw)
+{
+    copy_put(x, part, raw);
+    copy_note_lines(x, part, raw);
+    if (x->copy_out[part].len > COPY_FLUSH)
+        copy_flush(x, part);
+}
+
+/* A row of a reference table with dates, `values` (rule P42). */
+static bool copy_row_everywhere(struct exec *x, struct span raw, const struct span *values, struct err *e)
+{
+    for (uint32_t i = 0; i < x->plan->copy->nmoment; i++) {
+        if (!values[i].ptr || !moment_in(values[i]))
+            continue;
+        err_set(e, PB0201, "COPY into a reference table cannot read the clock: \"%.*s\"", (int)values[i].len,
+                values[i].ptr);
+        err_detail(e, "Every shard reads the data by itself, and the copies would differ.");
+        return err_hint(e, "Give the date itself.");
+    }
+    for (uint32_t i = 0; i < x->npart; i++)
+        copy_put_row(x, i, raw);
+    return true;
+}
+
 static bool copy_row(void *arg, enum copy_row_kind kind, struct span raw, const struct span *keys, struct err *e)
 {
     struct exec *x = arg;
@@ -210,12 +237,11 @@ static bool copy_row(void *arg, enum copy_row_kind kind, struct span raw, const 
         }
         return true;
     }
+    if (x->plan->copy->nmoment)
+        return copy_row_everywhere(x, raw, keys, e);
     if (!copy_row_part(x, keys, &part, e))
         return false;
-    copy_put(x, part, raw);
-    copy_note_lines(x, part, raw);
-    if (x->copy_out[part].len > COPY_FLUSH)
-        copy_flush(x, part);
+    copy_put_row(x, part, raw);
     return true;
 }
 
@@ -269,7 +295,7 @@ static void copy_begin(struct exec *x)
     x->task = TASK_COPY_IN;
     copy_options_of(x->plan->copy, &x->copy_options, (size_t)w->config->max_message_size);
     x->copy_out = mem_zalloc(x->npart * sizeof(*x->copy_out));
-    if (x->plan->copy->nkey && x->npart > 1) {
+    if ((x->plan->copy->nkey || x->plan->copy->nmoment) && x->npart > 1) {
         x->splitter = copy_splitter_new(&x->copy_options);
         x->copy_lines = mem_zalloc(x->npart * sizeof(*x->copy_lines));
         x->copy_line = 0;

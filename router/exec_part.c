@@ -3,6 +3,7 @@
  */
 #include "base/log.h"
 #include "base/mem.h"
+#include "planner/moment.h"
 #include "router/backend.h"
 #include "router/config.h"
 #include "router/exec_int.h"
@@ -355,10 +356,25 @@ static void exec_note_portal(struct exec *x)
         portal_put(x->s, x->portal, x->parts[0].backend->pool);
 }
 
+/* Values that every shard of a reference table would read by its own clock (rule P42). */
+static bool exec_check_moments(const struct exec *x, struct err *e)
+{
+    for (uint32_t i = 0; x->extended && x->plan->moment_params && i < x->binds.n; i++) {
+        if (!x->binds.values[i].ptr || x->binds.binary[i] || !moment_in(x->binds.values[i]))
+            continue;
+        err_set(e, PB0201, "a write to a reference table cannot read the clock: parameter $%u", i + 1);
+        err_detail(e, "Every shard reads the value by itself, and the copies would differ.");
+        return err_hint(e, "Give the date itself.");
+    }
+    return true;
+}
+
 static bool exec_check_several(struct exec *x, struct err *e)
 {
     if (x->npart <= 1)
         return true;
+    if (!exec_check_moments(x, e))
+        return false;
     if (x->max_rows)
         return err_set(e, PB0313, "a portal over several shards cannot be fetched in pieces") ||
                err_hint(e, "Execute it without a row limit (fetch size 0), or give the sharding key.");

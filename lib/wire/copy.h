@@ -22,7 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define COPY_MAX_KEYS    4u
+#define COPY_MAX_KEYS    16u /* sharding keys have at most four columns; dates of a reference table may be more */
 #define COPY_MAX_COLUMNS 1600u
 
 struct copy_options {
