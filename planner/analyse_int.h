@@ -173,6 +173,7 @@ struct an {
     const char *inner_blocked;    /* the same for a sub-query in FROM that supplies the rows */
     const char *unknown_relation; /* first name that is no table: PostgreSQL's own 42P01 */
     const struct cat_rel *sharded_view;
+    bool clock;              /* new rows of an unsharded table may be filled from the clock */
     bool whole;              /* the query is the whole statement, not the one inside EXPLAIN or COPY */
     bool sub_limit;          /* a LIMIT below the top level */
     const char *key_unknown; /* why the key of a new row is not known */

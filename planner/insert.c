@@ -30,6 +30,13 @@ void default_take(struct an *an, const struct cat_rel *rel, const struct cat_col
     }
 }
 
+/* A default may read the transaction's clock: also that of a table on the home shard, if it takes part in one. */
+static void clock_take(struct an *an, const struct cat_rel *rel)
+{
+    for (uint32_t i = 0; i < rel->ncolumn; i++)
+        an->clock |= rel->columns[i].def == CAT_DEFAULT_MOMENT && rel->dist == DIST_UNSHARDED;
+}
+
 static bool is_default(const PgQuery__Node *n)
 {
     return n && n->node_case == PG_QUERY__NODE__NODE_SET_TO_DEFAULT;
@@ -104,6 +111,7 @@ struct occurrence *assign_row(struct an *an, const struct scope *s, const struct
                               const size_t *nexpr)
 {
     struct occurrence *occ = occurrence_new(an, rel, rel->name, USE_INSERT);
+    clock_take(an, rel);
     if (rel->dist == DIST_UNSHARDED)
         return occ;
     for (uint32_t i = 0; i < rel->ncolumn; i++) {
@@ -179,6 +187,7 @@ static void insert_query(struct an *an, const struct scope *s, const struct cat_
         return;
     const struct cat_column **cols = target_columns(an, rel, ins, &ncol);
     struct occurrence *occ = occurrence_new(an, rel, rel->name, USE_INSERT);
+    clock_take(an, rel);
     if (rel->dist == DIST_UNSHARDED)
         return;
     for (uint32_t i = 0; i < rel->ncolumn; i++) {

@@ -218,6 +218,7 @@ struct plan {
     bool returns_rows;  /* answers RowDescription and DataRows */
     bool sequential;    /* shards one after another in shard order (home first), not at once */
     bool opaque;        /* calls declared opaque code: the backend's settings are read back afterwards (rule P46) */
+    bool moment;        /* reads the transaction's clock: now(), a column default that does, 'today' (rule X22) */
     bool moment_params; /* every shard reads the parameters by itself, and there are dates: none may be 'now' (rule P42)
                          */
     bool no_share;      /* holds 'now', 'today' ... as a string: never a shared prepared statement (rule P13) */

@@ -400,7 +400,8 @@ void exec_run(struct exec *x)
     gather = x->plan->kind == PLAN_GATHER || (x->plan->combine == COMBINE_GATHER && x->npart > 1);
     if (x->plan->kind == PLAN_DDL && x->plan->ddl->once_per_server)
         exec_once_per_server(x);
-    if (!exec_check_several(x, &e) || !isolation_allows(s, gather ? 2 : x->npart, x->parts[0].shard, &e) ||
+    if (!exec_check_several(x, &e) ||
+        !isolation_allows(s, x->plan->moment, gather ? 2 : x->npart, x->parts[0].shard, &e) ||
         !exec_check_portal(x, &e)) {
         exec_fail(x, &e);
         return;

@@ -34,7 +34,21 @@ static bool refuse(struct err *e, const char *what)
     return err_hint(e, "Use READ COMMITTED, or one sharding key a transaction.");
 }
 
-bool isolation_allows(struct session *s, uint32_t npart, uint32_t shard, struct err *e)
+/* The clock of a transaction is read on one shard. */
+static bool allows_clock(struct txn *t, uint32_t shard, struct err *e)
+{
+    if (t->clocked && t->clock != shard) {
+        err_set(e, PB0313, "a transaction over several shards cannot read its time on a second one");
+        err_detail(
+            e, "now() and column defaults like it would give each shard's own time, and a transaction has only one.");
+        return err_hint(e, "Read now() once, and pass it as a constant or a parameter.");
+    }
+    t->clocked = true;
+    t->clock = shard;
+    return true;
+}
+
+bool isolation_allows(struct session *s, bool moment, uint32_t npart, uint32_t shard, struct err *e)
 {
     struct txn *t = &s->txn;
 
@@ -43,6 +57,8 @@ bool isolation_allows(struct session *s, uint32_t npart, uint32_t shard, struct 
             return refuse(e, "a SERIALIZABLE statement");
         return true;
     }
+    if (moment && npart == 1 && !allows_clock(t, shard, e))
+        return false;
     if (!t->snapshot)
         return true;
     if (npart > 1 || (t->placed && t->shard != shard))

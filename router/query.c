@@ -104,6 +104,8 @@ bool query_hold(struct session *s, const struct plan *plan)
 
 uint32_t query_any_shard(const struct session *s)
 {
+    if (s->txn.clocked)
+        return s->txn.clock;
     if (s->held) {
         for (uint32_t i = 0; i < s->set->npool; i++) {
             if (s->set->pools[i] == s->held->pool)
@@ -329,7 +331,7 @@ size_t query_simple(struct session *s, const char *data, size_t frame)
         if (LIKELY((route.n == 1 || route.any) && !plan->rewritten)) {
             uint32_t shard = route.any ? query_any_shard(s) : route.first;
 
-            if (UNLIKELY(s->txn.snapshot) && !isolation_allows(s, 1, shard, &e)) {
+            if (UNLIKELY(s->txn.snapshot || plan->moment) && !isolation_allows(s, plan->moment, 1, shard, &e)) {
                 plan_unref(plan);
                 query_fail(s, &e);
                 return frame;

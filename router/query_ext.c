@@ -44,7 +44,7 @@ struct batch {
     bool rewrite;          /* names must be replaced */
     bool shard_known, any; /* `any`: something runs that may run anywhere */
     uint32_t shard;
-    bool writes, opaque, answers; /* answers: a message that a server must answer */
+    bool writes, opaque, moment, answers; /* answers: a message that a server must answer */
     uint32_t nparsed;
     struct {
         struct span name;
@@ -174,6 +174,7 @@ static bool batch_route(struct session *s, struct batch *b, struct prepared *p, 
     }
     b->writes = b->writes || p->plan->writes;
     b->opaque = b->opaque || p->plan->opaque;
+    b->moment = b->moment || p->plan->moment;
     if (route.any)
         b->any = true;
     else if (route.n == 1)
@@ -563,7 +564,7 @@ static size_t batch_run(struct session *s, struct batch *b, const char *data)
         shard = query_any_shard(s);
     else
         shard = batch_aside_shard(s, b);
-    if (UNLIKELY(s->txn.snapshot) && b->nbind && !isolation_allows(s, 1, shard, &e))
+    if (UNLIKELY(s->txn.snapshot || b->moment) && b->nbind && !isolation_allows(s, b->moment, 1, shard, &e))
         return batch_long_way(s, b, data, b->len); /* which says so at the right place */
     if (!b->nbind && !b->nexecute && !b->shard_known && s->txn.env) {
         be = session_lease_of(s, s->set->pools[shard]);

@@ -77,6 +77,8 @@ struct txn {
     bool snapshot;               /* REPEATABLE READ or SERIALIZABLE */
     bool placed;                 /* ... and its statements run on `shard` */
     uint32_t shard;
+    bool clocked; /* a statement has read the transaction's clock, on `clock` */
+    uint32_t clock;
     bool doomed; /* a participant was lost: only ROLLBACK is left */
 };
 
