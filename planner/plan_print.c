@@ -231,7 +231,9 @@ void plan_print(const struct plan *p, const struct map_db *db, const struct rout
     bool gathers = p->gather && (p->kind == PLAN_GATHER || !r || r->n > 1);
     print_head(p, gathers, out);
     if (p->reason)
-        strbuf_printf(out, "reason: %s\n", p->reason);
+        strbuf_printf(
+            out, "reason: %s%s\n", p->reason,
+            gathers && p->kind != PLAN_GATHER ? "; rows are gathered on the home shard, where the statement runs" : "");
     for (uint32_t i = 0; i < p->nclass; i++)
         print_class(&p->classes[i], out);
     if (gathers)

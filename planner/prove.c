@@ -447,8 +447,7 @@ void prove(struct an *an)
     }
     refuse_several(an, unbound, apart);
     if (unbound)
-        plan_reason(an->plan, "the sharding key of %s is not bound: runs on one shard only if there is no other",
-                    unbound->name);
+        plan_reason(an->plan, "the sharding key of %s is not bound", unbound->name);
     else
         plan_reason(an->plan, "one shard: every sharded table is bound by its key");
 }
