@@ -99,10 +99,12 @@ sub worker_thread
 }
 
 # PgBouncer in front of shard 1: one process, transaction pooling unless told otherwise, as the user postgres when we are root.
+my $count = 0;
+
 sub pgbouncer
 {
     my ($cluster, %opt) = @_;
-    my $dir = workdir() . "/pgbouncer-" . ($opt{pool_mode} // 'transaction');
+    my $dir = workdir() . '/pgbouncer-' . ++$count;
     my $port = free_port();
     mkdir $dir or croak "$dir: $!";
     open my $out, '>', "$dir/users.txt" or croak "users.txt: $!";
