@@ -95,6 +95,22 @@ static struct catalog *schema_read(struct pgconn *conn, uint64_t epoch, struct e
     return catalog_builder_finish(b, e);
 }
 
+/* PostgreSQL's default forbids two-phase commit: said once, before a transaction over several shards is refused for it.
+ */
+static void warn_unprepared(const struct map_shard *shard, struct pgconn *conn)
+{
+    struct err e = ERR_INIT;
+    struct pgresult *r = pgconn_query(conn, "SELECT pg_catalog.current_setting('max_prepared_transactions')", &e);
+
+    if (r && strcmp(pgresult_value(r, 0, 0), "0") == 0)
+        log_line(LOG_WARN, "schema", "a shard has no prepared transactions: what writes on it and on others fails",
+                 "shard=%s hint=\"set max_prepared_transactions there, at least to the number of its connections, or "
+                 "commit = "
+                 "best_effort here\"",
+                 shard->name);
+    pgresult_free(r);
+}
+
 /* What pgbraid needs on each shard; a shard that is down gets it when it is first seen again, by the next load. */
 static bool schema_bootstrap(const struct map_shard *shard, uint32_t timeout_ms, bool must, struct err *e)
 {
@@ -107,6 +123,8 @@ static bool schema_bootstrap(const struct map_shard *shard, uint32_t timeout_ms,
     bool ok = r != NULL;
 
     pgresult_free(r);
+    if (ok)
+        warn_unprepared(shard, conn);
     if (conn)
         pgconn_close_blocking(conn);
     if (!ok && !must)
