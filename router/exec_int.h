@@ -183,6 +183,11 @@ bool exec_settle_bind(struct exec *x, const struct step *next);
 void exec_note_shape(struct exec *x);
 
 /* exec_part.c */
+/* Send what may be sent now: all parts, or the next one. */
+void exec_start_parts(struct exec *x);
+/* A split INSERT: each part has rows of its own. */
+bool exec_split(const struct exec *x);
+bool exec_is_copy(const struct exec *x);
 /* Single messages for a portal or statement that lives elsewhere than in the running group. */
 void exec_run_portal(struct exec *x, struct backend *b, struct span name, bool execute, uint32_t max_rows);
 void exec_close_portal(struct exec *x, struct backend *b, struct span name);
@@ -190,13 +195,18 @@ void exec_describe_statement(struct exec *x, struct prepared *p);
 void exec_stop_acquiring(struct exec *x);
 /* Write the first messages to a part: prefix, then `sql` as a simple Query (or what `raw` holds). */
 void exec_send_query(struct exec *x, struct part *p, struct span sql);
-void exec_part_ready(struct exec *x, struct part *p);
 /* Run plan/text (and bind) on the shards of `route`. */
 void exec_run(struct exec *x);
 void exec_acquire(struct exec *x);
 void exec_reset_statement(struct exec *x);
 bool exec_make_parts(struct exec *x, const struct shardset *set, bool any);
 void exec_parts_of_leases(struct exec *x);
+
+/* exec_answer.c */
+/* A part will say nothing more for this statement. */
+void exec_part_ready(struct exec *x, struct part *p);
+/* An ErrorResponse: the others work for nothing now. */
+void exec_note_error(struct exec *x, struct part *p, struct span body);
 void exec_emit_error(struct exec *x);
 void exec_put_tag(struct exec *x);
 void exec_statement_done(struct exec *x);
@@ -222,8 +232,6 @@ void exec_copy_failed(struct exec *x);
 void exec_copy_fini(struct exec *x);
 /* CopyOutResponse, once. */
 void exec_copy_out_begin(struct exec *x);
-
-void exec_note_error(struct exec *x, struct part *p, struct span body);
 
 /* exec_commit.c */
 /* Commit the transaction of several writers in two phases; then exec_txn_done(). */
