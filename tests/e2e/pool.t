@@ -55,9 +55,10 @@ subtest 'the limit holds over all workers, in transactions' => sub {
         my $c = delete $open{ $next + 0 };
         $c->until_ready;
         $c->do('COMMIT');
-        last if servers(1) > 3;
+        # A connection that one worker has closed for another's may be seen until its server process has ended.
+        wait_for('three connections at most', sub { servers(1) <= 3 });
     }
-    is(servers(1) <= 3, 1, 'never more than three');
+    cmp_ok(servers(1), '<=', 3, 'never more than three for long');
     is(scalar keys %open, 0, 'all had their turn');
 };
 
