@@ -206,21 +206,8 @@ void exec_gather(struct exec *x)
 
 static void put_part_bind(struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out)
 {
-    size_t at = msg_begin(out, FE_BIND);
+    size_t at = exec_begin_bind(x, (struct span){ 0 }, map, n, out);
 
-    msg_cstr(out, (struct span){ 0 });
-    msg_cstr(out, (struct span){ 0 });
-    msg_u16(out, (uint16_t)n);
-    for (uint32_t i = 0; i < n; i++)
-        msg_u16(out, x->binds.binary[map[i]]);
-    msg_u16(out, (uint16_t)n);
-    for (uint32_t i = 0; i < n; i++) {
-        struct span v = x->binds.values[map[i]];
-
-        msg_u32(out, v.ptr ? (uint32_t)v.len : UINT32_MAX);
-        if (v.ptr)
-            strbuf_put(out, v.ptr, v.len);
-    }
     msg_u16(out, 1);
     msg_u16(out, 1); /* all results in binary */
     msg_end(out, at);

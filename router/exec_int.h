@@ -185,6 +185,11 @@ void exec_note_shape(struct exec *x);
 /* exec_part.c */
 /* Send what may be sent now: all parts, or the next one. */
 void exec_start_parts(struct exec *x);
+/*
+ * A Bind of the unnamed statement with n of the client's parameters, map[i] the 0-based number of the ith: up to its
+ * result formats, which the caller puts, and then ends the message that began at the returned offset.
+ */
+size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t *map, uint32_t n, struct strbuf *out);
 /* A split INSERT: each part has rows of its own. */
 bool exec_split(const struct exec *x);
 bool exec_is_copy(const struct exec *x);

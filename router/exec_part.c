@@ -203,13 +203,11 @@ static void exec_send_alone(struct exec *x, struct part *p)
     exec_write(x, p);
 }
 
-/* The Bind of a split INSERT: only the parameters that its rows use. */
-static void exec_put_split_bind(struct exec *x, struct strbuf *out, const uint16_t *map, uint32_t n)
+size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t *map, uint32_t n, struct strbuf *out)
 {
     size_t at = msg_begin(out, FE_BIND);
-    struct reader results = rd_make(span_make(x->bind.results, x->bind.nresult * 2u));
 
-    msg_cstr(out, x->portal);
+    msg_cstr(out, portal);
     msg_cstr(out, (struct span){ 0 });
     msg_u16(out, (uint16_t)n);
     for (uint32_t i = 0; i < n; i++)
@@ -222,6 +220,15 @@ static void exec_put_split_bind(struct exec *x, struct strbuf *out, const uint16
         if (v.ptr)
             strbuf_put(out, v.ptr, v.len);
     }
+    return at;
+}
+
+/* The Bind of a split INSERT: only the parameters that its rows use. */
+static void exec_put_split_bind(struct exec *x, struct strbuf *out, const uint16_t *map, uint32_t n)
+{
+    size_t at = exec_begin_bind(x, x->portal, map, n, out);
+    struct reader results = rd_make(span_make(x->bind.results, x->bind.nresult * 2u));
+
     msg_u16(out, x->bind.nresult);
     for (uint32_t i = 0; i < x->bind.nresult; i++)
         msg_u16(out, rd_u16(&results));

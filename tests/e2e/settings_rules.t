@@ -98,8 +98,7 @@ subtest 'P13: a prepared statement after ALTER TABLE' => sub {
     my $w = $router->wire;
     $w->send(Parse('star', 'SELECT * FROM t WHERE id = $1'), Bind('', 'star', [$k1]), Execute(''), Sync());
     my $columns = @{ PgbraidTest::Wire::result($w->until_ready)->{rows}[0] };
-    my $e = eval { $w->do('ALTER TABLE t ADD COLUMN extra int DEFAULT 7'); 1 };
-    plan skip_all => "DDL: $@" unless $e;
+    $w->do('ALTER TABLE t ADD COLUMN extra int DEFAULT 7');
     my $fresh = $router->wire;
     is(scalar @{ $fresh->rows('SELECT * FROM t WHERE id = $1', $k1)->[0] }, $columns + 1, 'a fresh Parse sees the new column');
     is(scalar @{ $w->rows('SELECT * FROM t WHERE id = $1', $k1)->[0] }, $columns + 1, '... also of a client that has used the old one');
