@@ -27,11 +27,11 @@ my %script = (
         . "SELECT abalance FROM pgbench_accounts WHERE aid = :aid;\nCOMMIT;\n",
 );
 
-# Servers with pgbench_accounts. Options: shards, rows, settings.
+# Servers with pgbench_accounts. Options: shards, separate, rows, settings.
 sub cluster
 {
     my (%opt) = @_;
-    my $cluster = PgbraidTest::Cluster->new(shards => $opt{shards}, settings => { shared_buffers => '128MB', max_connections => 300, %{ $opt{settings} // {} } });
+    my $cluster = PgbraidTest::Cluster->new(shards => $opt{shards}, separate => $opt{separate}, settings => { shared_buffers => '128MB', max_connections => 300, %{ $opt{settings} // {} } });
     my $bootstrap = PgbraidTest::Tree::slurp('planner/sql/bootstrap.sql');
     for my $i (1 .. $opt{shards}) {
         my ($from, $to) = hash_bounds($i, $opt{shards});

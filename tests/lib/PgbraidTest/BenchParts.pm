@@ -5,6 +5,7 @@ use warnings;
 use Carp qw(croak);
 use IO::Select;
 use PgbraidTest::Bench;
+use PgbraidTest::BenchCommit;
 use PgbraidTest::Cluster;
 use PgbraidTest::Gauge;
 use PgbraidTest::Proc qw(run wait_for workdir);
@@ -367,6 +368,15 @@ sub login
     }
     $router->stop;
     return "### Logins with SCRAM beside another client's point selects\n\n" . table([ 'when', 'selects', 'p50 µs', 'p99 µs', 'longest µs', 'longest turn of the event loop ms', 'turns, disturbed' ], @rows);
+}
+
+# --- two-phase commit ---
+
+sub commit
+{
+    my ($self) = @_;
+    my @rows = PgbraidTest::BenchCommit::run(transactions => $self->{quick} ? 100 : 1000);
+    return "### Commit over two shards, one client, fsync on (µs, medians)\n\n" . table([ 'transaction of two UPDATEs', 'COMMIT', '/ one shard', 'BEGIN to COMMIT', '/ one shard' ], @rows);
 }
 
 # --- the planner's hot path ---
