@@ -17,16 +17,16 @@
  */
 #include "base/fault.h"
 #include "base/log.h"
-#include "net/hmac.h"
 #include "router/backend.h"
+#include "router/decision.h"
 #include "router/exec_int.h"
 #include "router/gtid.h"
 #include "router/pool.h"
+#include "router/query.h"
 #include "router/recovery.h"
 #include "router/router.h"
 #include "router/session.h"
 #include "router/worker.h"
-#include "shardmap/directory.h"
 #include "wire/bemsg.h"
 #include "wire/proto.h"
 
@@ -45,11 +45,12 @@ struct participant {
 struct dist_commit {
     enum commit_phase phase;
     uint32_t decider, npending;
-    uint64_t since_us; /* begin of the phase */
+    uint32_t decider_id; /* of the shard */
+    uint64_t since_us;   /* begin of the phase */
     struct participant *of;
-    char gtid[GTID_MAX];
-    bool unsettled; /* something is left to recovery */
-    bool unknown;   /* the decider's answer was lost */
+    const char *gtid; /* in the arena */
+    bool unsettled;   /* something is left to recovery */
+    bool unknown;     /* the decider's answer was lost */
 };
 
 static void commit_next(struct exec *x);
@@ -78,7 +79,7 @@ static const char *commit_gid(struct exec *x, uint32_t i)
 {
     char gid[GID_MAX];
 
-    gtid_gid(x->commit->gtid, x->parts[i].backend->pool->shard_id, gid);
+    gtid_gid(x->commit->gtid, x->commit->decider_id, x->parts[i].backend->pool->shard_id, gid);
     return arena_strdup(&x->arena, gid);
 }
 
@@ -104,7 +105,9 @@ void exec_commit(struct exec *x)
             c->decider = i;
     }
     BUG_ON(c->decider == x->npart);
-    gtid_begin(s->worker->router->gtids, x->parts[c->decider].backend->pool->shard_id, c->gtid);
+    c->decider_id = x->parts[c->decider].backend->pool->shard_id;
+    c->gtid = arena_strdup(&x->arena, query_gtid(s));
+    gtid_begin(s->worker->router->gtids, c->gtid);
     c->phase = COMMIT_BEGIN;
     commit_ask(x, c->decider, "SET CONSTRAINTS ALL IMMEDIATE; SELECT pg_catalog.pg_current_xact_id()");
 }
@@ -125,15 +128,14 @@ static void commit_prepare(struct exec *x)
 static void commit_decide(struct exec *x)
 {
     struct dist_commit *c = x->commit;
-    struct strbuf sql = STRBUF_INIT, participants = STRBUF_INIT, signed_text = STRBUF_INIT;
+    struct strbuf sql = STRBUF_INIT, participants = STRBUF_INIT;
     char mac[HMAC_TEXT_LEN + 1];
 
     for (uint32_t i = 0; i < x->npart; i++) {
         if (c->of[i].prepared)
             strbuf_printf(&participants, "%s%u", participants.len ? "," : "", x->parts[i].backend->pool->shard_id);
     }
-    strbuf_printf(&signed_text, "%s %s", c->gtid, strbuf_str(&participants));
-    hmac_text(directory_decision_key(x->s->worker->router->directory), strbuf_span(&signed_text), mac);
+    decision_sign(x->s->worker->router, c->gtid, c->decider_id, strbuf_str(&participants), mac);
     /* At least flushed here before anybody else commits, whatever the session has set (rule X4). */
     strbuf_printf(&sql,
                   "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) "
@@ -145,7 +147,6 @@ static void commit_decide(struct exec *x)
     commit_ask(x, c->decider, sql.ptr);
     strbuf_fini(&sql);
     strbuf_fini(&participants);
-    strbuf_fini(&signed_text);
 }
 
 static void commit_finish(struct exec *x)
@@ -317,12 +318,10 @@ static void commit_done(struct exec *x, bool committed)
 
 static void commit_unknown(struct exec *x)
 {
-    char gtid[GTID_MAX];
-
-    memcpy(gtid, x->commit->gtid, sizeof(gtid));
     err_set(&x->own_error, PB0318, "it is not known whether the transaction has committed");
     err_detail(&x->own_error,
-               "The connection to the shard that decides was lost at COMMIT. Distributed transaction %s.", gtid);
+               "The connection to the shard that decides was lost at COMMIT. Distributed transaction %s.",
+               x->commit->gtid);
     err_hint(&x->own_error,
              "It is committed or rolled back on all shards as soon as that shard is back: look before you repeat it.");
     strbuf_reset(&x->error);

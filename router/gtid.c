@@ -1,10 +1,12 @@
 #include "router/gtid.h"
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/hmap.h"
 #include "base/mem.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +15,12 @@
 #define GID_PREFIX "pgbraid:"
 
 struct gtids {
-    pthread_mutex_t lock; /* everything below */
-    struct hmap live;
-    uint64_t router, next;
+    pthread_mutex_t lock;
+    struct hmap live; /* under lock */
+    uint32_t router;  /* id */
+    uint32_t start;   /* seconds */
+    uint64_t seed;
+    _Atomic uint64_t last; /* time of the last name */
 };
 
 struct live_gtid {
@@ -36,7 +41,9 @@ struct gtids *gtids_new(void)
     struct gtids *g = mem_zalloc(sizeof(*g));
 
     pthread_mutex_init(&g->lock, NULL);
-    g->router = random64();
+    g->router = (uint32_t)random64();
+    g->start = (uint32_t)(clock_wall_us() / 1000000);
+    g->seed = random64();
     return g;
 }
 
@@ -57,7 +64,7 @@ void gtids_free(struct gtids *g)
 
 static struct live_gtid *find(struct gtids *g, struct span gtid)
 {
-    for (struct hmap_node *node = hmap_first(&g->live, hash_seeded(gtid.ptr, gtid.len, g->router)); node;
+    for (struct hmap_node *node = hmap_first(&g->live, hash_seeded(gtid.ptr, gtid.len, g->seed)); node;
          node = hmap_next(node)) {
         struct live_gtid *l = CONTAINER_OF(node, struct live_gtid, node);
 
@@ -67,15 +74,39 @@ static struct live_gtid *find(struct gtids *g, struct span gtid)
     return NULL;
 }
 
-void gtid_begin(struct gtids *g, uint32_t decider, char out[GTID_MAX])
+void gtid_new(struct gtids *g, char out[GTID_MAX])
+{
+    uint64_t last = atomic_load(&g->last), time, now = clock_wall_us();
+
+    do
+        time = now > last ? now : last + 1; /* the clock may have been set back */
+    while (!atomic_compare_exchange_weak(&g->last, &last, time));
+    snprintf(out, GTID_MAX, "%014llx-%08x-%08x-%016llx", (unsigned long long)time, g->router, g->start,
+             (unsigned long long)random64());
+}
+
+bool gtid_ok(struct span gtid)
+{
+    static const char form[] = "xxxxxxxxxxxxxx-xxxxxxxx-xxxxxxxx-xxxxxxxxxxxxxxxx";
+
+    if (gtid.len != sizeof(form) - 1)
+        return false;
+    for (size_t i = 0; i < gtid.len; i++) {
+        char c = gtid.ptr[i];
+
+        if (form[i] == '-' ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
+    }
+    return true;
+}
+
+void gtid_begin(struct gtids *g, const char *gtid)
 {
     struct live_gtid *l = mem_zalloc(sizeof(*l));
 
+    snprintf(l->text, sizeof(l->text), "%s", gtid);
     pthread_mutex_lock(&g->lock);
-    snprintf(l->text, sizeof(l->text), "%u-%016llx-%llx-%016llx", decider, (unsigned long long)g->router,
-             (unsigned long long)++g->next, (unsigned long long)random64());
-    hmap_insert(&g->live, &l->node, hash_seeded(l->text, strlen(l->text), g->router));
-    memcpy(out, l->text, GTID_MAX);
+    hmap_insert(&g->live, &l->node, hash_seeded(l->text, strlen(l->text), g->seed));
     pthread_mutex_unlock(&g->lock);
 }
 
@@ -102,42 +133,46 @@ bool gtid_is_live(struct gtids *g, struct span gtid)
     return live;
 }
 
-void gtid_gid(const char *gtid, uint32_t shard, char out[GID_MAX])
+void gtid_gid(const char *gtid, uint32_t decider, uint32_t shard, char out[GID_MAX])
 {
-    snprintf(out, GID_MAX, GID_PREFIX "%s:%u", gtid, shard);
+    snprintf(out, GID_MAX, GID_PREFIX "%s:%u:%u", gtid, decider, shard);
 }
 
-static bool parse_number(const char *p, const char *end, uint32_t *out)
+static bool parse_number(struct span text, uint32_t *out)
 {
     uint64_t v = 0;
 
-    if (p == end || end - p > 10)
+    if (text.len == 0 || text.len > 10)
         return false;
-    for (; p < end; p++) {
-        if (*p < '0' || *p > '9')
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
             return false;
-        v = v * 10 + (uint64_t)(*p - '0');
+        v = v * 10 + (uint64_t)(text.ptr[i] - '0');
     }
     *out = (uint32_t)v;
     return v <= UINT32_MAX;
 }
 
+/* The text up to the next colon, which is passed; false: there is none. */
+static bool take_field(struct span *rest, struct span *field)
+{
+    const char *colon = rest->len ? memchr(rest->ptr, ':', rest->len) : NULL;
+
+    if (!colon)
+        return false;
+    *field = span_make(rest->ptr, (size_t)(colon - rest->ptr));
+    *rest = span_make(colon + 1, rest->len - field->len - 1);
+    return true;
+}
+
 bool gid_parse(struct span gid, struct span *gtid, uint32_t *decider, uint32_t *shard)
 {
     const size_t prefix = sizeof(GID_PREFIX) - 1;
-    const char *end = gid.ptr + gid.len, *colon, *dash;
+    struct span rest, number;
 
     if (gid.len <= prefix || memcmp(gid.ptr, GID_PREFIX, prefix) != 0)
         return false;
-    *gtid = span_make(gid.ptr + prefix, gid.len - prefix);
-    colon = memchr(gtid->ptr, ':', gtid->len);
-    dash = memchr(gtid->ptr, '-', gtid->len);
-    if (!colon || !dash || dash > colon || (size_t)(colon - gtid->ptr) >= GTID_MAX)
-        return false;
-    gtid->len = (size_t)(colon - gtid->ptr);
-    for (const char *p = gtid->ptr; p < colon; p++) {
-        if (!((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'f') || *p == '-'))
-            return false;
-    }
-    return parse_number(gtid->ptr, dash, decider) && parse_number(colon + 1, end, shard);
+    rest = span_make(gid.ptr + prefix, gid.len - prefix);
+    return take_field(&rest, gtid) && gtid_ok(*gtid) && take_field(&rest, &number) && parse_number(number, decider) &&
+           parse_number(rest, shard);
 }

@@ -1,11 +1,13 @@
 /*
  * Names of distributed transactions, and which of them this router is committing now.
  *
- *   gtid  DECIDER-ROUTER-NUMBER-RANDOM      decider: id of the shard that has the decision, in decimal; the rest
- * hexadecimal gid   pgbraid:GTID:SHARD                the name of a prepared transaction on one shard (rule X7: servers
- * share the names of their databases)
+ *   gtid  TIME-ROUTER-START-RANDOM       hexadecimal, each of fixed width, so that gtids compare as texts by age:
+ *                                        microseconds since 1970, the router's id, when it started, a random part
+ *   gid   pgbraid:GTID:DECIDER:SHARD     the name of a prepared transaction: the shard that has the decision, and the
+ *                                        one that it is on (rule X7: databases of a server share these names)
  *
- * Any thread. Never on the path of a transaction of one shard.
+ * A transaction has its gtid from the moment when a second shard may take part in it, or its client has asked for it
+ * (query_gtid); the decider is chosen at COMMIT. Any thread. Never on the path of a transaction of one shard.
  */
 #ifndef ROUTER_GTID_H
 #define ROUTER_GTID_H
@@ -16,8 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GTID_MAX 80u
-#define GID_MAX  (GTID_MAX + 24u)
+#define GTID_MAX 50u              /* with its NUL */
+#define GID_MAX  (GTID_MAX + 30u) /* PostgreSQL takes 200 */
 
 struct router;
 struct gtids;
@@ -25,12 +27,17 @@ struct gtids;
 struct gtids *gtids_new(void);
 void gtids_free(struct gtids *g); /* NULL is fine */
 
-/* A new name; it is live until gtid_end. */
-void gtid_begin(struct gtids *g, uint32_t decider, char out[GTID_MAX]);
+/* A new name, greater than all names this router gave before. */
+void gtid_new(struct gtids *g, char out[GTID_MAX]);
+/* Has this text a gtid's form? Whoever made it. */
+bool gtid_ok(struct span gtid);
+
+/* It is being committed: recovery leaves it alone until gtid_end. */
+void gtid_begin(struct gtids *g, const char *gtid);
 void gtid_end(struct gtids *g, const char *gtid);
 bool gtid_is_live(struct gtids *g, struct span gtid);
 
-void gtid_gid(const char *gtid, uint32_t shard, char out[GID_MAX]);
+void gtid_gid(const char *gtid, uint32_t decider, uint32_t shard, char out[GID_MAX]);
 /* Take a gid apart; false if it is not one of ours. */
 MUSTCHECK bool gid_parse(struct span gid, struct span *gtid, uint32_t *decider, uint32_t *shard);
 

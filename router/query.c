@@ -5,6 +5,7 @@
 #include "router/backend.h"
 #include "router/config.h"
 #include "router/exec.h"
+#include "router/gtid.h"
 #include "router/isolation.h"
 #include "router/pool.h"
 #include "router/portal.h"
@@ -47,6 +48,16 @@ static uint32_t put_savepoint(struct backend *b, const struct savepoint *sp, str
     return n;
 }
 
+const char *query_gtid(struct session *s)
+{
+    BUG_ON(!s->txn.env);
+    if (!s->txn.gtid) {
+        s->txn.gtid = mem_alloc(GTID_MAX);
+        gtid_new(s->worker->router->gtids, s->txn.gtid);
+    }
+    return s->txn.gtid;
+}
+
 /* BEGIN and all that the transaction has said since, in its order: a setting made after a savepoint goes away when that
  * is rolled back to. */
 static uint32_t put_begin(struct session *s, struct backend *b, struct strbuf *out)
@@ -60,6 +71,8 @@ static uint32_t put_begin(struct session *s, struct backend *b, struct strbuf *o
         n++;
     }
     b->begun = true;
+    if (s->nheld > 1)
+        (void)query_gtid(s);
     for (const struct savepoint *sp = s->txn.savepoint; sp; sp = sp->outer)
         depth++;
     if (depth > ARRAY_LEN(few))

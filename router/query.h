@@ -49,6 +49,8 @@ void query_fail(struct session *s, const struct err *e);
 /* Shared with exec: commands that must precede a statement on this connection (BEGIN, settings, savepoints); returns
  * how many. */
 uint32_t query_put_prefix(struct session *s, struct backend *b, struct strbuf *out);
+/* The name of the running transaction; it gets one now if it has none. Borrowed until its end. */
+const char *query_gtid(struct session *s);
 /* "current transaction is aborted ..." */
 void query_failed_transaction(struct err *e);
 /* True if the session may not start this statement now because its database is held; the session is queued then. */

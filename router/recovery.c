@@ -2,9 +2,9 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "net/hmac.h"
 #include "net/pgconn.h"
 #include "router/config.h"
+#include "router/decision.h"
 #include "router/gtid.h"
 #include "router/router.h"
 #include "shardmap/directory.h"
@@ -52,17 +52,14 @@ static const struct map_shard *shard_by_id(const struct map *m, uint32_t id)
 /* --- the decision --- */
 
 /* A row of ours says commit or abort; one without a valid code may only abort (rule X8). */
-static enum fate read_row(const struct recovery *v, const struct pgresult *r, const char *gtid)
+static enum fate read_row(const struct recovery *v, const struct pgresult *r, uint32_t decider, const char *gtid)
 {
-    struct strbuf text = STRBUF_INIT;
     char mac[HMAC_TEXT_LEN + 1];
     bool ours;
 
     if (pgresult_value(r, 0, 0)[0] != 't')
         return FATE_ABORT;
-    strbuf_printf(&text, "%s %s", gtid, pgresult_value(r, 0, 1));
-    hmac_text(directory_decision_key(v->router->directory), strbuf_span(&text), mac);
-    strbuf_fini(&text);
+    decision_sign(v->router, gtid, decider, pgresult_value(r, 0, 1), mac);
     ours = hmac_equal(mac, span_str(pgresult_value(r, 0, 2)));
     if (!ours)
         log_line(LOG_ERROR, "recovery", "a decision was not written by a router of this directory: it counts as abort",
@@ -80,7 +77,9 @@ static void end_blocker(struct pgconn *c, const char *gtid)
     struct pgresult *r = pgconn_query_params(c,
                                              "SELECT pg_catalog.pg_terminate_backend(l.pid) FROM pg_catalog.pg_locks l "
                                              "JOIN pg_catalog.pg_stat_activity a USING (pid) "
-                                             "WHERE l.locktype = 'advisory' AND l.classid = 1348821572 AND l.objid = "
+                                             "WHERE l.locktype = 'advisory' AND l.database = (SELECT d.oid FROM "
+                                             "pg_catalog.pg_database d WHERE d.datname = "
+                                             "pg_catalog.current_database()) AND l.classid = 1348821572 AND l.objid = "
                                              "pg_catalog.hashtext($1)::pg_catalog.oid AND l.granted",
                                              1, &gtid, &e);
 
@@ -110,7 +109,7 @@ static enum fate decide(const struct recovery *v, const struct map_shard *shard,
                                 "pgbraid.decisions WHERE gtid = $1",
                                 1, &gtid, &e);
         if (r && pgresult_rows(r) == 1)
-            fate = read_row(v, r, gtid);
+            fate = read_row(v, r, shard->id, gtid);
     }
     if (!r)
         log_err(LOG_WARN, "recovery", "the decision about a distributed transaction cannot be read yet", &e);

@@ -97,6 +97,7 @@ static void txn_reset(struct session *s)
 {
     free(s->txn.begin);
     free(s->txn.modes);
+    free(s->txn.gtid);
     txn_drop_savepoints(&s->txn);
     env_unref(s->txn.env);
     catalog_unref(s->txn.catalog);

@@ -80,6 +80,7 @@ struct txn {
     bool clocked; /* a statement has read the transaction's clock, on `clock` */
     uint32_t clock;
     bool doomed; /* a participant was lost: only ROLLBACK is left */
+    char *gtid;  /* its name, owned; NULL: none yet (query_gtid) */
 };
 
 struct session {

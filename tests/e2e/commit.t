@@ -80,8 +80,9 @@ is(total(), 3000, 'and nothing is committed');
 my $forged = $cluster->wire(2);
 $forged->do('BEGIN', "UPDATE accounts SET balance = balance + 1000 WHERE id = $b");
 my $home = ($router->console('SHOW SHARDS'))->[0];
-$forged->do("PREPARE TRANSACTION 'pgbraid:1-00000000000000aa-1-00000000000000bb:2'");
-$cluster->do(1, "INSERT INTO pgbraid.decisions (gtid, committed, participants, mac) VALUES ('1-00000000000000aa-1-00000000000000bb', true, '{2}', 'forged')");
+my $forged_gtid = '00000000000001-0000000a-0000000b-00000000000000bb';
+$forged->do("PREPARE TRANSACTION 'pgbraid:$forged_gtid:1:2'");
+$cluster->do(1, "INSERT INTO pgbraid.decisions (gtid, committed, participants, mac) VALUES ('$forged_gtid', true, '{2}', 'forged')");
 # --- somebody else's prepared transaction is left alone
 my $other = $cluster->wire(3);
 $other->do('BEGIN', 'CREATE TABLE elsewhere (i int)', "PREPARE TRANSACTION 'not ours'");
