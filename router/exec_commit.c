@@ -117,10 +117,12 @@ static void commit_prepare(struct exec *x)
     struct dist_commit *c = x->commit;
 
     c->phase = COMMIT_PREPARE;
-    FAULT("commit.before_prepare");
     for (uint32_t i = 0; i < x->npart; i++) {
-        if (c->of[i].writer && i != c->decider)
+        if (c->of[i].writer && i != c->decider) {
+            FAULT("commit.before_prepare");
             commit_ask_prepared(x, i, "PREPARE TRANSACTION");
+            FAULT("commit.prepare_sent");
+        }
     }
 }
 
@@ -145,6 +147,7 @@ static void commit_decide(struct exec *x)
     c->phase = COMMIT_DECIDE;
     FAULT("commit.before_decide");
     commit_ask(x, c->decider, sql.ptr);
+    FAULT("commit.decide_sent");
     strbuf_fini(&sql);
     strbuf_fini(&participants);
 }
@@ -161,8 +164,9 @@ static void commit_finish(struct exec *x)
             continue;
         }
         if (c->of[i].prepared) {
+            FAULT("commit.before_commit_prepared");
             commit_ask_prepared(x, i, "COMMIT PREPARED");
-            FAULT("commit.after_commit_prepared");
+            FAULT("commit.commit_prepared_sent");
         } else if (i != c->decider) {
             commit_ask(x, i, "COMMIT");
         }
@@ -179,9 +183,11 @@ static void commit_undo(struct exec *x)
 
         if (!b)
             c->unsettled = true; /* prepared, perhaps */
-        else if (c->of[i].prepared)
+        else if (c->of[i].prepared) {
+            FAULT("commit.before_rollback_prepared");
             commit_ask_prepared(x, i, "ROLLBACK PREPARED");
-        else if (b->tx != 'I')
+            FAULT("commit.rollback_prepared_sent");
+        } else if (b->tx != 'I')
             commit_ask(x, i, "ROLLBACK");
     }
 }
@@ -204,12 +210,14 @@ static void commit_note_tag(struct exec *x, uint32_t i, struct span body)
         break;
     case COMMIT_PREPARE:
         of->exact = of->prepared = commit_tag_is(body, "PREPARE TRANSACTION");
+        FAULT("commit.after_prepare");
         break;
     case COMMIT_DECIDE:
         of->exact = commit_tag_is(body, "COMMIT");
         break;
     case COMMIT_FINISH:
         of->exact = commit_tag_is(body, of->prepared ? "COMMIT PREPARED" : "COMMIT");
+        FAULT("commit.after_commit_prepared");
         break;
     case COMMIT_UNDO:
         of->exact = true;
@@ -307,6 +315,7 @@ static void commit_done(struct exec *x, bool committed)
         err_set(&x->own_error, PB0317, "the transaction could not be prepared on every shard");
         err_hint(&x->own_error, "It has been rolled back everywhere: run it again.");
     }
+    FAULT("commit.before_answer");
     gtid_end(r->gtids, c->gtid);
     if (c->unsettled)
         recovery_kick(r->recovery);

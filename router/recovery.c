@@ -1,5 +1,6 @@
 #include "router/recovery.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/pgconn.h"
@@ -104,6 +105,7 @@ static enum fate decide(const struct recovery *v, const struct map_shard *shard,
         end_blocker(c, gtid);
     if (r) {
         pgresult_free(r);
+        FAULT("recovery.after_abort_row");
         r = pgconn_query_params(c,
                                 "SELECT committed, pg_catalog.array_to_string(participants, ','), mac FROM "
                                 "pgbraid.decisions WHERE gtid = $1",
@@ -142,12 +144,16 @@ static bool settle(const struct recovery *v, const struct map *m, struct pgconn 
         return true;
     }
     snprintf(name, sizeof(name), "%.*s", (int)gtid.len, gtid.ptr);
+    FAULT("recovery.before_decide");
     fate = decide(v, at, name);
+    FAULT("recovery.after_decide");
     if (fate == FATE_UNKNOWN)
         return false;
     strbuf_puts(&sql, fate == FATE_COMMIT ? "COMMIT PREPARED " : "ROLLBACK PREPARED ");
     strbuf_put_literal(&sql, span_str(gid));
+    FAULT("recovery.before_finish");
     r = pgconn_query(c, sql.ptr, &e);
+    FAULT("recovery.after_finish");
     strbuf_fini(&sql);
     if (r)
         log_line(LOG_WARN, "recovery",

@@ -89,14 +89,16 @@ $other->do('BEGIN', 'CREATE TABLE elsewhere (i int)', "PREPARE TRANSACTION 'not 
 
 # --- the router dies at each point; after its restart each transaction is whole
 my @points = (
-    [ 'commit.before_prepare', 0 ], [ 'commit.before_decide', 0 ], [ 'commit.after_decide', 1 ], [ 'commit.after_commit_prepared', 1 ],
+    (map { [ $_, 0 ] } 'commit.before_prepare', 'commit.before_prepare:2', 'commit.prepare_sent', 'commit.after_prepare', 'commit.after_prepare:2', 'commit.before_decide'),
+    [ 'commit.decide_sent', undef ],
+    (map { [ $_, 1 ] } 'commit.after_decide', 'commit.before_commit_prepared', 'commit.commit_prepared_sent', 'commit.after_commit_prepared', 'commit.before_answer'),
 );
 my $amount = 0;
 for my $point (@points) {
     my ($name, $committed) = @$point;
     $router->stop;
     {
-        local $ENV{PGBRAID_FAULT} = "$name=kill";
+        local $ENV{PGBRAID_FAULT} = $name =~ /^(.*):(\d+)$/ ? "$1=kill:$2" : "$name=kill";
         $router->start;
     }
     my $x = $router->wire;
@@ -111,7 +113,7 @@ for my $point (@points) {
     my @now = map { balance($_) } $a, $b, $c;
     my $moved = $now[0] != $before[0];
     is_deeply(\@now, $moved ? [ $before[0] - 2 * $amount, $before[1] + $amount, $before[2] + $amount ] : \@before, "$name: all or nothing");
-    is($moved ? 1 : 0, $committed, "$name: " . ($committed ? 'the decision stands' : 'nothing was decided'));
+    is($moved ? 1 : 0, $committed, "$name: " . ($committed ? 'the decision stands' : 'nothing was decided')) if defined $committed;
     is(total(), 3000, "$name: no money is made or lost");
 }
 is($cluster->value(2, "SELECT count(*) FROM pg_prepared_xacts WHERE gid LIKE '%00000000000000bb%'"), 0, 'X8: the forged decision was not followed');
