@@ -274,6 +274,19 @@ const char *env_get(const struct env *e, const char *name)
     return settings_get(e->settings, e->n, name);
 }
 
+const char *env_reported(const struct env *env, const char *name, const char *value)
+{
+    char lower[64];
+    size_t n = 0;
+    const char *own;
+
+    for (; name[n] && n < sizeof(lower) - 1; n++)
+        lower[n] = (char)(name[n] >= 'A' && name[n] <= 'Z' ? name[n] + 32 : name[n]);
+    lower[n] = '\0';
+    own = env_get(env, lower);
+    return own ? own : value;
+}
+
 /* RESET of a setting; each part of a dotted (custom) name is quoted. */
 static void put_reset(struct strbuf *out, const char *name)
 {

@@ -66,6 +66,9 @@ struct env *env_reset_all(const struct env *e, struct env *to);
 /* The value e gives a setting, or NULL if it does not change it. */
 const char *env_get(const struct env *e, const char *name);
 
+/* The value that a client in `env` is told of a reported setting (any case); `value` where env does not change it. */
+const char *env_reported(const struct env *env, const char *name, const char *value);
+
 /*
  * Append to `out` the extended-protocol messages (Parse, Bind, Execute each) that turn a connection in `from` into
  * `to`, and return how many commands that are.

@@ -145,9 +145,9 @@ void session_accept(struct worker *w, int fd, const struct listener_peer *peer);
 void session_close(struct session *s);
 /* FATAL error, then close. */
 void session_fatal(struct session *s, const struct err *e);
+/* ... of a protocol violation. */
+void session_fatal_protocol(struct session *s, const char *what);
 
-/* The pool set is ready (or failed): logins that wait for it go on. */
-void session_login_continue(struct session *s);
 /* A lease that was waited for has come; it is in `held`. */
 void session_granted(struct session *s);
 /* The wait ended with an error. */

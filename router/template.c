@@ -7,6 +7,7 @@
 #include "planner/planner.h"
 #include "router/config.h"
 #include "router/control.h"
+#include "router/login.h"
 #include "router/pool.h"
 #include "router/router.h"
 #include "router/session.h"
@@ -195,7 +196,7 @@ static void template_done(struct loop_message *m)
 
         list_remove(&s->wait);
         if (ps->ready)
-            session_login_continue(s);
+            login_continue(s);
         else
             session_fatal(s, &t->error);
     }
@@ -379,7 +380,7 @@ static void login_done(struct loop_message *m)
         j->key = NULL;
     }
     if (s && j->ok)
-        session_login_continue(s);
+        login_continue(s);
     else if (s)
         session_fatal(s, &j->error);
     if (j->login)

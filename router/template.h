@@ -11,7 +11,7 @@
 struct poolset;
 struct session;
 
-/* Start asking, unless it is being asked already; session_login_continue() is called for the waiting logins. */
+/* Start asking, unless it is being asked already; login_continue() is called for the waiting logins. */
 void template_ask(struct poolset *ps);
 void template_free(struct poolset *ps);
 /* What a server connection reports for a setting (any case) before any is changed; NULL if it reports no such one. */
@@ -19,7 +19,7 @@ const char *template_parameter(const struct poolset *ps, const char *name);
 
 /*
  * Find the environment for a client's start-up settings (rest of the start-up parameters, database and user left out).
- * Returns true when s->env is set; false when it is being asked for (session_login_continue follows) or the login was
+ * Returns true when s->env is set; false when it is being asked for (login_continue follows) or the login was
  * refused.
  */
 bool template_login(struct session *s, struct span params);
