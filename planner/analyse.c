@@ -449,6 +449,7 @@ static void describe(struct an *an, const PgQuery__Node *stmt)
         p->writes |= an->occs[i]->use != USE_READ;
     p->writes |= stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT;
     p->opaque = an->inv.declared || an->inv.settings;
+    p->unpreparable = an->inv.declared || an->inv.home_writes;
     p->no_share = an->inv.moment_literal;
     p->moment = an->inv.moment || an->inv.moment_literal || an->default_moment || an->clock;
     p->nparam = an->inv.nparam;

@@ -172,10 +172,11 @@ enum session_verb {
 
 struct plan_session {
     enum session_verb verb;
-    const char *name; /* setting, savepoint or statement; NULL: none */
-    bool local;       /* SET LOCAL */
-    bool chain;       /* AND CHAIN */
-    bool start;       /* START TRANSACTION, not BEGIN: the command tag */
+    const char *name;  /* setting, savepoint or statement; NULL: none */
+    bool local;        /* SET LOCAL */
+    const char *value; /* of a setting of the router's own (pgbraid.*): the constant; NULL: none */
+    bool chain;        /* AND CHAIN */
+    bool start;        /* START TRANSACTION, not BEGIN: the command tag */
     /* SESSION_SET_CONFIG of a parameter: its number (0: the value is in the text), and the answered column's name. */
     uint32_t param;
     const char *column;
@@ -215,6 +216,7 @@ struct plan {
     enum plan_scope scope;
     enum plan_combine combine;
     bool writes;        /* may change data or take row locks: a transaction on several shards needs care */
+    bool unpreparable;  /* may do what PostgreSQL cannot prepare: NOTIFY, or code that might (rule X12) */
     bool returns_rows;  /* answers RowDescription and DataRows */
     bool sequential;    /* shards one after another in shard order (home first), not at once */
     bool opaque;        /* calls declared opaque code: the backend's settings are read back afterwards (rule P46) */

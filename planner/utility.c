@@ -141,7 +141,7 @@ static bool home_plan(const char *why, bool writes, struct plan_result *out)
 {
     struct plan *p = plan_new();
     p->scope = SCOPE_HOME;
-    p->writes = writes;
+    p->writes = p->unpreparable = writes;
     plan_reason(p, "home shard: %s", why);
     *out = (struct plan_result){ .plan = p, .cacheable = true };
     return true;

@@ -15,6 +15,7 @@ enum setting_kind {
     SETTING_TRANSACTION, /* of the running transaction: carried out like SET TRANSACTION */
     SETTING_ENCODING,
     SETTING_SEED,
+    SETTING_OWN, /* the router's: no server knows it */
     SETTING_AUTHORIZATION
 };
 
@@ -34,7 +35,7 @@ static enum setting_kind setting_kind(const char *name)
     for (size_t i = 0; i < ARRAY_LEN(special); i++)
         if (strcasecmp(name, special[i].name) == 0)
             return special[i].kind;
-    return SETTING_PLAIN;
+    return strncasecmp(name, "pgbraid.", 8) == 0 ? SETTING_OWN : SETTING_PLAIN;
 }
 
 /* PostgreSQL ignores case, and everything but letters and digits, in the name. SQL_ASCII converts nothing. */
@@ -71,6 +72,7 @@ static bool check_setting(const char *name, const char *value, struct err *e)
     switch (setting_kind(name)) {
     case SETTING_PLAIN:
     case SETTING_TRANSACTION:
+    case SETTING_OWN: /* the router checks its own */
         return true;
     case SETTING_ENCODING:
         return !value || check_encoding(value, e);
@@ -129,7 +131,10 @@ bool utility_set_plan(const PgQuery__VariableSetStmt *set, struct plan_result *o
         const char *value = set_value(set);
         if (!check_setting(name, value ? value : "", e))
             return false;
-        session_plan(out, transaction ? SESSION_SET_TRANSACTION : SESSION_SET, name)->local = set->is_local;
+        struct plan_session *s = session_plan(out, transaction ? SESSION_SET_TRANSACTION : SESSION_SET, name);
+        s->local = set->is_local;
+        if (setting_kind(name) == SETTING_OWN && value && *value)
+            s->value = arena_strdup(plan_arena(out->plan), value);
         /* The plan depends on the value, which the shape does not have. */
         out->cacheable = setting_kind(name) == SETTING_PLAIN;
         return true;
@@ -221,6 +226,8 @@ bool utility_set_config_plan(const struct plan_input *in, const PgQuery__ResTarg
     struct plan_session *s = session_plan(out, SESSION_SET_CONFIG, name);
     s->local = local;
     s->param = param;
+    if (setting_kind(name) == SETTING_OWN && value)
+        s->value = arena_strdup(plan_arena(out->plan), value);
     s->column = arena_strdup(plan_arena(out->plan), *tree_str(target->name) ? target->name : "set_config");
     out->plan->nparam = param;
     uint32_t *fixed = ARENA_ARRAY(plan_arena(out->plan), uint32_t, 1);

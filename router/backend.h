@@ -77,6 +77,7 @@ struct backend {
     char tx;                   /* 'I', 'T' or 'E': from the last ReadyForQuery */
     bool begun;                /* the session's transaction was begun here */
     bool wrote;                /* a statement that may write ran in this transaction */
+    bool unpreparable;         /* ... and may have done what PostgreSQL cannot prepare */
     bool failed;               /* ErrorResponse since the last ReadyForQuery */
     bool rolled_back;          /* the last command tag was ROLLBACK */
     bool lost;                 /* the transaction that the last ReadyForQuery ended was rolled back */

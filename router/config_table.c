@@ -92,9 +92,11 @@ const struct setting config_settings[] = {
     { DURATION("shutdown_timeout", shutdown_timeout_ms, "30s", 0, MAX_DURATION_MS),
       .doc = "How long a shutdown waits for transactions to end before it disconnects clients; 0 is no limit." },
     { CHOICE("commit", commit, "atomic", commit_modes),
-      .doc = "Transactions that wrote on several shards: atomic (two-phase commit; needs max_prepared_transactions on "
-             "the shards), "
-             "best_effort (one after the other, with a warning), single_shard (refused)." },
+      .doc =
+          "Transactions that wrote on several shards: atomic (two-phase commit; needs max_prepared_transactions on "
+          "the shards), "
+          "best_effort (one after the other, with a warning), single_shard (refused). Of a role, database or session: "
+          "pgbraid.commit." },
     { DURATION("commit_timeout", commit_timeout_ms, "30s", SECOND, MAX_DURATION_MS),
       .doc = "How long a shard may take to answer in one step of a two-phase commit; after that it counts as lost." },
     { SIZE("max_message_size", max_message_size, "256MB", 64 * KB, GB), .pgbouncer = "max_packet_size",

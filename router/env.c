@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Settings that change how a text is parsed or a literal is read (rule P12c). */
 static const char *const parse_setting_names[] = { "datestyle", "intervalstyle", "timezone", "xmloption" };
@@ -357,16 +358,21 @@ static bool first_of_name(const struct env *e, uint32_t i)
     return i == 0 || strcmp(e->settings[i - 1].name, e->settings[i].name) != 0;
 }
 
+bool env_is_own(const char *name)
+{
+    return strncasecmp(name, "pgbraid.", 8) == 0;
+}
+
 uint32_t env_put_changes(struct strbuf *out, const struct env *from, const struct env *to)
 {
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < from->n; i++) {
-        if (first_of_name(from, i) && !env_get(to, from->settings[i].name))
+        if (first_of_name(from, i) && !env_is_own(from->settings[i].name) && !env_get(to, from->settings[i].name))
             n += put_change(out, from, to, from->settings[i].name);
     }
     for (uint32_t i = 0; i < to->n; i++) {
-        if (first_of_name(to, i))
+        if (first_of_name(to, i) && !env_is_own(to->settings[i].name))
             n += put_change(out, from, to, to->settings[i].name);
     }
     return n;

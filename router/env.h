@@ -63,6 +63,8 @@ struct env *env_with(struct env *e, const char *name, const char *value, bool lo
 struct env *env_without_local(struct env *e);
 /* RESET ALL of e, which goes back to `to` but for the role; a new reference. */
 struct env *env_reset_all(const struct env *e, struct env *to);
+/* Is it one of the router's own, which no server is told of (setting.h)? */
+bool env_is_own(const char *name);
 /* The value e gives a setting, or NULL if it does not change it. */
 const char *env_get(const struct env *e, const char *name);
 

@@ -1,19 +1,24 @@
 /*
- * Commit of a transaction that wrote on several shards: two-phase commit over PREPARE TRANSACTION, decided by a row
- * that one of the writers inserts in its own transaction.
+ * Commit of a transaction on several shards: two-phase commit over PREPARE TRANSACTION, decided by a row that one of
+ * the writers inserts in its own transaction.
  *
- *   BEGIN    decider: SET CONSTRAINTS ALL IMMEDIATE, pg_current_xact_id()          its deferred checks run now (X11),
- * it has an xid (X1) PREPARE  other writers: PREPARE TRANSACTION 'gid'                              all at once DECIDE
- * decider: pgbraid.decide(gtid, participants, mac); COMMIT              one message (X10): the commit point FINISH
- * other writers: COMMIT PREPARED 'gid'; readers: COMMIT                 readers keep their locks until now (X6) UNDO
- * prepared: ROLLBACK PREPARED; all others: ROLLBACK                     whatever failed before the decision
+ *   BEGIN    who may have written: has it an xid (X5)?     the lock on the gtid tells recovery that somebody is at it
+ *   PREPARE  writers but the decider: PREPARE TRANSACTION 'gid'
+ *            decider: SET CONSTRAINTS ALL IMMEDIATE        its deferred checks run now (X11)
+ *   DECIDE   decider: pgbraid.decide(gtid, participants, mac); COMMIT     one message (X10): the commit point
+ *   FINISH   prepared: COMMIT PREPARED 'gid'; readers: COMMIT             readers keep their locks until now (X6)
+ *   UNDO     prepared: ROLLBACK PREPARED; all others: ROLLBACK            whatever failed before the decision
+ *
+ * With one writer nothing is prepared and no row is needed: DECIDE is its COMMIT. But if the client knows the
+ * transaction's name (txn.recorded), a row tells it the outcome later.
  *
  * Invariants: (1) nothing is decided before every other writer has answered exactly PREPARE TRANSACTION (X9); (2) after
  * the decision only forward: what cannot be told is left to recovery (recovery.c), and the client hears COMMIT; (3)
  * when the decider's answer is lost nobody knows: the client hears 08007, recovery finds out; (4) no cancel request is
- * sent on from here (X9).
+ * sent on from here (X9); (5) the decider has an xid before the first PREPARE is sent (X1).
  *
- * A participant is a reader only if no statement that may write was sent to it (X5: backend.wrote).
+ * A participant is a reader if no statement that may write was sent to it (backend.wrote), or if it has no xid (X5).
+ * The decider is the one that cannot be prepared, or may not be (X12), else any writer.
  */
 #include "base/fault.h"
 #include "base/log.h"
@@ -26,12 +31,16 @@
 #include "router/recovery.h"
 #include "router/router.h"
 #include "router/session.h"
+#include "router/setting.h"
 #include "router/worker.h"
 #include "wire/bemsg.h"
 #include "wire/proto.h"
 
 #include <stdio.h>
 #include <string.h>
+
+/* Of the advisory lock on a gtid, as pgbraid.decide() has it. */
+#define LOCK_CLASS "1348821572"
 
 enum commit_phase { COMMIT_BEGIN, COMMIT_PREPARE, COMMIT_DECIDE, COMMIT_FINISH, COMMIT_UNDO };
 
@@ -48,12 +57,15 @@ struct dist_commit {
     uint32_t decider_id; /* of the shard */
     uint64_t since_us;   /* begin of the phase */
     struct participant *of;
-    const char *gtid; /* in the arena */
+    uint32_t nwriter;
+    const char *gtid; /* in the arena; NULL: nothing is prepared and no row written */
     bool unsettled;   /* something is left to recovery */
+    bool record;      /* a row is written */
     bool unknown;     /* the decider's answer was lost */
 };
 
 static void commit_next(struct exec *x);
+static void commit_undo(struct exec *x);
 
 /* --- asking --- */
 
@@ -92,31 +104,121 @@ void exec_commit(struct exec *x)
 {
     struct session *s = x->s;
     struct dist_commit *c = ARENA_NEW(&x->arena, struct dist_commit);
+    const char *sql;
 
     x->commit = c;
     x->task = TASK_COMMIT;
+    x->atomic = true;
     exec_parts_of_leases(x);
     x->next_part = x->npart;
     c->of = ARENA_ARRAY(&x->arena, struct participant, x->npart);
-    c->decider = x->npart;
     for (uint32_t i = 0; i < x->npart; i++) {
         c->of[i].writer = x->parts[i].backend->wrote;
-        if (c->of[i].writer && c->decider == x->npart)
-            c->decider = i;
+        c->nwriter += c->of[i].writer;
     }
-    BUG_ON(c->decider == x->npart);
-    c->decider_id = x->parts[c->decider].backend->pool->shard_id;
-    c->gtid = arena_strdup(&x->arena, query_gtid(s));
-    gtid_begin(s->worker->router->gtids, c->gtid);
     c->phase = COMMIT_BEGIN;
-    commit_ask(x, c->decider, "SET CONSTRAINTS ALL IMMEDIATE; SELECT pg_catalog.pg_current_xact_id()");
+    if (c->nwriter > 1) {
+        c->gtid = arena_strdup(&x->arena, query_gtid(s));
+        sql = arena_printf(
+            &x->arena,
+            "SELECT pg_catalog.pg_current_xact_id_if_assigned(), pg_catalog.pg_advisory_xact_lock_shared(" LOCK_CLASS
+            ", pg_catalog.hashtext('%s'))",
+            c->gtid);
+        for (uint32_t i = 0; i < x->npart; i++) {
+            if (c->of[i].writer)
+                commit_ask(x, i, sql);
+        }
+        return;
+    }
+    commit_next(x);
 }
+
+/* Nobody has written: there is nothing to decide. */
+static void commit_readers(struct exec *x)
+{
+    x->commit = NULL;
+    x->task = TASK_TXN;
+    x->atomic = false;
+    x->nwriter = 0;
+    x->ndone = 0;
+    for (uint32_t i = 0; i < x->npart; i++) {
+        x->parts[i].done = false;
+        exec_send_query(x, &x->parts[i], SPAN("COMMIT"));
+    }
+}
+
+/* The commit is not to be: the router's own word for it. */
+static void commit_refuse(struct exec *x, const struct err *e)
+{
+    x->own_error = *e;
+    commit_undo(x);
+}
+
+/* Who decides: the one that cannot be prepared, else one that might not be, else the first. False: there are two. */
+static bool commit_choose(struct exec *x, struct err *e)
+{
+    struct dist_commit *c = x->commit;
+    const char *other = NULL;
+    int best = -1;
+
+    for (uint32_t i = 0; i < x->npart; i++) {
+        const struct backend *b = x->parts[i].backend;
+        bool unprepared = recovery_is_unprepared(x->s->worker->router->recovery, b->pool->shard_id);
+        int rank = unprepared ? 2 : b->unpreparable ? 1 : 0;
+
+        if (!c->of[i].writer)
+            continue;
+        if (unprepared && best == 2) {
+            err_set(e, PB0317, "shards \"%s\" and \"%s\" have no prepared transactions", other, b->pool->shard_name);
+            err_state(e, "55000");
+            err_detail(e, "A transaction that wrote on both cannot commit atomically: it has been rolled back.");
+            return err_hint(e, "Set max_prepared_transactions to a nonzero value on them and restart them, or set "
+                               "pgbraid.commit = best_effort.");
+        }
+        if (rank > best) {
+            best = rank;
+            c->decider = i;
+            other = b->pool->shard_name;
+        }
+    }
+    return true;
+}
+
+static void commit_decide(struct exec *x);
 
 static void commit_prepare(struct exec *x)
 {
     struct dist_commit *c = x->commit;
+    struct err e = ERR_INIT;
 
+    c->nwriter = 0;
+    for (uint32_t i = 0; i < x->npart; i++)
+        c->nwriter += c->of[i].writer;
+    if (c->nwriter == 0) {
+        commit_readers(x);
+        return;
+    }
+    if (c->nwriter > 1 && setting_commit(x->s) == COMMIT_SINGLE_SHARD) {
+        err_set(&e, PB0317, "the transaction wrote on %u shards", c->nwriter);
+        err_detail(&e, "The setting commit is single_shard: it has been rolled back.");
+        err_hint(&e, "Write rows of one sharding key a transaction, or set pgbraid.commit = atomic.");
+        commit_refuse(x, &e);
+        return;
+    }
+    if (!commit_choose(x, &e)) {
+        commit_refuse(x, &e);
+        return;
+    }
+    c->decider_id = x->parts[c->decider].backend->pool->shard_id;
+    c->record = c->nwriter > 1 || x->s->txn.recorded;
+    if (c->nwriter == 1) {
+        c->gtid = c->record ? arena_strdup(&x->arena, query_gtid(x->s)) : NULL;
+        commit_decide(x);
+        return;
+    }
+    gtid_begin(x->s->worker->router->gtids, c->gtid);
     c->phase = COMMIT_PREPARE;
+    commit_ask(x, c->decider, "SET CONSTRAINTS ALL IMMEDIATE");
     for (uint32_t i = 0; i < x->npart; i++) {
         if (c->of[i].writer && i != c->decider) {
             FAULT("commit.before_prepare");
@@ -133,17 +235,20 @@ static void commit_decide(struct exec *x)
     struct strbuf sql = STRBUF_INIT, participants = STRBUF_INIT;
     char mac[HMAC_TEXT_LEN + 1];
 
-    for (uint32_t i = 0; i < x->npart; i++) {
-        if (c->of[i].prepared)
-            strbuf_printf(&participants, "%s%u", participants.len ? "," : "", x->parts[i].backend->pool->shard_id);
+    if (c->record) {
+        for (uint32_t i = 0; i < x->npart; i++) {
+            if (c->of[i].prepared)
+                strbuf_printf(&participants, "%s%u", participants.len ? "," : "", x->parts[i].backend->pool->shard_id);
+        }
+        decision_sign(x->s->worker->router, c->gtid, c->decider_id, strbuf_str(&participants), mac);
+        /* At least flushed here before anybody else commits, whatever the session has set (rule X4). */
+        strbuf_printf(&sql,
+                      "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) "
+                      "WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local', 'remote_write');"
+                      "SELECT pgbraid.decide('%s', '{%s}', '%s');",
+                      c->gtid, strbuf_str(&participants), mac);
     }
-    decision_sign(x->s->worker->router, c->gtid, c->decider_id, strbuf_str(&participants), mac);
-    /* At least flushed here before anybody else commits, whatever the session has set (rule X4). */
-    strbuf_printf(&sql,
-                  "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) "
-                  "WHERE pg_catalog.current_setting('synchronous_commit') IN ('off', 'local', 'remote_write');"
-                  "SELECT pgbraid.decide('%s', '{%s}', '%s');COMMIT",
-                  c->gtid, strbuf_str(&participants), mac);
+    strbuf_puts(&sql, "COMMIT");
     c->phase = COMMIT_DECIDE;
     FAULT("commit.before_decide");
     commit_ask(x, c->decider, sql.ptr);
@@ -206,9 +311,13 @@ static void commit_note_tag(struct exec *x, uint32_t i, struct span body)
 
     switch (c->phase) {
     case COMMIT_BEGIN:
-        of->exact = true; /* no error is enough */
+        of->exact = true;
         break;
     case COMMIT_PREPARE:
+        if (i == c->decider) {
+            of->exact = commit_tag_is(body, "SET CONSTRAINTS");
+            break;
+        }
         of->exact = of->prepared = commit_tag_is(body, "PREPARE TRANSACTION");
         FAULT("commit.after_prepare");
         break;
@@ -234,12 +343,27 @@ static void commit_note_notice(struct exec *x, uint32_t i, struct span body)
         x->commit->of[i].failed = true;
 }
 
+/* No such prepared transaction: recovery has finished it, which follows the same decision. */
+static bool commit_is_gone(const struct dist_commit *c, struct span body)
+{
+    struct be_error fields;
+
+    return (c->phase == COMMIT_FINISH || c->phase == COMMIT_UNDO) && be_decode_error(body, &fields) &&
+           span_eq_str(fields.sqlstate, "42704");
+}
+
 enum exec_action exec_commit_frame(struct exec *x, struct part *p, char type, struct span body)
 {
     struct dist_commit *c = x->commit;
     uint32_t i = (uint32_t)(p - x->parts);
 
-    if (type == BE_ERROR) {
+    if (type == BE_ERROR && c->of[i].prepared && commit_is_gone(c, body)) {
+        c->of[i].exact = true;
+    } else if (type == BE_DATA_ROW && c->phase == COMMIT_BEGIN) {
+        struct span values[2];
+
+        c->of[i].writer = be_decode_data_row(body, values, 2) == 2 && values[0].ptr;
+    } else if (type == BE_ERROR) {
         c->of[i].failed = true;
         if (c->phase < COMMIT_FINISH && x->error.len == 0 && !x->own_error.message[0]) {
             strbuf_put(&x->error, body.ptr, body.len);
@@ -312,11 +436,12 @@ static void commit_done(struct exec *x, bool committed)
     struct router *r = x->s->worker->router;
 
     if (!committed && !x->own_error.message[0] && x->error.len == 0) {
-        err_set(&x->own_error, PB0317, "the transaction could not be prepared on every shard");
+        err_set(&x->own_error, PB0317, "the transaction could not be committed on every shard");
         err_hint(&x->own_error, "It has been rolled back everywhere: run it again.");
     }
     FAULT("commit.before_answer");
-    gtid_end(r->gtids, c->gtid);
+    if (c->gtid)
+        gtid_end(r->gtids, c->gtid);
     if (c->unsettled)
         recovery_kick(r->recovery);
     x->nwriter = 0; /* no warning: it was atomic */
@@ -327,15 +452,36 @@ static void commit_done(struct exec *x, bool committed)
 
 static void commit_unknown(struct exec *x)
 {
+    const struct dist_commit *c = x->commit;
+
     err_set(&x->own_error, PB0318, "it is not known whether the transaction has committed");
-    err_detail(&x->own_error,
-               "The connection to the shard that decides was lost at COMMIT. Distributed transaction %s.",
-               x->commit->gtid);
-    err_hint(&x->own_error,
-             "It is committed or rolled back on all shards as soon as that shard is back: look before you repeat it.");
+    if (c->record) {
+        err_detail(&x->own_error, "The connection to the shard that decides was lost at COMMIT. Transaction %s.",
+                   c->gtid);
+        err_hint(&x->own_error, "Ask with SELECT pgbraid.transaction_status('%s') before you repeat it.", c->gtid);
+    } else {
+        err_detail(&x->own_error, "The connection to the shard that it wrote on was lost at COMMIT.");
+        err_hint(&x->own_error, "Look before you repeat it.");
+    }
     strbuf_reset(&x->error);
-    x->commit->unsettled = true;
+    x->commit->unsettled = c->nwriter > 1;
     commit_done(x, false);
+}
+
+/* After the decision: what recovery has to do, and readers that failed, which changes nothing any more (rule X6). */
+static void commit_note_unfinished(struct exec *x)
+{
+    struct dist_commit *c = x->commit;
+
+    for (uint32_t i = 0; i < x->npart; i++) {
+        if (!c->of[i].failed || i == c->decider)
+            continue;
+        c->unsettled |= c->of[i].prepared;
+        log_line(LOG_WARN, "commit",
+                 c->of[i].prepared ? "a participant has not finished yet"
+                                   : "a shard that was only read from failed at COMMIT",
+                 "gtid=%s", c->gtid ? c->gtid : "-");
+    }
 }
 
 /* Everybody asked in this phase has answered. */
@@ -366,13 +512,11 @@ static void commit_next(struct exec *x)
             commit_decide(x);
         else
             commit_finish(x);
-        if (c->npending == 0) /* nobody was left to ask */
+        if (x->commit == c && c->npending == 0) /* nobody was left to ask */
             commit_next(x);
         return;
     case COMMIT_FINISH:
-        c->unsettled |= failed;
-        if (failed)
-            log_line(LOG_WARN, "commit", "a participant has not finished yet", "gtid=%s", c->gtid);
+        commit_note_unfinished(x);
         commit_done(x, true);
         return;
     case COMMIT_UNDO:
@@ -410,7 +554,9 @@ void exec_commit_fini(struct exec *x)
     if (!x->commit)
         return;
     /* The client has gone in the middle: what is prepared is recovery's. */
-    gtid_end(r->gtids, x->commit->gtid);
-    recovery_kick(r->recovery);
+    if (x->commit->gtid) {
+        gtid_end(r->gtids, x->commit->gtid);
+        recovery_kick(r->recovery);
+    }
     x->commit = NULL;
 }

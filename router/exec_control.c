@@ -13,6 +13,7 @@
 #include "router/query.h"
 #include "router/router.h"
 #include "router/session.h"
+#include "router/setting.h"
 #include "router/worker.h"
 #include "shardmap/directory.h"
 #include "wire/bemsg.h"
@@ -186,6 +187,7 @@ void exec_control(struct exec *x)
 bool exec_describe_local(struct exec *x, struct prepared *p)
 {
     struct be_column col = { .type = OID_TEXT };
+    bool own = setting_is_own(p->plan, &col.name);
     size_t at;
 
     switch (p->plan->kind) {
@@ -195,7 +197,7 @@ bool exec_describe_local(struct exec *x, struct prepared *p)
     case PLAN_COPY_OUT:
         break;
     case PLAN_SESSION:
-        if (p->plan->session->verb == SESSION_SHOW || p->plan->session->verb == SESSION_SET_CONFIG)
+        if (!own && (p->plan->session->verb == SESSION_SHOW || p->plan->session->verb == SESSION_SET_CONFIG))
             return false;
         break;
     case PLAN_CONTROL:
@@ -214,7 +216,7 @@ bool exec_describe_local(struct exec *x, struct prepared *p)
         msg_u32(&x->out, declared ? declared : OID_TEXT);
     }
     msg_end(&x->out, at);
-    if (p->plan->kind == PLAN_CONTROL)
+    if (col.name)
         be_put_row_description(&x->out, &col, 1);
     else
         msg_empty(&x->out, BE_NO_DATA);

@@ -16,6 +16,7 @@
 #include "router/portal.h"
 #include "router/query.h"
 #include "router/session.h"
+#include "router/setting.h"
 #include "router/worker.h"
 #include "wire/bemsg.h"
 #include "wire/reader.h"
@@ -221,11 +222,14 @@ static bool exec_same_portal(const struct exec *x, struct span name)
 /* Columns of a portal that is kept, as far as they are known without asking a server. */
 static bool exec_put_kept_columns(struct exec *x, const struct plan *plan, struct err *e)
 {
+    struct be_column col = { .type = OID_TEXT };
     bool rows = plan->returns_rows;
 
-    if (plan->kind == PLAN_CONTROL) {
-        struct be_column col = { .name = plan->control->column, .type = OID_TEXT };
-
+    if (plan->kind == PLAN_CONTROL)
+        col.name = plan->control->column;
+    else
+        (void)setting_is_own(plan, &col.name);
+    if (col.name) {
         be_put_row_description(&x->out, &col, 1);
         return true;
     }

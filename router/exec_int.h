@@ -218,6 +218,8 @@ void exec_statement_done(struct exec *x);
 void exec_own_txn_done(struct exec *x, bool committed);
 
 /* exec_txn.c */
+/* A WARNING for the client. */
+void exec_warn(struct exec *x, const char *sqlstate, const char *message);
 void exec_session_verb(struct exec *x);
 /* COMMIT or ROLLBACK the transaction on all its shards; then exec_txn_ended(). */
 void exec_end_txn(struct exec *x, bool commit);

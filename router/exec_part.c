@@ -295,6 +295,7 @@ static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
     bool ok = true;
 
     p->backend->wrote = p->backend->wrote || x->plan->writes;
+    p->backend->unpreparable = p->backend->unpreparable || x->plan->unpreparable;
     p->backend->dirty = p->backend->dirty || x->plan->opaque;
     if (x->plan->kind == PLAN_DDL && x->plan->ddl->no_transaction) {
         exec_send_alone(x, p);

@@ -14,6 +14,7 @@
 #include "router/portal.h"
 #include "router/query.h"
 #include "router/session.h"
+#include "router/setting.h"
 #include "router/worker.h"
 #include "wire/bemsg.h"
 #include "wire/proto.h"
@@ -32,7 +33,7 @@ static void exec_run_on_leases(struct exec *x, struct span sql)
         exec_send_query(x, &x->parts[i], sql);
 }
 
-static void exec_warn(struct exec *x, const char *sqlstate, const char *message)
+void exec_warn(struct exec *x, const char *sqlstate, const char *message)
 {
     struct err e = ERR_INIT;
 
@@ -51,25 +52,18 @@ static void exec_warn_not_atomic(struct exec *x)
     be_put_notice(&x->out, "WARNING", &e);
 }
 
-/* Several shards have been written to, and not one after the other. */
-static void exec_end_distributed(struct exec *x)
+/* Must its shards commit in some order? A writer's decision comes before the readers are released (rule X6). */
+static bool exec_commits_in_phases(const struct exec *x, uint32_t nshard)
 {
-    x->atomic = true;
-    if (x->s->worker->config->commit == COMMIT_ATOMIC) {
-        exec_commit(x);
-        return;
-    }
-    x->failed = true;
-    err_set(&x->own_error, PB0317, "the transaction wrote on %u shards", x->nwriter);
-    err_detail(&x->own_error, "The setting commit is single_shard: it has been rolled back.");
-    err_hint(&x->own_error, "Write rows of one sharding key a transaction, or set commit = atomic.");
-    x->committed = false;
-    exec_run_on_leases(x, SPAN("ROLLBACK"));
+    if (x->nwriter == 1 && x->s->txn.recorded)
+        return true;
+    return nshard > 1 && x->nwriter > 0 && setting_commit(x->s) != COMMIT_BEST_EFFORT;
 }
 
 void exec_end_txn(struct exec *x, bool commit)
 {
     struct session *s = x->s;
+    uint32_t nshard = 0;
 
     x->committed = commit && s->tx != 'E' && !s->txn.doomed;
     x->verb = commit ? SESSION_COMMIT : SESSION_ROLLBACK;
@@ -77,11 +71,13 @@ void exec_end_txn(struct exec *x, bool commit)
     x->failed = false;
     x->ndone = 0;
     x->nwriter = 0;
-    for (struct backend *b = s->held; b; b = b->next_held)
+    for (struct backend *b = s->held; b; b = b->next_held) {
         x->nwriter += b->begun && b->wrote;
+        nshard += b->begun;
+    }
     x->atomic = false;
-    if (x->committed && x->nwriter > 1 && s->worker->config->commit != COMMIT_BEST_EFFORT) {
-        exec_end_distributed(x);
+    if (x->committed && exec_commits_in_phases(x, nshard)) {
+        exec_commit(x);
         return;
     }
     exec_run_on_leases(x, x->committed ? SPAN("COMMIT") : SPAN("ROLLBACK"));
@@ -687,6 +683,12 @@ static void exec_discard(struct exec *x)
 
 void exec_session_verb(struct exec *x)
 {
+    const char *column;
+
+    if (setting_is_own(x->plan, &column)) {
+        exec_own_setting(x);
+        return;
+    }
     switch (x->plan->session->verb) {
     case SESSION_BEGIN:
         exec_bind_answer(x);

@@ -443,7 +443,7 @@ void pool_release(struct backend *b)
         session_unhold(b->session, b);
     if (b->state == BACKEND_CLOSING)
         return;
-    b->begun = b->wrote = false;
+    b->begun = b->wrote = b->unpreparable = false;
     b->used_us = loop_now_us(p->worker->loop);
     if (UNLIKELY(b->tx != 'I' || b->dirty || b->suspect || b->nexpect)) {
         if (b->state != BACKEND_CLEANING)

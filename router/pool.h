@@ -64,6 +64,7 @@ struct poolset {
     struct list logins;      /* sessions that wait for it (session.wait) */
     uint32_t home;           /* index of the home shard's pool */
     struct env_table *envs;  /* owned; NULL until ready */
+    char *commit;            /* owned: pgbraid.commit as the home shard has it for them; NULL: it says nothing */
     char *canonical_options; /* "-c TimeZone=..." for every further connection */
     struct {
         char *name, *value;

@@ -161,6 +161,7 @@ void query_start(struct session *s, struct backend *b, struct plan *plan, bool e
     s->run_commit = false;
     s->timed_out = false;
     b->wrote = b->wrote || (plan && plan->writes);
+    b->unpreparable = b->unpreparable || (plan && plan->unpreparable);
     b->nparsed = 0;
     s->queries++;
     STAT_ADD(s->worker->stats.queries, 1);

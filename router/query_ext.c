@@ -44,7 +44,7 @@ struct batch {
     bool rewrite;          /* names must be replaced */
     bool shard_known, any; /* `any`: something runs that may run anywhere */
     uint32_t shard;
-    bool writes, opaque, moment, answers; /* answers: a message that a server must answer */
+    bool writes, unpreparable, opaque, moment, answers; /* answers: a message that a server must answer */
     uint32_t nparsed;
     struct {
         struct span name;
@@ -173,6 +173,7 @@ static bool batch_route(struct session *s, struct batch *b, struct prepared *p, 
         return true;
     }
     b->writes = b->writes || p->plan->writes;
+    b->unpreparable = b->unpreparable || p->plan->unpreparable;
     b->opaque = b->opaque || p->plan->opaque;
     b->moment = b->moment || p->plan->moment;
     if (route.any)
@@ -467,6 +468,7 @@ static void batch_send(struct session *s, struct batch *b, struct backend *be, c
     batch_commit(s, b, be, data);
     query_start(s, be, plan, true);
     be->wrote = be->wrote || b->writes;
+    be->unpreparable = be->unpreparable || b->unpreparable;
     be->dirty = be->dirty || b->opaque;
     if (b->rewrite) {
         stream_write(&be->st, out->ptr, out->len);

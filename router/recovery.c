@@ -11,13 +11,15 @@
 #include "shardmap/directory.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define LOOK_IDLE_S  60 /* nothing is known to be left */
-#define LOOK_AGAIN_S 1  /* something is */
+#define NOTED_SHARDS 8192u /* of shards with higher ids it is found out by PREPARE */
+#define LOOK_IDLE_S  60    /* nothing is known to be left */
+#define LOOK_AGAIN_S 1     /* something is */
 
 struct recovery {
     struct router *router;
@@ -25,6 +27,7 @@ struct recovery {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stop, kicked;
+    _Atomic uint64_t unprepared[NOTED_SHARDS / 64]; /* by shard id */
 };
 
 enum fate { FATE_COMMIT, FATE_ABORT, FATE_UNKNOWN };
@@ -261,6 +264,23 @@ struct recovery *recovery_new(struct router *r)
     pthread_condattr_destroy(&attr);
     BUG_ON(pthread_create(&v->thread, NULL, recovery_main, v) != 0);
     return v;
+}
+
+void recovery_note_unprepared(struct recovery *v, uint32_t shard, bool unprepared)
+{
+    uint64_t bit = UINT64_C(1) << (shard % 64);
+
+    if (shard >= NOTED_SHARDS)
+        return;
+    if (unprepared)
+        atomic_fetch_or(&v->unprepared[shard / 64], bit);
+    else
+        atomic_fetch_and(&v->unprepared[shard / 64], ~bit);
+}
+
+bool recovery_is_unprepared(const struct recovery *v, uint32_t shard)
+{
+    return shard < NOTED_SHARDS && (atomic_load(&v->unprepared[shard / 64]) >> (shard % 64) & 1);
 }
 
 void recovery_kick(struct recovery *v)

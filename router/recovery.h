@@ -10,6 +10,9 @@
 #ifndef ROUTER_RECOVERY_H
 #define ROUTER_RECOVERY_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct recovery;
 struct router;
 
@@ -17,6 +20,9 @@ struct router;
 struct recovery *recovery_new(struct router *r);
 /* Look now. Any thread. */
 void recovery_kick(struct recovery *v);
+/* A shard that cannot prepare transactions (max_prepared_transactions = 0), as last seen. Any thread. */
+void recovery_note_unprepared(struct recovery *v, uint32_t shard, bool unprepared);
+bool recovery_is_unprepared(const struct recovery *v, uint32_t shard);
 /* Ends the thread at its next wait. NULL is fine. */
 void recovery_free(struct recovery *v);
 

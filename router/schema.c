@@ -6,6 +6,7 @@
 #include "router/call.h"
 #include "router/config.h"
 #include "router/control.h"
+#include "router/recovery.h"
 #include "router/router.h"
 #include "router/session.h"
 #include "router/worker.h"
@@ -97,12 +98,14 @@ static struct catalog *schema_read(struct pgconn *conn, uint64_t epoch, struct e
 
 /* PostgreSQL's default forbids two-phase commit: said once, before a transaction over several shards is refused for it.
  */
-static void warn_unprepared(const struct map_shard *shard, struct pgconn *conn)
+static void warn_unprepared(struct router *router, const struct map_shard *shard, struct pgconn *conn)
 {
     struct err e = ERR_INIT;
     struct pgresult *r = pgconn_query(conn, "SELECT pg_catalog.current_setting('max_prepared_transactions')", &e);
 
-    if (r && strcmp(pgresult_value(r, 0, 0), "0") == 0)
+    if (r)
+        recovery_note_unprepared(router->recovery, shard->id, strcmp(pgresult_value(r, 0, 0), "0") == 0);
+    if (recovery_is_unprepared(router->recovery, shard->id))
         log_line(LOG_WARN, "schema", "a shard has no prepared transactions: what writes on it and on others fails",
                  "shard=%s hint=\"set max_prepared_transactions there, at least to the number of its connections, or "
                  "commit = "
@@ -112,7 +115,8 @@ static void warn_unprepared(const struct map_shard *shard, struct pgconn *conn)
 }
 
 /* What pgbraid needs on each shard; a shard that is down gets it when it is first seen again, by the next load. */
-static bool schema_bootstrap(const struct map_shard *shard, uint32_t timeout_ms, bool must, struct err *e)
+static bool schema_bootstrap(struct router *router, const struct map_shard *shard, uint32_t timeout_ms, bool must,
+                             struct err *e)
 {
     struct pgconn_target t = { .conninfo = shard->conninfo,
                                .options = "-c default_transaction_read_only=off",
@@ -124,7 +128,7 @@ static bool schema_bootstrap(const struct map_shard *shard, uint32_t timeout_ms,
 
     pgresult_free(r);
     if (ok)
-        warn_unprepared(shard, conn);
+        warn_unprepared(router, shard, conn);
     if (conn)
         pgconn_close_blocking(conn);
     if (!ok && !must)
@@ -192,10 +196,10 @@ static struct catalog *schema_load(struct router *r, const char *database, bool 
 
         for (uint32_t i = 0; i < db->nshard; i++) {
             if (i != db->home)
-                (void)schema_bootstrap(&db->shards[i], timeout_ms, false, &other);
+                (void)schema_bootstrap(r, &db->shards[i], timeout_ms, false, &other);
         }
     }
-    if (!bootstrap || schema_bootstrap(&db->shards[db->home], timeout_ms, true, e)) {
+    if (!bootstrap || schema_bootstrap(r, &db->shards[db->home], timeout_ms, true, e)) {
         struct pgconn_target t = { .conninfo = db->shards[db->home].conninfo,
                                    .application_name = "pgbraid",
                                    .timeout_ms = timeout_ms };

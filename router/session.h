@@ -79,8 +79,9 @@ struct txn {
     uint32_t shard;
     bool clocked; /* a statement has read the transaction's clock, on `clock` */
     uint32_t clock;
-    bool doomed; /* a participant was lost: only ROLLBACK is left */
-    char *gtid;  /* its name, owned; NULL: none yet (query_gtid) */
+    bool doomed;   /* a participant was lost: only ROLLBACK is left */
+    bool recorded; /* its client can ask for the outcome: a decision row is written even with one writer */
+    char *gtid;    /* its name, owned; NULL: none yet (query_gtid) */
 };
 
 struct session {

@@ -11,6 +11,7 @@
 #include "router/pool.h"
 #include "router/router.h"
 #include "router/session.h"
+#include "router/setting.h"
 #include "router/worker.h"
 #include "wire/femsg.h"
 
@@ -59,6 +60,14 @@ static const char *const canonical_names[] = {
     "quote_all_identifiers",
 };
 
+/* A server ends the transactions of a router that has gone without a word (rule X10). Without TCP they do nothing. */
+static const char *const tcp_settings[][2] = {
+    { "tcp_keepalives_idle", "30" },
+    { "tcp_keepalives_interval", "10" },
+    { "tcp_keepalives_count", "3" },
+    { "tcp_user_timeout", "60000" },
+};
+
 struct template_job {
     struct control_job job;
     struct poolset *set;
@@ -67,6 +76,7 @@ struct template_job {
     bool ok;
     struct err error;
     char *options, *search_path, *parse_settings, *isolation;
+    char *commit;
     uint32_t nparameter;
     char *names[ARRAY_LEN(((struct poolset *)0)->parameters)], *values[ARRAY_LEN(((struct poolset *)0)->parameters)];
 };
@@ -92,6 +102,21 @@ static bool template_encoding(const struct pgconn *conn, struct err *e)
         return true;
     err_set(e, PB0313, "the shard's database has the encoding \"%s\"", encoding ? encoding : "");
     return err_hint(e, "Use databases that were created with ENCODING 'UTF8'.");
+}
+
+/* pgbraid.commit of the role and the database. */
+static bool template_commit(struct template_job *t, struct pgconn *conn, struct err *e)
+{
+    struct pgresult *r = pgconn_query(conn, "SELECT pg_catalog.current_setting('pgbraid.commit', true)", e);
+    const char *value = r ? pgresult_value(r, 0, 0) : NULL;
+    struct err why = ERR_INIT;
+
+    if (value && *value && setting_check("pgbraid.commit", value, &why))
+        t->commit = mem_strdup(value);
+    else if (value && *value)
+        log_err(LOG_WARN, "login", "a default of the home shard's is not used", &why);
+    pgresult_free(r);
+    return r != NULL;
 }
 
 static bool template_read(struct template_job *t, struct pgconn *conn, struct err *e)
@@ -121,8 +146,15 @@ static bool template_read(struct template_job *t, struct pgconn *conn, struct er
             strbuf_printf(&parse, "%s=%s;", name, value);
         pgresult_free(r);
     }
+    if (!template_commit(t, conn, e)) {
+        strbuf_fini(&options);
+        strbuf_fini(&parse);
+        return false;
+    }
     /* Whatever the role or the database has for a default: the router's bytes are those that are stored. */
     put_option(&options, "client_encoding", "UTF8");
+    for (size_t i = 0; i < ARRAY_LEN(tcp_settings); i++)
+        put_option(&options, tcp_settings[i][0], tcp_settings[i][1]);
     t->options = strbuf_take(&options);
     t->parse_settings = strbuf_take(&parse);
     for (const char *const *name = pgconn_parameter_names; *name && t->nparameter < ARRAY_LEN(t->names); name++) {
@@ -160,6 +192,7 @@ static void template_job_free(struct template_job *t)
     free(t->search_path);
     free(t->parse_settings);
     free(t->isolation);
+    free(t->commit);
     free(t);
 }
 
@@ -172,6 +205,8 @@ static void template_take(struct poolset *ps, struct template_job *t)
     ps->envs = env_table_new(&d, &ps->worker->next_plan_id);
     ps->canonical_options = t->options;
     t->options = NULL;
+    ps->commit = t->commit;
+    t->commit = NULL;
     ps->nparameter = t->nparameter;
     for (uint32_t i = 0; i < t->nparameter; i++) {
         ps->parameters[i].name = t->names[i];
@@ -228,6 +263,7 @@ void template_ask(struct poolset *ps)
 void template_free(struct poolset *ps)
 {
     free(ps->canonical_options);
+    free(ps->commit);
     for (uint32_t i = 0; i < ps->nparameter; i++) {
         free(ps->parameters[i].name);
         free(ps->parameters[i].value);
@@ -306,6 +342,12 @@ static bool login_check(struct login_job *j, struct pgconn *conn)
         struct pgresult *r;
 
         l->settings[l->n].name = lower_dup(name);
+        if (env_is_own(l->settings[l->n].name)) {
+            l->settings[l->n].value = v;
+            if (!setting_check(l->settings[l->n++].name, v, &j->error))
+                return false;
+            continue;
+        }
         params[0] = l->settings[l->n].name;
         params[1] = v;
         l->n++;

@@ -67,13 +67,25 @@ static void conn_error(struct err *e, PGconn *pg)
 
 /* --- connecting --- */
 
+/* A peer that has gone without a word is noticed after a minute (rule X10), unless the conninfo has its own times. */
+static const char *const tcp_defaults[][2] = {
+    { "keepalives_idle", "30" },
+    { "keepalives_interval", "10" },
+    { "keepalives_count", "3" },
+    { "tcp_user_timeout", "60000" },
+};
+
 static PGconn *start(const struct pgconn_target *t)
 {
-    const char *keys[12], *values[12];
+    const char *keys[16], *values[16];
     int n = 0;
     PGconn *pg;
 
-    keys[n] = "dbname"; /* expanded: conninfo first, later keys override it */
+    for (size_t i = 0; i < ARRAY_LEN(tcp_defaults); i++) {
+        keys[n] = tcp_defaults[i][0];
+        values[n++] = tcp_defaults[i][1];
+    }
+    keys[n] = "dbname"; /* expanded: conninfo overrides earlier keys, later ones override it */
     values[n++] = t->conninfo;
     if (t->user) {
         keys[n] = "user";

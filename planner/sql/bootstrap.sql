@@ -105,10 +105,18 @@ REVOKE ALL ON pgbraid.decisions FROM PUBLIC;
 -- The commit point: called by the router as the client's role, in one message with COMMIT. The lock tells recovery which backend
 -- it is while it has not ended.
 CREATE OR REPLACE FUNCTION pgbraid.decide(gtid text, participants text[], mac text) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $body$
-    SELECT pg_advisory_xact_lock_shared(1348821572, hashtext(gtid));
-    INSERT INTO pgbraid.decisions (gtid, committed, participants, mac) VALUES (gtid, true, participants, mac);
-$body$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $body$
+#variable_conflict use_column
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(1348821572, hashtext(decide.gtid));
+    INSERT INTO pgbraid.decisions (gtid, committed, participants, mac)
+    VALUES (decide.gtid, true, decide.participants, decide.mac) ON CONFLICT (gtid) DO NOTHING;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = '40001', MESSAGE = 'the distributed transaction has been rolled back by recovery',
+            DETAIL = format('Transaction %s was given up because nobody went on with it for too long.', decide.gtid),
+            HINT = 'Run the transaction again.';
+    END IF;
+END $body$;
 
 -- The router answers SELECT pgbraid.shard_table(...) itself; a call that reaches a shard came from inside something
 -- else (rule P40), where moving rows between shards is impossible.

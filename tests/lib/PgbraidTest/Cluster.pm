@@ -30,12 +30,13 @@ sub new
     return $self;
 }
 
-# A further, empty database on the server of shard 1 (or on a server of its own): a new shard's number.
+# A further, empty database on the server of shard 1 (or, with `separate`, on a server of its own, whose `settings` may differ): a
+# new shard's number.
 sub add_shard
 {
     my ($self, %opt) = @_;
     my $i = ++$self->{shards};
-    my $server = $opt{separate} ? $self->_new_server : $self->{shard}{1}{server};
+    my $server = $opt{separate} ? $self->_new_server($opt{settings}) : $self->{shard}{1}{server};
     push @{ $self->{servers} }, $server if $opt{separate};
     $self->{shard}{$i} = { server => $server, database => "shard_$i" };
     $self->_connect_server($server)->do("CREATE DATABASE shard_$i");
@@ -80,7 +81,7 @@ sub start_server { my ($self, $i) = @_; return $self->_start_server($self->{shar
 
 sub _new_server
 {
-    my ($self) = @_;
+    my ($self, $settings) = @_;
     my $n = ++$count;
     my $dir = workdir() . "/server-$n";
     mkdir $dir or die "$dir: $!";
@@ -94,7 +95,7 @@ sub _new_server
         max_connections => 200, max_prepared_transactions => 64, wal_level => 'logical', max_wal_size => '64MB', min_wal_size => '2MB',
         autovacuum => 'off', jit => 'off', listen_addresses => "'127.0.0.1'", unix_socket_directories => "''", log_min_messages => 'warning',
         lc_messages => "'C'", timezone => "'UTC'", log_timezone => "'UTC'",
-        %{ $self->{settings} },
+        %{ $self->{settings} }, %{ $settings // {} },
     );
     open my $conf, '>>', "$dir/data/postgresql.conf" or die "postgresql.conf: $!";
     print $conf "$_ = $settings{$_}\n" for sort keys %settings;

@@ -1,0 +1,192 @@
+#include "router/setting.h"
+
+#include "base/mem.h"
+#include "router/env.h"
+#include "router/exec_int.h"
+#include "router/pool.h"
+#include "router/session.h"
+#include "router/worker.h"
+#include "wire/bemsg.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+static const char *const commit_modes[] = {
+    [COMMIT_ATOMIC] = "atomic", [COMMIT_BEST_EFFORT] = "best_effort", [COMMIT_SINGLE_SHARD] = "single_shard"
+};
+
+/* The mode's number, or -1. */
+static int commit_mode_of(const char *text)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commit_modes); i++) {
+        if (strcasecmp(text, commit_modes[i]) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+static bool check_commit(const char *value, struct err *e)
+{
+    if (commit_mode_of(value) >= 0)
+        return true;
+    err_set(e, PB0501, "invalid value for parameter \"pgbraid.commit\": \"%s\"", value);
+    err_state(e, "22023");
+    return err_hint(e, "Available values: atomic, best_effort, single_shard.");
+}
+
+enum commit_mode setting_commit(const struct session *s)
+{
+    const char *own = env_get(s->env, "pgbraid.commit");
+    int mode = own ? commit_mode_of(own) : s->set->commit ? commit_mode_of(s->set->commit) : -1;
+
+    return mode >= 0 ? (enum commit_mode)mode : s->worker->config->commit;
+}
+
+static const char *show_commit(const struct session *s)
+{
+    return commit_modes[setting_commit(s)];
+}
+
+static const struct {
+    const char *name;
+    bool (*check)(const char *value, struct err *e);
+    const char *(*show)(const struct session *s); /* never NULL */
+} settings[] = {
+    { "pgbraid.commit", check_commit, show_commit },
+};
+
+static bool unknown_setting(const char *name, struct err *e)
+{
+    err_set(e, PB0501, "unrecognized configuration parameter \"%s\"", name);
+    return err_state(e, "42704");
+}
+
+bool setting_check(const char *name, const char *value, struct err *e)
+{
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        if (strcasecmp(settings[i].name, name) == 0)
+            return !value || settings[i].check(value, e);
+    }
+    return unknown_setting(name, e);
+}
+
+bool setting_is_own(const struct plan *p, const char **column)
+{
+    const struct plan_session *ps = p->session;
+
+    if (p->kind != PLAN_SESSION || !ps->name || !env_is_own(ps->name))
+        return false;
+    switch ((int)ps->verb) {
+    case SESSION_SHOW:
+        *column = ps->name;
+        return true;
+    case SESSION_SET_CONFIG:
+        *column = ps->column;
+        return true;
+    case SESSION_SET:
+    case SESSION_RESET:
+        *column = NULL;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The value to set; NULL: back to the default. In the arena. */
+static bool setting_value(struct exec *x, const char **value, struct err *e)
+{
+    const struct plan_session *ps = x->plan->session;
+
+    *value = ps->value;
+    if (ps->verb == SESSION_RESET)
+        return true;
+    if (ps->verb == SESSION_SET_CONFIG && ps->param) {
+        if (!x->extended || ps->param > x->binds.n)
+            return err_set(e, PB0204, "there is no parameter $%u", ps->param) || err_state(e, "42P02");
+        if (x->binds.values[ps->param - 1].ptr)
+            *value = arena_spandup(&x->arena, x->binds.values[ps->param - 1]);
+        return true;
+    }
+    if (!*value && ps->verb == SESSION_SET) {
+        err_set(e, PB0501, "parameter \"%s\" takes one text", ps->name);
+        return err_state(e, "22023");
+    }
+    return true;
+}
+
+static void setting_put(struct session *s, const char *name, const char *value, bool local)
+{
+    struct env *now = env_with(s->env, name, value, local);
+
+    env_unref(s->env);
+    s->env = now;
+}
+
+/* SET LOCAL ... TO DEFAULT hides the session's value until the end of the transaction. */
+static const char *setting_default(const struct session *s, const char *name, bool local, const char *now)
+{
+    const char *login = env_get(s->login_env, name);
+
+    return login ? login : local ? now : NULL;
+}
+
+static const char *setting_show(const struct session *s, const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        if (strcmp(settings[i].name, name) == 0)
+            return settings[i].show(s);
+    }
+    BUG_ON(true);
+}
+
+static void setting_answer(struct exec *x, const char *column, const char *value)
+{
+    struct be_column col = { .name = column, .type = OID_TEXT };
+    struct span v = span_str(value);
+
+    if (x->extended && !x->bind_sent) {
+        x->bind_sent = true;
+        strbuf_put(&x->out, "2\0\0\0\4", 5);
+    }
+    if (!x->extended || x->describe)
+        be_put_row_description(&x->out, &col, 1);
+    be_put_data_row(&x->out, &v, 1);
+}
+
+void exec_own_setting(struct exec *x)
+{
+    const struct plan_session *ps = x->plan->session;
+    struct session *s = x->s;
+    char *name = arena_strdup(&x->arena, ps->name);
+    const char *value = NULL, *column;
+    struct err e = ERR_INIT;
+
+    BUG_ON(!setting_is_own(x->plan, &column));
+    for (char *c = name; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    if ((ps->verb != SESSION_SHOW && !setting_value(x, &value, &e)) || !setting_check(name, value, &e)) {
+        exec_fail(x, &e);
+        return;
+    }
+    if (ps->verb == SESSION_SHOW) {
+        setting_answer(x, column, setting_show(s, name));
+        exec_answer(x, "SHOW");
+        exec_step_done(x);
+        return;
+    }
+    if (!value)
+        value = setting_default(s, name, ps->local, setting_show(s, name));
+    if (!ps->local || s->txn.env)
+        setting_put(s, name, value, ps->local);
+    else
+        exec_warn(x, "25P01", "SET LOCAL can only be used in transaction blocks");
+    if (column) {
+        setting_answer(x, column, setting_show(s, name));
+        exec_answer(x, "SELECT 1");
+    } else {
+        exec_bind_answer(x);
+        exec_answer(x, ps->verb == SESSION_RESET ? "RESET" : "SET");
+    }
+    exec_step_done(x);
+}

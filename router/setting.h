@@ -1,0 +1,30 @@
+/*
+ * Settings of the router's own, named pgbraid.*: SET, SET LOCAL, RESET, SHOW and set_config() work as PostgreSQL's do,
+ * with transactions and savepoints, but no server hears of them. Where a session says nothing, the home shard's
+ * defaults for its role and database hold (ALTER ROLE ... SET, ALTER DATABASE ... SET), then the configuration file.
+ */
+#ifndef ROUTER_SETTING_H
+#define ROUTER_SETTING_H
+
+#include "base/bug.h"
+#include "base/err.h"
+#include "router/config.h"
+
+#include <stdbool.h>
+
+struct exec;
+struct plan;
+struct session;
+
+/* Is there such a setting, and may it have this value? Any thread. SQLSTATE 42704 or 22023. */
+MUSTCHECK bool setting_check(const char *name, const char *value, struct err *e);
+
+/* What holds for the session now. */
+enum commit_mode setting_commit(const struct session *s);
+
+/* Is this statement about one of them? Then the column that it answers, or NULL if it answers none. */
+bool setting_is_own(const struct plan *p, const char **column);
+/* Carry it out. */
+void exec_own_setting(struct exec *x);
+
+#endif
