@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/tls.h"
 #include "router/exec.h"
 #include "router/pool.h"
 #include "router/prepared.h"
@@ -549,6 +550,8 @@ struct backend *backend_new(struct pool *p, struct pgconn *conn)
     b->opened_us = b->used_us = loop_now_us(p->worker->loop);
     list_push_back(&p->all, &b->node);
     stream_open(&b->st, p->worker->loop, pgconn_fd(conn), &backend_ops);
+    if (pgconn_ssl(conn))
+        stream_set_tls(&b->st, tls_borrow(pgconn_ssl(conn)));
     return b;
 }
 

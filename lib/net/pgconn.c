@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "net/pgconn_int.h"
+#include "net/tls.h"
 
 #include <errno.h>
 #include <libpq-fe.h>
@@ -178,31 +179,46 @@ struct pgconn *pgconn_login(const struct pgconn_target *t, struct err *e)
  * The first raw exchange: Sync must be answered by exactly one ReadyForQuery. Anything else in the stream means that
  * libpq has kept part of a message to itself.
  */
-bool pgconn_take_over(struct pgconn *c, uint32_t timeout_ms, struct err *e)
+static bool first_exchange(struct pgconn *c, struct tls *tls, uint64_t deadline_us, struct err *e)
 {
     static const char sync[] = { 'S', 0, 0, 0, 4 };
     static const char ready[] = { 'Z', 0, 0, 0, 5, 'I' };
-    uint64_t deadline = clock_mono_us() + (uint64_t)timeout_ms * 1000u;
     char answer[sizeof(ready) + 1];
     size_t got = 0;
     int fd = PQsocket(c->pg);
+    ssize_t n = tls ? tls_send(tls, sync, sizeof(sync)) : send(fd, sync, sizeof(sync), MSG_NOSIGNAL);
 
-    if (PQsetnonblocking(c->pg, 1) != 0 || send(fd, sync, sizeof(sync), MSG_NOSIGNAL) != (ssize_t)sizeof(sync))
+    if (n != (ssize_t)sizeof(sync))
         return err_set(e, PB0301, "the connection broke right after login");
     while (got < sizeof(ready)) {
-        ssize_t n;
+        size_t room = sizeof(answer) - got;
 
-        if (!wait_for(fd, POLLIN, deadline))
-            return err_set(e, PB0301, "the server did not answer after login");
-        n = recv(fd, answer + got, sizeof(answer) - got, MSG_DONTWAIT);
-        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-            return err_set(e, PB0301, "the connection broke right after login");
+        /* TLS may have read it already: asked first, waited for afterwards. */
+        n = tls ? tls_recv(tls, answer + got, room) : recv(fd, answer + got, room, MSG_DONTWAIT);
         if (n > 0)
             got += (size_t)n;
+        else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+            return err_set(e, PB0301, "the connection broke right after login");
+        else if (!wait_for(fd, POLLIN, deadline_us))
+            return err_set(e, PB0301, "the server did not answer after login");
     }
     if (got != sizeof(ready) || memcmp(answer, ready, sizeof(ready)) != 0)
         return err_set(e, PB0301, "the server sent something unexpected after login");
     return true;
+}
+
+bool pgconn_take_over(struct pgconn *c, uint32_t timeout_ms, struct err *e)
+{
+    void *ssl = pgconn_ssl(c);
+    struct tls *tls;
+    bool ok;
+
+    if (PQsetnonblocking(c->pg, 1) != 0)
+        return err_set(e, PB0301, "the connection broke right after login");
+    tls = ssl ? tls_borrow(ssl) : NULL;
+    ok = first_exchange(c, tls, clock_mono_us() + (uint64_t)timeout_ms * 1000u, e);
+    tls_free(tls);
+    return ok;
 }
 
 void pgconn_finish(struct pgconn *c)
@@ -215,8 +231,14 @@ void pgconn_finish(struct pgconn *c)
         int fd = PQsocket(c->pg);
 
         if (fd >= 0) {
-            if (!PQsslInUse(c->pg))
+            if (pgconn_ssl(c)) {
+                struct tls *tls = tls_borrow(pgconn_ssl(c));
+
+                (void)tls_send(tls, terminate, sizeof(terminate));
+                tls_free(tls);
+            } else {
                 (void)!send(fd, terminate, sizeof(terminate), MSG_NOSIGNAL | MSG_DONTWAIT);
+            }
             shutdown(fd, SHUT_RDWR);
         }
     }
@@ -227,6 +249,11 @@ void pgconn_finish(struct pgconn *c)
 int pgconn_fd(const struct pgconn *c)
 {
     return PQsocket(c->pg);
+}
+
+void *pgconn_ssl(const struct pgconn *c)
+{
+    return PQsslInUse(c->pg) ? PQsslStruct(c->pg, "OpenSSL") : NULL;
 }
 
 uint32_t pgconn_pid(const struct pgconn *c)

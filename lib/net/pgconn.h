@@ -41,6 +41,8 @@ void connector_open(struct connector *c, struct loop *l, const struct pgconn_tar
 
 /* The raw socket: non-blocking, CLOEXEC, NODELAY, KEEPALIVE; still owned by the pgconn. The caller may not close it. */
 int pgconn_fd(const struct pgconn *c);
+/* The connection's TLS (an OpenSSL SSL, owned by the pgconn), for tls_borrow; NULL: plain. */
+void *pgconn_ssl(const struct pgconn *c);
 uint32_t pgconn_pid(const struct pgconn *c);       /* server process id */
 int pgconn_server_version(const struct pgconn *c); /* 150020 */
 /* Value of a ParameterStatus at connect time, NULL if the server did not report it. Borrowed. */

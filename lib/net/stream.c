@@ -2,6 +2,7 @@
 
 #include "base/bug.h"
 #include "base/mem.h"
+#include "net/tls.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #define STREAM_KEEP_SHRINK (16u * 1024u) /* an emptied buffer larger than this is freed at once */
+#define STREAM_TLS_RECORD  16384u        /* bytes that fit one record */
 #define STREAM_LAST_READS  16            /* reads of the last words of a peer that is gone */
 
 static void stream_fail(struct stream *s, int error);
@@ -82,6 +84,80 @@ static void stream_readable(evutil_socket_t fd, short what, void *arg)
     stream_fail(s, n < 0 ? errno : 0);
 }
 
+/* --- TLS --- */
+
+/*
+ * OpenSSL gives a record at a time and may have read ahead: as many as fit the scratch buffer, so that on_data sees
+ * what one recv() would have given it. When the buffer is full the next turn goes on, without the socket saying so.
+ */
+static void stream_tls_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct stream *s = arg;
+    char *scratch = loop_scratch(s->loop);
+    size_t got = 0;
+    ssize_t n = 1;
+    int error = 0;
+
+    (void)fd;
+    (void)what;
+    while (got < LOOP_SCRATCH_CAP && (n = tls_recv(s->tls, scratch + got, LOOP_SCRATCH_CAP - got)) > 0)
+        got += (size_t)n;
+    if (n < 0)
+        error = errno;
+    s->tls_more = n > 0;
+    if (got)
+        stream_received(s, scratch, got);
+    if (s->fd < 0)
+        return;
+    if (n == 0 || (n < 0 && error != EAGAIN && error != EINTR))
+        stream_fail(s, error);
+    else if (s->tls_more && s->rd_active)
+        event_active(s->rd, EV_READ, 0);
+}
+
+static void stream_handshake_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct stream *s = arg;
+
+    (void)fd;
+    (void)what;
+    s->ops->on_readable(s);
+}
+
+/* Another callback for the read event, which is registered again if it was. */
+static void stream_change_reader(struct stream *s)
+{
+    if (s->rd)
+        event_free(s->rd);
+    s->rd_active = false;
+    stream_attach(s, s->loop);
+}
+
+void stream_enter_handshake(struct stream *s)
+{
+    BUG_ON(stream_kept(s));
+    s->handshake = true;
+    stream_change_reader(s);
+}
+
+void stream_set_tls(struct stream *s, struct tls *t)
+{
+    s->tls = t;
+    s->handshake = false;
+    s->tls_more = true;
+    stream_change_reader(s);
+}
+
+static ssize_t stream_recv(struct stream *s, char *buf, size_t cap)
+{
+    return s->tls ? tls_recv(s->tls, buf, cap) : recv(s->fd, buf, cap, MSG_DONTWAIT);
+}
+
+static ssize_t stream_send(struct stream *s, const char *data, size_t len)
+{
+    return s->tls ? tls_send(s->tls, data, len) : send(s->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* --- the end --- */
 
 /* What a peer that is gone said before. While reading is paused it is only kept. */
@@ -91,7 +167,7 @@ static void stream_read_last(struct stream *s)
 
     s->ended = false;
     for (int i = 0; i < STREAM_LAST_READS && s->fd >= 0 && !s->ended; i++) {
-        ssize_t n = recv(s->fd, scratch, LOOP_SCRATCH_CAP, MSG_DONTWAIT);
+        ssize_t n = stream_recv(s, scratch, LOOP_SCRATCH_CAP);
 
         if (n <= 0)
             break;
@@ -163,10 +239,13 @@ static void stream_watch(struct stream *s)
     if (want == s->rd_active)
         return;
     s->rd_active = want;
-    if (want)
+    if (want) {
         BUG_ON(event_add(s->rd, NULL) != 0);
-    else
+        if (s->tls_more)
+            event_active(s->rd, EV_READ, 0);
+    } else {
         event_del(s->rd);
+    }
 }
 
 void stream_open(struct stream *s, struct loop *l, int fd, const struct stream_ops *ops)
@@ -177,8 +256,10 @@ void stream_open(struct stream *s, struct loop *l, int fd, const struct stream_o
 
 void stream_attach(struct stream *s, struct loop *l)
 {
+    event_callback_fn fn = s->tls ? stream_tls_readable : s->handshake ? stream_handshake_readable : stream_readable;
+
     s->loop = l;
-    s->rd = event_new(loop_base(l), s->fd, EV_READ | EV_PERSIST, stream_readable, s);
+    s->rd = event_new(loop_base(l), s->fd, EV_READ | EV_PERSIST, fn, s);
     BUG_ON(!s->rd);
     stream_watch(s);
 }
@@ -199,6 +280,9 @@ void stream_forget(struct stream *s)
     strbuf_fini(&s->in);
     strbuf_fini(&s->out);
     s->in_off = s->out_off = 0;
+    tls_free(s->tls);
+    s->tls = NULL;
+    s->tls_more = false;
     s->fd = -1;
 }
 
@@ -218,8 +302,15 @@ void stream_close_after_flush(struct stream *s)
 
     if (s->fd < 0)
         return;
-    if (stream_queued(s) && !s->failed)
-        (void)!send(s->fd, s->out.ptr + s->out_off, stream_queued(s), MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (stream_queued(s) && !s->failed) {
+        ssize_t n = stream_send(s, s->out.ptr + s->out_off, stream_queued(s));
+
+        if (n <= 0)
+            break;
+        s->out_off += (size_t)n;
+    }
+    if (s->tls && !s->failed)
+        tls_shutdown(s->tls);
     /* A socket closed with unread input is reset, and the reset may overtake the last message: half-close and drain a
      * little. */
     shutdown(s->fd, SHUT_WR);
@@ -233,8 +324,9 @@ void stream_close_after_flush(struct stream *s)
 static void stream_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct stream *s = arg;
-    ssize_t n = send((int)fd, s->out.ptr + s->out_off, stream_queued(s), MSG_NOSIGNAL);
+    ssize_t n = stream_send(s, s->out.ptr + s->out_off, stream_queued(s));
 
+    (void)fd;
     (void)what;
     if (n < 0) {
         if (errno == EAGAIN || errno == EINTR)
@@ -276,12 +368,52 @@ static void stream_queue(struct stream *s, const char *data, size_t len)
         s->above_high = true;
 }
 
+/* Record by record, as far as the kernel takes them. */
+static bool stream_tls_write(struct stream *s, const char *data, size_t len)
+{
+    if (s->failed || s->fd < 0)
+        return false;
+    while (len && !stream_queued(s)) {
+        ssize_t n = tls_send(s->tls, data, len);
+
+        if (n < 0) {
+            if (errno == EAGAIN || errno == EINTR)
+                break;
+            stream_fail_send(s, errno);
+            return false;
+        }
+        s->bytes_out += (uint64_t)n;
+        data += n;
+        len -= (size_t)n;
+    }
+    stream_queue(s, data, len);
+    return true;
+}
+
+static bool stream_tls_write2(struct stream *s, const void *a, size_t alen, const void *b, size_t blen)
+{
+    char record[STREAM_TLS_RECORD];
+
+    /* A head of its own record would double the system calls. */
+    if (alen + blen > sizeof(record))
+        return stream_tls_write(s, a, alen) && stream_tls_write(s, b, blen);
+    memcpy(record, a, alen);
+    memcpy(record + alen, b, blen);
+    return stream_tls_write(s, record, alen + blen);
+}
+
+/* What a write is held up by: the stream is closed or has failed, or it is encrypted. One branch on the plain path. */
+static inline bool stream_not_plain(const struct stream *s)
+{
+    return (s->failed | (s->fd < 0) | (s->tls != NULL)) != 0;
+}
+
 bool stream_write(struct stream *s, const void *data, size_t len)
 {
     ssize_t n;
 
-    if (UNLIKELY(s->failed || s->fd < 0))
-        return false;
+    if (UNLIKELY(stream_not_plain(s)))
+        return s->tls && stream_tls_write(s, data, len);
     if (UNLIKELY(stream_queued(s))) {
         stream_queue(s, data, len);
         return true;
@@ -308,8 +440,8 @@ bool stream_write2(struct stream *s, const void *a, size_t alen, const void *b, 
     size_t sent;
     ssize_t n;
 
-    if (UNLIKELY(s->failed || s->fd < 0))
-        return false;
+    if (UNLIKELY(stream_not_plain(s)))
+        return s->tls && stream_tls_write2(s, a, alen, b, blen);
     if (UNLIKELY(stream_queued(s))) {
         stream_queue(s, a, alen);
         stream_queue(s, b, blen);

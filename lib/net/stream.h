@@ -1,5 +1,5 @@
 /*
- * A non-blocking byte stream on a loop: TCP or Unix socket (TLS later behind the same calls).
+ * A non-blocking byte stream on a loop: TCP or Unix socket, plain or through TLS.
  *
  * Reading: when the socket is readable, one recv() of up to 64 KiB goes into the loop's scratch buffer and on_data sees
  * it; what on_data does not consume is kept in a buffer of the stream's own and offered again, with what came since,
@@ -9,6 +9,10 @@
  * Writing: stream_write() sends at once when nothing is queued; what the kernel does not take is copied to the output
  * buffer and flushed when writable. The caller bounds it: it pauses whoever produces when stream_queued() passes
  * STREAM_HIGH_WATER and resumes at on_drained.
+ *
+ * TLS: a stream may start plain; stream_enter_handshake() hands the readiness of the socket to the owner, who runs the
+ * handshake (tls.h) where he likes, and stream_set_tls() goes on encrypted. The read event then has another callback,
+ * and writes leave the plain path at the check they make anyway.
  *
  * Invariants: (1) the read event stays registered while the set of pause reasons is empty (no epoll_ctl in steady
  * state); (2) callbacks are never called from inside stream_write or stream_pause: a failed send is reported by
@@ -30,6 +34,7 @@
 
 struct stream;
 struct event;
+struct tls;
 
 struct stream_ops {
     /*
@@ -42,6 +47,8 @@ struct stream_ops {
     /* End of file (err NULL) or failure. Called once; the owner calls stream_close. Unconsumed bytes are still readable
      * by stream_peek. */
     void (*on_closed)(struct stream *s, const struct err *e);
+    /* While in a handshake: bytes have come, or the end of the stream. */
+    void (*on_readable)(struct stream *s);
     /* When a send fails, what has already arrived goes to on_data before on_closed: a server says why it closes. */
     bool hear_last_words;
 };
@@ -52,13 +59,15 @@ enum stream_pause {
     PAUSE_BUSY = 1 << 1,      /* a statement runs and enough is buffered */
     PAUSE_TURN = 1 << 2,      /* another stream of a merge has to speak first */
     PAUSE_HELD = 1 << 3,      /* the session is held by an operator or a workflow */
-    PAUSE_OUTPUT = 1 << 4     /* it does not take its own answers */
+    PAUSE_OUTPUT = 1 << 4,    /* it does not take its own answers */
+    PAUSE_HANDSHAKE = 1 << 5  /* another thread works on the handshake */
 };
 
 struct stream {
     const struct stream_ops *ops;
     struct loop *loop;     /* borrowed */
     struct event *rd, *wr; /* owned; wr is made when first needed */
+    struct tls *tls;       /* owned; NULL: plain */
     int fd;                /* owned; -1 when closed */
     uint8_t paused;        /* set of enum stream_pause */
     bool rd_active;        /* read event registered */
@@ -70,6 +79,8 @@ struct stream {
     bool process_deferred; /* stream_process is due at the end of the turn */
     int error;             /* errno of the failure, 0: end of file */
     bool in_callback;      /* on_data is running */
+    bool handshake;        /* the bytes that come are not for on_data */
+    bool tls_more;         /* decrypted or readable bytes may wait although the socket has none */
     struct strbuf in;      /* unconsumed input, starting at in_off */
     size_t in_off;
     struct strbuf out; /* unsent output, starting at out_off */
@@ -89,6 +100,11 @@ void stream_close_after_flush(struct stream *s);
  * stream_attach on the new. */
 void stream_detach(struct stream *s);
 void stream_attach(struct stream *s, struct loop *l);
+
+/* What comes from now on belongs to a handshake: on_readable is told of it, nothing is read. Nothing may be kept. */
+void stream_enter_handshake(struct stream *s);
+/* The handshake is over (also one that libpq has made): everything goes through t, which the stream then owns. */
+void stream_set_tls(struct stream *s, struct tls *t);
 
 /* Returns false when the stream has failed (nothing was sent). */
 bool stream_write(struct stream *s, const void *data, size_t len);

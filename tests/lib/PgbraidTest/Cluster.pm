@@ -4,7 +4,8 @@
 #   my $c = PgbraidTest::Cluster->new(shards => 2, separate => 1);   # two servers
 #
 # Options: settings (hash of postgresql.conf settings), database (name of the shard databases; needed only when it matters
-# what current_database() says, implies separate), locale (C.UTF-8). Shards are counted from 1.
+# what current_database() says, implies separate), locale (C.UTF-8), tls ({ cert, key }: the servers take TLS, too), hba (lines of
+# pg_hba.conf instead of trust), conninfo (added to every shard's). Shards are counted from 1.
 package PgbraidTest::Cluster;
 use strict;
 use warnings;
@@ -18,7 +19,7 @@ my $count = 0;
 sub new
 {
     my ($class, %opt) = @_;
-    my $self = bless { shards => $opt{shards} // 2, settings => $opt{settings} // {}, locale => $opt{locale} // 'C.UTF-8', servers => [], shard => {} }, $class;
+    my $self = bless { shards => $opt{shards} // 2, settings => $opt{settings} // {}, locale => $opt{locale} // 'C.UTF-8', tls => $opt{tls}, hba => $opt{hba}, more_conninfo => $opt{conninfo}, servers => [], shard => {} }, $class;
     my $separate = $opt{separate} || $opt{database};
     push @{ $self->{servers} }, $self->_new_server for 1 .. ($separate ? $self->{shards} : 1);
     for my $i (1 .. $self->{shards}) {
@@ -52,7 +53,7 @@ sub server_log { my ($self, $i) = @_; return $self->{shard}{$i}{server}{proc}->l
 sub conninfo
 {
     my ($self, $i) = @_;
-    return sprintf 'host=127.0.0.1 port=%d dbname=%s user=postgres', $self->port($i), $self->database($i);
+    return sprintf('host=127.0.0.1 port=%d dbname=%s user=postgres', $self->port($i), $self->database($i)) . ($self->{more_conninfo} ? " $self->{more_conninfo}" : '');
 }
 
 # A connection to a shard, past the router. Options as PgbraidTest::Wire's.
@@ -97,12 +98,34 @@ sub _new_server
         lc_messages => "'C'", timezone => "'UTC'", log_timezone => "'UTC'",
         %{ $self->{settings} }, %{ $settings // {} },
     );
+    if ($self->{tls}) {
+        %settings = (%settings, ssl => 'on', map { ("ssl_$_->[0]_file" => "'" . _own_copy($dir, $self->{tls}{ $_->[1] }) . "'") } grep { $self->{tls}{ $_->[1] } } [ cert => 'cert' ], [ key => 'key' ], [ ca => 'ca' ], [ crl => 'crl' ]);
+    }
+    if ($self->{hba}) {
+        open my $hba, '>', "$dir/data/pg_hba.conf" or die "pg_hba.conf: $!";
+        print $hba map { "$_\n" } @{ $self->{hba} };
+        close $hba;
+    }
     open my $conf, '>>', "$dir/data/postgresql.conf" or die "postgresql.conf: $!";
     print $conf "$_ = $settings{$_}\n" for sort keys %settings;
     close $conf;
     my $server = { dir => $dir };
     $self->_start_server($server);
     return $server;
+}
+
+# PostgreSQL wants to own its key.
+sub _own_copy
+{
+    my ($dir, $file) = @_;
+    my ($name) = $file =~ m{([^/]+)$};
+    open my $in, '<', $file or die "$file: $!";
+    open my $out, '>', "$dir/$name" or die "$dir/$name: $!";
+    print $out do { local $/; <$in> };
+    close $out;
+    chmod 0600, "$dir/$name" or die "$dir/$name: $!";
+    if ($> == 0) { chown +(getpwnam 'postgres')[ 2, 3 ], "$dir/$name" or die "$dir/$name: $!"; }
+    return "$dir/$name";
 }
 
 # Another process may take the port between our look and the server's bind: then take another one.
