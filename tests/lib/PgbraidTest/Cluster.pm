@@ -5,7 +5,8 @@
 #
 # Options: settings (hash of postgresql.conf settings), database (name of the shard databases; needed only when it matters
 # what current_database() says, implies separate), locale (C.UTF-8), tls ({ cert, key }: the servers take TLS, too), hba (lines of
-# pg_hba.conf instead of trust), conninfo (added to every shard's). Shards are counted from 1.
+# pg_hba.conf instead of trust), conninfo (added to every shard's), env (hash for the servers), tmpfs (hash: shard => megabytes of a
+# file system of its own for its data; separate servers only, and only as root). Shards are counted from 1.
 package PgbraidTest::Cluster;
 use strict;
 use warnings;
@@ -19,9 +20,9 @@ my $count = 0;
 sub new
 {
     my ($class, %opt) = @_;
-    my $self = bless { shards => $opt{shards} // 2, settings => $opt{settings} // {}, locale => $opt{locale} // 'C.UTF-8', tls => $opt{tls}, hba => $opt{hba}, more_conninfo => $opt{conninfo}, servers => [], shard => {} }, $class;
+    my $self = bless { shards => $opt{shards} // 2, settings => $opt{settings} // {}, locale => $opt{locale} // 'C.UTF-8', tls => $opt{tls}, hba => $opt{hba}, more_conninfo => $opt{conninfo}, env => $opt{env} // {}, servers => [], shard => {}, via => {} }, $class;
     my $separate = $opt{separate} || $opt{database};
-    push @{ $self->{servers} }, $self->_new_server for 1 .. ($separate ? $self->{shards} : 1);
+    push @{ $self->{servers} }, $self->_new_server(undef, ($opt{tmpfs} // {})->{$_}) for 1 .. ($separate ? $self->{shards} : 1);
     for my $i (1 .. $self->{shards}) {
         my $server = $self->{servers}[ $separate ? $i - 1 : 0 ];
         my $name = $opt{database} // "shard_$i";
@@ -49,12 +50,13 @@ sub port     { my ($self, $i) = @_; return $self->{shard}{$i}{server}{port}; }
 sub database { my ($self, $i) = @_; return $self->{shard}{$i}{database}; }
 sub server_log { my ($self, $i) = @_; return $self->{shard}{$i}{server}{proc}->log_text; }
 
-# libpq's connection string of a shard.
+# libpq's connection string of a shard, for the router: leads through a port of a proxy when there is one.
 sub conninfo
 {
     my ($self, $i) = @_;
-    return sprintf('host=127.0.0.1 port=%d dbname=%s user=postgres', $self->port($i), $self->database($i)) . ($self->{more_conninfo} ? " $self->{more_conninfo}" : '');
+    return sprintf('host=127.0.0.1 port=%d dbname=%s user=postgres', $self->{via}{$i} // $self->port($i), $self->database($i)) . ($self->{more_conninfo} ? " $self->{more_conninfo}" : '');
 }
+sub through { my ($self, $i, $port) = @_; $self->{via}{$i} = $port; return; }
 
 # A connection to a shard, past the router. Options as PgbraidTest::Wire's.
 sub wire
@@ -80,13 +82,40 @@ sub kill_server  { my ($self, $i) = @_; my $s = $self->{shard}{$i}{server}; retu
 sub stop_server  { my ($self, $i) = @_; my $s = $self->{shard}{$i}{server}; return $s->{proc}->stop('INT'); }
 sub start_server { my ($self, $i) = @_; return $self->_start_server($self->{shard}{$i}{server}); }
 
+# The processes of a shard's server: the postmaster first. A stopped postmaster makes no new ones.
+sub server_pids
+{
+    my ($self, $i) = @_;
+    my $postmaster = $self->{shard}{$i}{server}{proc}->pid;
+    open my $in, '<', "/proc/$postmaster/task/$postmaster/children" or return ($postmaster);
+    return ($postmaster, split ' ', <$in> // '');
+}
+
+# As if the machine had died, but for what it had written to files: all its processes at once.
+sub crash_server
+{
+    my ($self, $i) = @_;
+    my $proc = $self->{shard}{$i}{server}{proc};
+    $proc->signal('STOP');
+    my @pids = $self->server_pids($i);
+    kill 'KILL', reverse @pids;
+    $proc->wait_exit;
+    wait_for("the processes of shard $i", sub { !grep { !PgbraidTest::Proc::gone($_) } @pids });
+    return;
+}
+
+# Nobody of it runs, nothing is closed.
+sub freeze_server { my ($self, $i) = @_; $self->{shard}{$i}{server}{proc}->signal('STOP'); return kill 'STOP', $self->server_pids($i); }
+sub thaw_server   { my ($self, $i) = @_; return kill 'CONT', reverse $self->server_pids($i); }
+
 sub _new_server
 {
-    my ($self, $settings) = @_;
+    my ($self, $settings, $tmpfs_mb) = @_;
     my $n = ++$count;
     my $dir = workdir() . "/server-$n";
     mkdir $dir or die "$dir: $!";
     if ($> == 0) { chown +(getpwnam 'postgres')[ 2, 3 ], $dir or die "$dir: $!"; }
+    _mount("$dir/data", $tmpfs_mb) if $tmpfs_mb;
     my $pgbin = PgbraidTest::Tree::pgbin();
     my $made = run([ as_postgres("$pgbin/initdb", '-D', "$dir/data", '-U', 'postgres', '-A', 'trust', '-N', '--encoding=UTF8', "--locale=$self->{locale}", '--wal-segsize=1') ]);
     die "initdb: $made->{out}$made->{err}" if $made->{rc} != 0;
@@ -128,6 +157,17 @@ sub _own_copy
     return "$dir/$name";
 }
 
+sub _mount
+{
+    my ($dir, $mb) = @_;
+    mkdir $dir or die "$dir: $!";
+    my $r = run([ 'mount', '-t', 'tmpfs', '-o', "size=${mb}m,mode=0700", 'tmpfs', $dir ]);
+    die "mount: $r->{err}" if $r->{rc};
+    PgbraidTest::Proc::at_end(sub { run([ 'umount', '-l', $dir ]); return; });
+    chown +(getpwnam 'postgres')[ 2, 3 ], $dir or die "$dir: $!";
+    return;
+}
+
 # Another process may take the port between our look and the server's bind: then take another one.
 sub _start_server
 {
@@ -135,7 +175,7 @@ sub _start_server
     my $pgbin = PgbraidTest::Tree::pgbin();
     for (1 .. 5) {
         my $port = $server->{port} // free_port();
-        my $proc = PgbraidTest::Proc->spawn([ as_postgres("$pgbin/postgres", '-D', "$server->{dir}/data", '-p', $port) ], log => "$server->{dir}/log", stop_signal => 'QUIT');
+        my $proc = PgbraidTest::Proc->spawn([ as_postgres("$pgbin/postgres", '-D', "$server->{dir}/data", '-p', $port) ], log => "$server->{dir}/log", stop_signal => 'QUIT', env => $self->{env});
         my $up = wait_for("PostgreSQL on port $port", sub {
             return 'died' unless $proc->alive;
             my $w = PgbraidTest::Wire->try_connect(port => $port) or return 0;
