@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "net/tls.h"
 #include "router/exec.h"
+#include "router/oids.h"
 #include "router/pool.h"
 #include "router/prepared.h"
 #include "router/query.h"
@@ -406,11 +407,28 @@ static size_t backend_drain(struct backend *b, const char *data, size_t len)
     return pos;
 }
 
+/* Once, though a frame may be looked at again. */
+static void backend_map_oids(struct backend *b, char type, char *body, size_t len)
+{
+    if ((type != BE_ROW_DESCRIPTION && type != BE_PARAMETER_DESCRIPTION) || b->oids_mapped)
+        return;
+    b->oids_mapped = true;
+    oids_to_client(b->pool->oids, type, body, len);
+}
+
+void backend_put_parse(const struct backend *b, struct strbuf *out, struct span name, struct span sql,
+                       const char *types, uint16_t ntype)
+{
+    fe_put_parse(out, name, sql, types, ntype);
+    if (UNLIKELY(b->pool->oids != NULL) && ntype)
+        oids_to_shard(b->pool->oids, out->ptr + out->len - 4 * (size_t)ntype, ntype);
+}
+
 /*
  * Frames out of a read: those to be relayed are gathered into one run of bytes and written once; a bulk frame that is
  * not complete is relayed as far as it is there. Everything else is looked at whole.
  */
-static size_t backend_on_data(struct stream *st, const char *data, size_t len)
+static size_t backend_on_data(struct stream *st, char *data, size_t len)
 {
     struct backend *b = CONTAINER_OF(st, struct backend, st);
     size_t pos = 0, run = 0; /* [run, pos) is to be relayed */
@@ -418,7 +436,7 @@ static size_t backend_on_data(struct stream *st, const char *data, size_t len)
     if (UNLIKELY(b->abandoned))
         return backend_drain(b, data, len);
     while (pos < len) {
-        const char *p = data + pos;
+        char *p = data + pos;
         size_t left = len - pos, frame;
         enum frame_action action;
         uint32_t body_len;
@@ -477,6 +495,8 @@ static size_t backend_on_data(struct stream *st, const char *data, size_t len)
                 return len;
             continue;
         }
+        if (UNLIKELY(b->pool->oids != NULL))
+            backend_map_oids(b, p[0], p + PROTO_HEADER, frame - PROTO_HEADER);
         /* What the frame's handler writes to the client must come after what came before it. */
         if ((!relaying || p[0] == BE_ERROR) && run < pos && !frame_is_bulk(p[0])) {
             backend_relay(b, data + run, pos - run);
@@ -489,6 +509,7 @@ static size_t backend_on_data(struct stream *st, const char *data, size_t len)
             return len;
         if (action == FRAME_WAIT)
             break;
+        b->oids_mapped = false;
         if (action == FRAME_SWALLOW) {
             backend_relay(b, data + run, pos - run);
             pos += frame;

@@ -97,6 +97,7 @@ struct backend {
     uint32_t nstatement;
     uint64_t (*kept)[2]; /* temporary tables of gathered statements, by signature; owned, NULL: none */
     uint32_t nkept;
+    bool oids_mapped; /* in the frame at the head, which has not been consumed yet */
     bool shape_next;  /* ParameterDescription was relayed: what follows describes a statement */
     uint32_t nparsed; /* ParseCompletes relayed for the running batch */
     uint64_t opened_us, used_us;
@@ -138,6 +139,9 @@ void backend_abandon(struct backend *b, bool cancel);
 /* The round trip: fn hears when it is answered, and the connection is no longer suspect. No cancel may be in flight. */
 void backend_prove_quiet(struct backend *b, backend_internal_fn *fn);
 
+/* A Parse message; the types' ids are the client's, and are made this shard's (rule P37). */
+void backend_put_parse(const struct backend *b, struct strbuf *out, struct span name, struct span sql,
+                       const char *types, uint16_t ntype);
 /* Expect `count` Parse and CloseCompletes nobody asked for, the last one of preparing `serial`. */
 void backend_expect_parse(struct backend *b, uint32_t serial, uint32_t count);
 /* Queue an expectation; the matching bytes are written by the caller. */

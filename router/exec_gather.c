@@ -213,7 +213,8 @@ static void put_part_bind(struct exec *x, const uint16_t *map, uint32_t n, struc
     msg_end(out, at);
 }
 
-static bool put_part(struct exec *x, const struct gather_part *part, struct strbuf *out, struct err *e)
+static bool put_part(struct exec *x, const struct backend *b, const struct gather_part *part, struct strbuf *out,
+                     struct err *e)
 {
     struct strbuf text = STRBUF_INIT, types = STRBUF_INIT;
     uint32_t cap = x->extended ? x->binds.n : 0, n = 0;
@@ -223,7 +224,7 @@ static bool put_part(struct exec *x, const struct gather_part *part, struct strb
     for (uint32_t i = 0; ok && i < n; i++)
         msg_u32(&types, map[i] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[i]) : 0);
     if (ok) {
-        fe_put_parse(out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "", (uint16_t)n);
+        backend_put_parse(b, out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "", (uint16_t)n);
         put_part_bind(x, map, n, out);
         fe_put_execute(out, (struct span){ 0 }, 0);
     }
@@ -246,7 +247,7 @@ static bool gather_ask(struct exec *x, struct part *p, struct err *e)
         backend_expect(p->backend, EXPECT_PREFIX)->count = n;
     backend_expect(p->backend, EXPECT_EXEC);
     for (uint32_t i = gather_next(g, 0, p->shard); i < g->plan->npart; i = gather_next(g, i + 1, p->shard)) {
-        if (!put_part(x, &g->plan->parts[i], out, e))
+        if (!put_part(x, p->backend, &g->plan->parts[i], out, e))
             return false;
     }
     if (several)

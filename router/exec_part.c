@@ -261,7 +261,7 @@ static bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, st
         for (uint32_t i = 0; ok && i < n; i++)
             msg_u32(&types, map[i] < pr->ntype ? proto_get32(pr->types + 4 * (size_t)map[i]) : 0);
         if (ok) {
-            fe_put_parse(out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "", (uint16_t)n);
+            backend_put_parse(b, out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "", (uint16_t)n);
             exec_put_split_bind(x, out, map, n);
         }
         strbuf_fini(&text);
@@ -269,14 +269,14 @@ static bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, st
         return ok;
     }
     if (x->plan->rewritten) {
-        fe_put_parse(out, (struct span){ 0 }, span_str(x->plan->rewritten), pr->types, pr->ntype);
+        backend_put_parse(b, out, (struct span){ 0 }, span_str(x->plan->rewritten), pr->types, pr->ntype);
         fe_put_bind(out, x->portal, (struct span){ 0 }, x->bind_rest);
         return true;
     }
     if (!backend_has_statement(b, pr->serial)) {
         uint32_t closed = backend_add_statement(b, pr->serial, b->pool->worker->config_max_prepared, out);
 
-        fe_put_parse(out, prepared_server_name(pr->serial, name), pr->sql, pr->types, pr->ntype);
+        backend_put_parse(b, out, prepared_server_name(pr->serial, name), pr->sql, pr->types, pr->ntype);
         backend_expect_parse(b, pr->serial, closed + 1);
     }
     fe_put_bind(out, x->portal, prepared_server_name(pr->serial, name), x->bind_rest);
@@ -489,7 +489,7 @@ static void exec_describe_resume(struct session *s)
     if (!backend_has_statement(b, p->serial)) {
         uint32_t closed = backend_add_statement(b, p->serial, s->worker->config_max_prepared, out);
 
-        fe_put_parse(out, prepared_server_name(p->serial, name), p->sql, p->types, p->ntype);
+        backend_put_parse(b, out, prepared_server_name(p->serial, name), p->sql, p->types, p->ntype);
         backend_expect_parse(b, p->serial, closed + 1);
     }
     backend_expect(b, EXPECT_EXEC);

@@ -6,7 +6,9 @@
 #include "base/mem.h"
 #include "router/backend.h"
 #include "router/config.h"
+#include "router/oids.h"
 #include "router/router.h"
+#include "router/schema.h"
 #include "router/session.h"
 #include "router/template.h"
 #include "router/worker.h"
@@ -147,6 +149,8 @@ static void pool_opened(void *arg, struct pgconn *conn, const struct err *e)
         return;
     }
     b = backend_new(p, conn);
+    if (p->oids && !oid_map_known(p->oids))
+        schema_ask_oids(p->worker, p->set->database);
     if (p->draining)
         backend_close(b);
     else
@@ -602,6 +606,17 @@ static void pool_drain(struct pool *p)
     }
 }
 
+void poolset_set_oids(struct poolset *ps, struct oid_maps *m)
+{
+    for (uint32_t i = 0; i < ps->npool; i++) {
+        struct pool *p = ps->pools[i];
+
+        oid_maps_unref(p->oid_maps);
+        p->oid_maps = m ? oid_maps_ref(m) : NULL;
+        p->oids = oid_maps_find(m, p->shard_id, i == ps->home);
+    }
+}
+
 void poolset_follow(struct poolset *ps, const struct map_db *db, uint64_t epoch)
 {
     struct pool **pools = mem_zalloc(db->nshard * sizeof(*pools));
@@ -629,6 +644,7 @@ void poolset_follow(struct poolset *ps, const struct map_db *db, uint64_t epoch)
     ps->npool = db->nshard;
     ps->map_epoch = epoch;
     ps->home = db->home;
+    poolset_set_oids(ps, worker_find_db(ps->worker, span_str(ps->database))->oids);
 }
 
 struct poolset *poolset_get(struct worker *w, struct span database, struct span user)
@@ -659,6 +675,7 @@ static void pool_free(struct pool *p)
     while (!list_empty(&p->all))
         backend_close(LIST_ENTRY(list_first(&p->all), struct backend, node));
     pool_set_hungry(p, false);
+    oid_maps_unref(p->oid_maps);
     free(p->shard_name);
     free(p->conninfo);
     free(p);

@@ -29,6 +29,8 @@ struct poolset;
 struct session;
 struct worker;
 struct map_db;
+struct oid_map;
+struct oid_maps;
 
 struct pool {
     struct worker *worker; /* borrowed */
@@ -36,6 +38,8 @@ struct pool {
     struct budget *budget; /* borrowed; process-wide */
     uint32_t shard_id;
     char *shard_name, *conninfo; /* owned */
+    struct oid_maps *oid_maps;   /* owned reference; NULL: not known */
+    const struct oid_map *oids;  /* borrowed from it; NULL: the home shard, whose ids are the clients' (rule P37) */
     struct list all;             /* backends, connecting ones not included */
     struct list idle;            /* most recently used first */
     struct list waiting;         /* sessions, first come first */
@@ -77,6 +81,8 @@ struct poolset {
 struct poolset *poolset_get(struct worker *w, struct span database, struct span user);
 /* Follow the worker's map: new shards get pools, pools of shards that are gone drain. */
 void poolset_follow(struct poolset *ps, const struct map_db *db, uint64_t epoch);
+/* Take over new maps of object ids (references are taken; NULL: not known). */
+void poolset_set_oids(struct poolset *ps, struct oid_maps *m);
 void poolset_free(struct poolset *ps);
 
 /*

@@ -19,6 +19,7 @@
 #include "router/config.h"
 #include "router/exec.h"
 #include "router/isolation.h"
+#include "router/oids.h"
 #include "router/pool.h"
 #include "router/portal.h"
 #include "router/prepared.h"
@@ -320,7 +321,7 @@ static void batch_put_missing(struct backend *be, const struct batch *b, struct 
         if (backend_has_statement(be, p->serial))
             continue;
         closed = backend_add_statement(be, p->serial, be->pool->worker->config_max_prepared, out);
-        fe_put_parse(out, prepared_server_name(p->serial, name), p->sql, p->types, p->ntype);
+        backend_put_parse(be, out, prepared_server_name(p->serial, name), p->sql, p->types, p->ntype);
         backend_expect_parse(be, p->serial, closed + 1);
     }
 }
@@ -337,17 +338,17 @@ static void batch_put_parse(struct session *s, struct backend *be, struct batch 
     s->run_parse[index].name = NULL;
     s->run_nparse = (uint8_t)(index + 1);
     if (b->parsed[index].name.len == 0) {
-        fe_put_parse(out, (struct span){ 0 }, p->sql, p->types, p->ntype);
+        backend_put_parse(be, out, (struct span){ 0 }, p->sql, p->types, p->ntype);
         return;
     }
     s->run_parse[index].name = mem_strndup(b->parsed[index].name.ptr, b->parsed[index].name.len);
     if (backend_has_statement(be, p->serial) || be->nstatement >= be->pool->worker->config_max_prepared) {
-        fe_put_parse(out, (struct span){ 0 }, p->sql, p->types, p->ntype);
+        backend_put_parse(be, out, (struct span){ 0 }, p->sql, p->types, p->ntype);
         return;
     }
     (void)backend_add_statement(be, p->serial, be->pool->worker->config_max_prepared, out);
     s->run_parse[index].serial = p->serial;
-    fe_put_parse(out, prepared_server_name(p->serial, name), p->sql, p->types, p->ntype);
+    backend_put_parse(be, out, prepared_server_name(p->serial, name), p->sql, p->types, p->ntype);
 }
 
 /* The server's name for a statement that a message of this batch means; empty for an unnamed one parsed here. */
@@ -440,6 +441,18 @@ static void batch_note_parses(struct session *s, const struct batch *b)
     s->run_nparse = (uint8_t)b->nparsed;
 }
 
+/* Does a statement parsed here name types of users? Their ids are another's on this shard (rule P37). */
+static bool batch_declares_types(const struct batch *b)
+{
+    for (uint32_t i = 0; i < b->nparsed; i++) {
+        const struct prepared *p = b->parsed[i].prepared;
+
+        if (oids_of_users(p->types, p->ntype))
+            return true;
+    }
+    return false;
+}
+
 static void batch_send(struct session *s, struct batch *b, struct backend *be, const char *data)
 {
     struct strbuf *out = &s->worker->out;
@@ -453,7 +466,7 @@ static void batch_send(struct session *s, struct batch *b, struct backend *be, c
     }
     if (b->nused)
         batch_put_missing(be, b, out);
-    if (b->rewrite)
+    if (b->rewrite || (be->pool->oids && batch_declares_types(b)))
         batch_put(s, be, b, data, out);
     else
         batch_note_parses(s, b);

@@ -6,6 +6,7 @@
 #include "router/call.h"
 #include "router/config.h"
 #include "router/control.h"
+#include "router/oids.h"
 #include "router/recovery.h"
 #include "router/router.h"
 #include "router/session.h"
@@ -26,6 +27,7 @@ const struct catalog *session_catalog(const struct session *s)
 struct told {
     const char *database;
     struct catalog *catalog;
+    struct oid_maps *oids;
     int hold;
     uint32_t busy;
     bool transactions;
@@ -35,7 +37,7 @@ static void tell_catalog(struct worker *w, void *arg)
 {
     const struct told *t = arg;
 
-    worker_set_catalog(w, t->database, t->catalog);
+    worker_set_catalog(w, t->database, t->catalog, t->oids);
 }
 
 static void tell_hold(struct worker *w, void *arg)
@@ -178,7 +180,9 @@ static void schema_cache(struct router *r, const char *database, const struct ca
     free(l.v);
 }
 
-static struct catalog *schema_load(struct router *r, const char *database, bool bootstrap, struct err *e)
+/* The catalog and, in *oids, the object ids that go with it; the caller's references. NULL: the error. */
+static struct catalog *schema_load(struct router *r, const char *database, bool bootstrap, struct oid_maps **oids,
+                                   struct err *e)
 {
     struct map *m = directory_snapshot(r->directory);
     const struct map_db *db = map_find_db(m, span_str(database));
@@ -210,9 +214,11 @@ static struct catalog *schema_load(struct router *r, const char *database, bool 
             pgconn_close_blocking(conn);
         }
     }
-    map_unref(m);
-    if (c)
+    if (c) {
+        *oids = oid_maps_load(db, timeout_ms);
         schema_cache(r, database, c);
+    }
+    map_unref(m);
     return c;
 }
 
@@ -220,11 +226,12 @@ bool schema_reload_blocking(struct router *r, const char *database, struct err *
 {
     struct told t = { .database = database };
 
-    t.catalog = schema_load(r, database, false, e);
+    t.catalog = schema_load(r, database, false, &t.oids, e);
     if (!t.catalog)
         return false;
     router_call_all(r, tell_catalog, &t);
     catalog_unref(t.catalog);
+    oid_maps_unref(t.oids);
     return true;
 }
 
@@ -246,11 +253,12 @@ static void schema_run(struct control_job *job)
     struct router *r = j->worker->router;
     struct told t = { .database = j->database };
 
-    t.catalog = schema_load(r, j->database, j->first, &j->error);
+    t.catalog = schema_load(r, j->database, j->first, &t.oids, &j->error);
     if (!t.catalog)
         return;
     router_call_all(r, tell_catalog, &t);
     catalog_unref(t.catalog);
+    oid_maps_unref(t.oids);
     j->ok = true;
 }
 
@@ -319,4 +327,36 @@ void schema_reload(struct worker *w, const char *database, void (*done)(void *ar
     j->done = done;
     j->arg = arg;
     schema_submit(j);
+}
+
+struct oids_ask {
+    struct worker *worker;
+    char *database;
+};
+
+static void oids_asked(void *arg, const struct err *e)
+{
+    struct oids_ask *ask = arg;
+    struct worker_db *db = worker_find_db(ask->worker, span_str(ask->database));
+
+    if (e)
+        log_err(LOG_WARN, "schema", "cannot load the catalog", e);
+    if (db)
+        db->oids_asked = false;
+    free(ask->database);
+    free(ask);
+}
+
+void schema_ask_oids(struct worker *w, const char *database)
+{
+    struct worker_db *db = worker_find_db(w, span_str(database));
+    struct oids_ask *ask;
+
+    if (!db || !db->catalog || db->oids_asked) /* without a catalog one is on its way */
+        return;
+    db->oids_asked = true;
+    ask = mem_zalloc(sizeof(*ask));
+    ask->worker = w;
+    ask->database = mem_strdup(database);
+    schema_reload(w, database, oids_asked, ask);
 }

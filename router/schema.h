@@ -25,7 +25,10 @@ void schema_ask(struct worker *w, struct worker_db *db);
  */
 void schema_reload(struct worker *w, const char *database, void (*done)(void *arg, const struct err *e), void *arg);
 
-/* The same, blocking, on a control thread: returns when every worker has it. */
+/* A shard whose object ids are not known (oids.h) has been reached: ask again, unless that is being done. */
+void schema_ask_oids(struct worker *w, const char *database);
+
+/* schema_reload, blocking, on a control thread: returns when every worker has it. */
 bool schema_reload_blocking(struct router *r, const char *database, struct err *e);
 /* Hold or release a database on every worker, blocking until all have done so. On a control thread. */
 void schema_hold_blocking(struct router *r, const char *database, int hold);

@@ -382,7 +382,7 @@ void session_unquarantine(struct session *s)
         session_continue(s);
 }
 
-static size_t session_on_data(struct stream *st, const char *data, size_t len)
+static size_t session_on_data(struct stream *st, char *data, size_t len)
 {
     struct session *s = CONTAINER_OF(st, struct session, st);
     size_t used = 0;

@@ -6,6 +6,7 @@
 #include "router/backend.h"
 #include "router/config.h"
 #include "router/exec.h"
+#include "router/oids.h"
 #include "router/pool.h"
 #include "router/prepared.h"
 #include "router/router.h"
@@ -196,6 +197,7 @@ void worker_start(struct worker *w)
 static void worker_db_free(struct worker_db *db)
 {
     catalog_unref(db->catalog);
+    oid_maps_unref(db->oids);
     free(db->name);
     free(db);
 }
@@ -323,7 +325,16 @@ static void db_wake(struct worker_db *db)
     }
 }
 
-void worker_set_catalog(struct worker *w, const char *name, struct catalog *c)
+static void poolset_oids_visit(struct hmap_node *node, void *arg)
+{
+    struct poolset *ps = CONTAINER_OF(node, struct poolset, node);
+    const struct worker_db *db = arg;
+
+    if (strcmp(ps->database, db->name) == 0)
+        poolset_set_oids(ps, db->oids);
+}
+
+void worker_set_catalog(struct worker *w, const char *name, struct catalog *c, struct oid_maps *oids)
 {
     struct worker_db *db = worker_find_db(w, span_str(name));
 
@@ -331,6 +342,9 @@ void worker_set_catalog(struct worker *w, const char *name, struct catalog *c)
         return;
     catalog_unref(db->catalog);
     db->catalog = catalog_ref(c);
+    oid_maps_unref(db->oids);
+    db->oids = oid_maps_ref(oids);
+    hmap_each(&w->poolsets, poolset_oids_visit, db);
     if (db->hold == HOLD_NONE)
         db_wake(db);
 }

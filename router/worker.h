@@ -43,7 +43,8 @@ struct worker_db {
     char *name;               /* owned */
     const struct map_db *map; /* borrowed from worker.map */
     struct catalog *catalog;  /* owned reference; NULL until loaded */
-    bool catalog_asked;
+    struct oid_maps *oids;    /* the same, made together with it */
+    bool catalog_asked, oids_asked;
     enum hold hold;
     struct list held_sessions; /* sessions that wait for the catalog or the end of a hold (session.wait) */
 };
@@ -88,8 +89,9 @@ void worker_free(struct worker *w);
 struct worker_db *worker_find_db(struct worker *w, struct span name);
 /* Take over a new map (a reference is taken). Loop thread. */
 void worker_set_map(struct worker *w, struct map *m);
-/* Take over a new catalog of a database (a reference is taken); sessions that wait for it go on. Loop thread. */
-void worker_set_catalog(struct worker *w, const char *db, struct catalog *c);
+/* Take over a new catalog of a database and its object ids (references are taken); sessions that wait for it go on.
+ * Loop thread. */
+void worker_set_catalog(struct worker *w, const char *db, struct catalog *c, struct oid_maps *oids);
 /* Hold or release a database's statements. Loop thread. */
 void worker_hold(struct worker *w, const char *db, enum hold hold);
 /* Statements of this database that are running now (for a drain). Loop thread. */

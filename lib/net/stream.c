@@ -51,7 +51,7 @@ static void stream_offer(struct stream *s)
     stream_forget_kept(s, used);
 }
 
-static void stream_received(struct stream *s, const char *data, size_t len)
+static void stream_received(struct stream *s, char *data, size_t len)
 {
     size_t used;
 

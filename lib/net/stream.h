@@ -38,10 +38,10 @@ struct tls;
 
 struct stream_ops {
     /*
-     * `len` bytes stand at `data` (valid during the call); returns how many were consumed. May close or pause the
-     * stream. After a pause or close inside the call the rest is still kept.
+     * `len` bytes stand at `data` (valid during the call; may be changed in place); returns how many were consumed. May
+     * close or pause the stream. After a pause or close inside the call the rest is still kept.
      */
-    size_t (*on_data)(struct stream *s, const char *data, size_t len);
+    size_t (*on_data)(struct stream *s, char *data, size_t len);
     /* The output queue fell below STREAM_LOW_WATER after it had been above STREAM_HIGH_WATER. */
     void (*on_drained)(struct stream *s);
     /* End of file (err NULL) or failure. Called once; the owner calls stream_close. Unconsumed bytes are still readable

@@ -59,6 +59,17 @@ enum be_type {
     BE_FUNCTION_RESULT = 'V'
 };
 
+/* Big-endian word at any address. */
+static inline void proto_put32(void *p, uint32_t v)
+{
+    unsigned char *b = p;
+
+    b[0] = (unsigned char)(v >> 24);
+    b[1] = (unsigned char)(v >> 16);
+    b[2] = (unsigned char)(v >> 8);
+    b[3] = (unsigned char)v;
+}
+
 static inline uint32_t proto_get32(const void *p)
 {
     const unsigned char *b = (const unsigned char *)p;

@@ -32,7 +32,7 @@ struct side {
     int freed;
 };
 
-static size_t on_data(struct stream *st, const char *data, size_t len)
+static size_t on_data(struct stream *st, char *data, size_t len)
 {
     struct side *x = CONTAINER_OF(st, struct side, st);
     size_t n = x->take < 0 ? random_below(&x->seed, (uint32_t)len + 1) : (size_t)x->take < len ? (size_t)x->take : len;
