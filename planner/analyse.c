@@ -131,6 +131,13 @@ static bool check_session(struct an *an)
         err_detail(an->e, "The router has to know the setting, to give it to every connection of the session.");
         return err_hint(an->e, "Use SELECT set_config('name', value, true or false) as a statement of its own.");
     }
+    for (uint32_t i = 0; i < an->nocc; i++) {
+        const struct cat_rel *rel = an->occs[i]->rel;
+        if (rel->system && (strcmp(rel->name, "pg_prepared_statements") == 0 || strcmp(rel->name, "pg_cursors") == 0)) {
+            err_set(an->e, PB0313, "the view %s is not supported", rel->name);
+            return err_detail(an->e, "It would show what the router keeps on one server connection.");
+        }
+    }
     if (!an->inv.session)
         return true;
     err_set(an->e, PB0313, "function %s() is not supported", an->inv.session);

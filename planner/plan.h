@@ -167,8 +167,19 @@ enum session_verb {
     SESSION_DISCARD_OTHER, /* DISCARD PLANS | SEQUENCES | TEMP */
     SESSION_DEALLOCATE,    /* name */
     SESSION_DEALLOCATE_ALL,
+    SESSION_PREPARE,        /* name; types; from */
+    SESSION_EXECUTE,        /* name; args; explain */
     SESSION_SET_CONSTRAINTS /* forwarded to every enlisted shard */
 };
+
+/* An argument of EXECUTE: a constant as text, and the type it is cast to (0: none). */
+struct execute_arg {
+    enum { ARG_NULL, ARG_STRING, ARG_INTEGER, ARG_NUMERIC, ARG_BOOLEAN } kind;
+    uint32_t cast;
+    const char *text; /* NULL: ARG_NULL */
+};
+/* Is the text, read by the type's input function, the value that PostgreSQL would give to a parameter of this type? */
+bool execute_value_fits(const struct execute_arg *arg, uint32_t type);
 
 struct plan_session {
     enum session_verb verb;
@@ -180,6 +191,12 @@ struct plan_session {
     /* SESSION_SET_CONFIG of a parameter: its number (0: the value is in the text), and the answered column's name. */
     uint32_t param;
     const char *column;
+    /* SESSION_PREPARE: declared parameter types (0: to be inferred), and where in the text the statement begins. */
+    uint32_t ntype, from;
+    const uint32_t *types;
+    /* SESSION_EXECUTE: the arguments; how many bytes of the text are EXPLAIN and its options (0: plain EXECUTE). */
+    uint32_t narg, explain;
+    const struct execute_arg *args;
 };
 
 enum control_verb { CONTROL_SHARD_TABLE, CONTROL_REFERENCE_TABLE, CONTROL_UNSHARD_TABLE };

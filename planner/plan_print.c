@@ -96,6 +96,8 @@ static void print_session(const struct plan_session *s, struct strbuf *out)
         [SESSION_DISCARD_OTHER] = "discard",
         [SESSION_DEALLOCATE] = "deallocate",
         [SESSION_DEALLOCATE_ALL] = "deallocate all",
+        [SESSION_PREPARE] = "prepare",
+        [SESSION_EXECUTE] = "execute",
         [SESSION_SET_CONSTRAINTS] = "set constraints",
     };
     strbuf_printf(out, "session: %s", verbs[s->verb]);

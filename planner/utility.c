@@ -124,12 +124,6 @@ static bool refuse_session(const char *what, const char *detail, const char *hin
     return err_hint(e, "%s", hint);
 }
 
-static bool refuse_prepare(const char *what, struct err *e)
-{
-    return refuse_session(what, "A statement is routed by its parameters, which the router takes from the protocol.",
-                          "Use prepared statements of the protocol, which every driver offers.", e);
-}
-
 static bool refuse_cursor(const char *what, struct err *e)
 {
     return refuse_session(what, "A cursor belongs to one server connection, and statements of a session use many.",
@@ -161,6 +155,8 @@ static bool explain_analyses(const PgQuery__ExplainStmt *x, struct arena *scratc
 static bool explain_plan(const struct plan_input *in, const PgQuery__ExplainStmt *x, struct arena *scratch,
                          struct plan_result *out, struct err *e)
 {
+    if (x->query->node_case == PG_QUERY__NODE__NODE_EXECUTE_STMT)
+        return utility_explain_execute_plan(in, x->query->execute_stmt, out, e);
     if (!statement_is_query(x->query)) {
         err_set(e, PB0204, "EXPLAIN of this kind of statement is not supported");
         return err_hint(e, "SELECT, INSERT, UPDATE, DELETE and MERGE can be explained.");
@@ -297,9 +293,9 @@ bool utility_plan(const struct plan_input *in, struct arena *scratch, struct pla
     case PG_QUERY__NODE__NODE_DEALLOCATE_STMT:
         return deallocate_plan(stmt->deallocate_stmt, out);
     case PG_QUERY__NODE__NODE_PREPARE_STMT:
-        return refuse_prepare("PREPARE", e);
+        return utility_prepare_plan(in, stmt->prepare_stmt, out, e);
     case PG_QUERY__NODE__NODE_EXECUTE_STMT:
-        return refuse_prepare("EXECUTE", e);
+        return utility_execute_plan(in, stmt->execute_stmt, out, e);
     case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT:
         return refuse_cursor("DECLARE CURSOR", e);
     case PG_QUERY__NODE__NODE_FETCH_STMT:

@@ -18,6 +18,14 @@ MUSTCHECK bool utility_show_plan(const PgQuery__VariableShowStmt *show, struct p
 MUSTCHECK bool utility_set_config_plan(const struct plan_input *in, const PgQuery__ResTarget *target,
                                        struct plan_result *out, bool *declined, struct err *e);
 
+/* PREPARE and EXECUTE (utility_prepare.c). */
+MUSTCHECK bool utility_prepare_plan(const struct plan_input *in, const PgQuery__PrepareStmt *stmt,
+                                    struct plan_result *out, struct err *e);
+MUSTCHECK bool utility_execute_plan(const struct plan_input *in, const PgQuery__ExecuteStmt *stmt,
+                                    struct plan_result *out, struct err *e);
+MUSTCHECK bool utility_explain_execute_plan(const struct plan_input *in, const PgQuery__ExecuteStmt *stmt,
+                                            struct plan_result *out, struct err *e);
+
 /* An option's value as PostgreSQL's defGetString() reads it; "" for none. The text is in scratch or in the tree. */
 const char *def_string(const PgQuery__DefElem *d, struct arena *scratch);
 /* ... as defGetBoolean() reads it; what is not a boolean is false, PostgreSQL says so. */

@@ -84,6 +84,8 @@ static void exec_send_row_desc(struct exec *x)
     }
     if (x->extended && !x->describe && x->row_desc_type != BE_COPY_OUT)
         return;
+    if (!x->extended && x->row_desc_type == BE_NO_DATA)
+        return;
     if (x->row_desc_type) {
         size_t at = msg_begin(&x->out, x->row_desc_type);
 
@@ -275,7 +277,9 @@ static enum exec_action exec_statement_frame(struct exec *x, struct part *p, cha
          * statement. */
         return exec_described(x, p, type, body);
     case BE_PARAMETER_DESCRIPTION:
-        if (!x->checking)
+        if (x->described)
+            x->param_types = exec_copy_span(x, body);
+        if (!x->checking && !x->hide_params)
             exec_put_frame(x, type, body);
         return EXEC_SWALLOW;
     case BE_DATA_ROW:
@@ -487,6 +491,13 @@ void exec_statement_done(struct exec *x)
         exec_note_shape(x);
         if (!x->parts[0].backend->begun)
             pool_release(x->parts[0].backend);
+        if (x->described) {
+            void (*next)(struct exec * x) = x->described;
+
+            x->described = NULL;
+            next(x);
+            return;
+        }
     }
     if (schema && s->txn.env && !x->own_txn) {
         s->txn.ddl = true;

@@ -155,12 +155,21 @@ static bool exec_take_bind(struct exec *x, struct prepared *p, struct span body,
     return exec_decode_values(x, e);
 }
 
+void exec_refuse_shape(struct exec *x)
+{
+    struct err e = ERR_INIT;
+
+    err_set(&e, PB0304, "cached plan must not change result type");
+    e.id = ERR_NONE;
+    err_state(&e, "0A000");
+    exec_fail(x, &e);
+}
+
 /* False: the Bind's statement gives other columns than its client was told; or that must be found out first, and the
  * step is run again. */
 static bool exec_check_shape(struct exec *x, struct prepared *p)
 {
     const struct session_statement *st = x->bind.statement.len ? session_find_statement(x->s, x->bind.statement) : NULL;
-    struct err e = ERR_INIT;
 
     if (LIKELY(!st || st->shape == 0 || st->shape == p->shape))
         return true;
@@ -170,10 +179,7 @@ static bool exec_check_shape(struct exec *x, struct prepared *p)
         exec_describe_statement(x, p);
         return false;
     }
-    err_set(&e, PB0304, "cached plan must not change result type");
-    e.id = ERR_NONE;
-    err_state(&e, "0A000");
-    exec_fail(x, &e);
+    exec_refuse_shape(x);
     return false;
 }
 
@@ -234,7 +240,8 @@ static bool exec_put_kept_columns(struct exec *x, const struct plan *plan, struc
         return true;
     }
     if (plan->kind == PLAN_SESSION)
-        rows = plan->session->verb == SESSION_SHOW || plan->session->verb == SESSION_SET_CONFIG;
+        rows = plan->session->verb == SESSION_SHOW || plan->session->verb == SESSION_SET_CONFIG ||
+               plan->session->verb == SESSION_EXECUTE;
     if (rows) {
         err_set(e, PB0313, "this portal cannot be described before it is executed");
         err_detail(e, "It has no single server that could tell its columns.");
@@ -329,7 +336,8 @@ void exec_step_describe(struct exec *x, const struct step *st)
         return;
     }
     x->described_name = target.name;
-    exec_describe_statement(x, *p);
+    if (!exec_describe_execute(x, *p))
+        exec_describe_statement(x, *p);
 }
 
 void exec_note_shape(struct exec *x)

@@ -109,8 +109,8 @@ static void gather_route(struct exec *x, struct gather *g)
     uint32_t first;
 
     for (uint32_t i = 0; i < g->plan->npart; i++) {
-        plan_gather_route(x->plan, &g->plan->parts[i], s->db->map, x->text, &x->lits_copy,
-                          x->extended ? &x->binds : NULL, &g->routes[i]);
+        plan_gather_route(x->plan, &g->plan->parts[i], s->db->map, x->text, &x->lits_copy, x->bound ? &x->binds : NULL,
+                          &g->routes[i]);
         for (size_t w = 0; w < ARRAY_LEN(all.w); w++)
             all.w[w] |= g->routes[i].set.w[w];
     }
@@ -217,7 +217,7 @@ static bool put_part(struct exec *x, const struct backend *b, const struct gathe
                      struct err *e)
 {
     struct strbuf text = STRBUF_INIT, types = STRBUF_INIT;
-    uint32_t cap = x->extended ? x->binds.n : 0, n = 0;
+    uint32_t cap = x->bound ? x->binds.n : 0, n = 0;
     uint16_t *map = ARENA_ARRAY(&x->arena, uint16_t, cap + 1);
     bool ok = plan_gather_part_text(x->plan, part, x->text, &x->lits_copy, &text, map, cap, &n, e);
 
@@ -399,7 +399,7 @@ static void gather_run_statement(struct exec *x)
     p->done = p->described = false;
     x->npart = x->next_part = 1;
     x->ndone = x->ndescribed = 0;
-    if (x->extended) {
+    if (x->bound) {
         fe_put_parse(out, (struct span){ 0 }, strbuf_span(&text), x->prepared->types, x->prepared->ntype);
         fe_put_bind(out, x->portal, (struct span){ 0 }, x->bind_rest);
         if (x->describe)

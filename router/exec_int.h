@@ -69,6 +69,7 @@ struct exec {
     uint32_t nstep, cur;
     bool extended;
     bool has_sync; /* the batch ends with Sync */
+    bool bound;    /* the running statement is sent with Parse and Bind: extended, or an EXECUTE */
     uint32_t nexecute;
     bool advancing, again; /* exec_advance is on the stack; a step ended inside it */
 
@@ -107,10 +108,13 @@ struct exec {
     struct span portal, bind_rest, bind_body;
     bool bind_pending, bind_sent, describe;
     bool checking;              /* a Describe of the router's own: has the statement's result changed? */
+    bool hide_params;           /* a Describe of an EXECUTE, which has no parameters */
     struct span described_name; /* the statement that the client described */
     uint32_t max_rows;
     bool execute; /* the running group ends with Execute */
     struct bind_values binds;
+    void (*described)(struct exec *x); /* SQL-level PREPARE or EXECUTE goes on after a Describe of the router's own */
+    struct span param_types;           /* ... which found these: as ParameterDescription has them */
 
     /* TASK_TXN and TASK_SETTING */
     enum session_verb verb;
@@ -175,6 +179,8 @@ void exec_step_bind(struct exec *x, const struct step *st);
 void exec_step_describe(struct exec *x, const struct step *st);
 void exec_step_execute(struct exec *x, const struct step *st);
 void exec_step_close(struct exec *x, const struct step *st);
+/* The statement has changed its columns since the client was told of them (rule P13). */
+void exec_refuse_shape(struct exec *x);
 /* Run the portal being put together, up to Describe or Execute. */
 void exec_run_group(struct exec *x);
 /* A portal that was bound but neither executed nor described yet is sent before something else happens: then false. */
@@ -227,6 +233,12 @@ enum exec_action exec_txn_frame(struct exec *x, struct part *p, char type, struc
 enum exec_action exec_setting_frame(struct exec *x, struct part *p, char type, struct span body);
 void exec_txn_done(struct exec *x);
 void exec_setting_done(struct exec *x);
+
+/* exec_prepare.c */
+void exec_sql_prepare(struct exec *x);
+void exec_sql_execute(struct exec *x);
+/* Describe of a statement that is an EXECUTE; false: it is none. */
+bool exec_describe_execute(struct exec *x, struct prepared *p);
 
 /* exec_copy.c */
 enum exec_action exec_copy_response(struct exec *x, struct part *p, char type, struct span body);

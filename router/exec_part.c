@@ -27,6 +27,9 @@ void exec_reset_statement(struct exec *x)
     x->parts = NULL;
     x->npart = x->ndone = x->next_part = 0;
     x->own_txn = x->withheld = x->failed = false;
+    x->bound = x->extended;
+    x->hide_params = false;
+    x->described = NULL;
     x->after_own_txn = x->implicit_end = x->implicit_rollback = x->committed = x->warn_not_atomic = false;
     x->row_desc_sent = x->counted = false;
     x->row_desc_type = '\0';
@@ -286,7 +289,7 @@ static bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, st
 /* DDL has no parameters; as a Query it may carry what else its transaction has to do. */
 static bool exec_as_query(const struct exec *x)
 {
-    return !x->extended || x->plan->kind == PLAN_DDL;
+    return !x->bound || x->plan->kind == PLAN_DDL;
 }
 
 static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
@@ -352,7 +355,7 @@ void exec_start_parts(struct exec *x)
 /* Values that every shard of a reference table would read by its own clock (rule P42). */
 static bool exec_check_moments(const struct exec *x, struct err *e)
 {
-    for (uint32_t i = 0; x->extended && x->plan->moment_params && i < x->binds.n; i++) {
+    for (uint32_t i = 0; x->bound && x->plan->moment_params && i < x->binds.n; i++) {
         if (!x->binds.values[i].ptr || x->binds.binary[i] || !moment_in(x->binds.values[i]))
             continue;
         err_set(e, PB0201, "a write to a reference table cannot read the clock: parameter $%u", i + 1);
@@ -382,7 +385,7 @@ void exec_run(struct exec *x)
 {
     struct session *s = x->s;
     struct err e = ERR_INIT;
-    const struct bind_values *binds = x->extended ? &x->binds : NULL;
+    const struct bind_values *binds = x->bound ? &x->binds : NULL;
     bool alone = x->plan->kind == PLAN_DDL && x->plan->ddl->no_transaction, gather;
 
     if (!plan_route(x->plan, s->db->map, x->text, &x->lits_copy, binds, &x->arena, &x->route, &e)) {

@@ -730,5 +730,12 @@ void exec_session_verb(struct exec *x)
         exec_bind_answer(x);
         exec_deallocate(x);
         break;
+    case SESSION_PREPARE:
+        exec_bind_answer(x);
+        exec_sql_prepare(x);
+        break;
+    case SESSION_EXECUTE:
+        exec_sql_execute(x);
+        break;
     }
 }
