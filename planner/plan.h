@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "base/strbuf.h"
+#include "planner/modes.h"
 #include "shardmap/map.h"
 #include "shardmap/vhash.h"
 
@@ -151,15 +152,15 @@ struct plan_copy {
 
 /* Session-level statements, carried out by the router. Names as written, folded as PostgreSQL folds. */
 enum session_verb {
-    SESSION_BEGIN,       /* text is forwarded when a shard is enlisted */
-    SESSION_COMMIT,      /* chain */
-    SESSION_ROLLBACK,    /* chain */
-    SESSION_SAVEPOINT,   /* name */
-    SESSION_RELEASE,     /* name */
-    SESSION_ROLLBACK_TO, /* name */
-    SESSION_SET_TRANSACTION,
-    SESSION_SET,   /* name; local */
-    SESSION_RESET, /* name: also SET ... TO DEFAULT; local */
+    SESSION_BEGIN,           /* modes */
+    SESSION_COMMIT,          /* chain */
+    SESSION_ROLLBACK,        /* chain */
+    SESSION_SAVEPOINT,       /* name */
+    SESSION_RELEASE,         /* name */
+    SESSION_ROLLBACK_TO,     /* name */
+    SESSION_SET_TRANSACTION, /* modes */
+    SESSION_SET,             /* name; local */
+    SESSION_RESET,           /* name: also SET ... TO DEFAULT; local */
     SESSION_RESET_ALL,
     SESSION_SHOW,       /* name */
     SESSION_SET_CONFIG, /* SELECT set_config('name', literal, literal): name; local; answers a row */
@@ -183,11 +184,14 @@ bool execute_value_fits(const struct execute_arg *arg, uint32_t type);
 
 struct plan_session {
     enum session_verb verb;
-    const char *name;  /* setting, savepoint or statement; NULL: none */
-    bool local;        /* SET LOCAL */
-    const char *value; /* of a setting of the router's own (pgbraid.*): the constant; NULL: none */
-    bool chain;        /* AND CHAIN */
-    bool start;        /* START TRANSACTION, not BEGIN: the command tag */
+    const char *name;       /* setting, savepoint or statement; NULL: none */
+    bool local;             /* SET LOCAL */
+    const char *value;      /* of a setting of the router's own (pgbraid.*): the constant; NULL: none */
+    bool chain;             /* AND CHAIN */
+    bool start;             /* START TRANSACTION, not BEGIN: the command tag */
+    struct txn_modes modes; /* BEGIN and SET TRANSACTION: what they say */
+    bool setting; /* SET transaction_isolation = ...: like SET TRANSACTION, but the session may do it anywhere */
+    bool judged;  /* a server must say whether it is right: SET CONSTRAINTS by name, a value not understood */
     /* SESSION_SET_CONFIG of a parameter: its number (0: the value is in the text), and the answered column's name. */
     uint32_t param;
     const char *column;

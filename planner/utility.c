@@ -61,12 +61,21 @@ static bool refuse_two_phase(const char *what, struct err *e)
     return err_hint(e, "Use COMMIT.");
 }
 
+static void begin_plan(const PgQuery__TransactionStmt *t, struct plan_result *out)
+{
+    struct plan_session *s = session_plan(out, SESSION_BEGIN, NULL);
+
+    s->start = t->kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START;
+    for (size_t i = 0; i < t->n_options; i++)
+        BUG_ON(!utility_take_mode(t->options[i], &s->modes)); /* the grammar takes nothing else */
+}
+
 static bool transaction_plan(const PgQuery__TransactionStmt *t, struct plan_result *out, struct err *e)
 {
     switch (t->kind) {
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN:
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START:
-        session_plan(out, SESSION_BEGIN, NULL)->start = t->kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START;
+        begin_plan(t, out);
         return true;
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT:
         session_plan(out, SESSION_COMMIT, NULL)->chain = t->chain;
@@ -286,7 +295,7 @@ bool utility_plan(const struct plan_input *in, struct arena *scratch, struct pla
     case PG_QUERY__NODE__NODE_VARIABLE_SHOW_STMT:
         return utility_show_plan(stmt->variable_show_stmt, out);
     case PG_QUERY__NODE__NODE_CONSTRAINTS_SET_STMT:
-        session_plan(out, SESSION_SET_CONSTRAINTS, NULL);
+        session_plan(out, SESSION_SET_CONSTRAINTS, NULL)->judged = stmt->constraints_set_stmt->n_constraints > 0;
         return true;
     case PG_QUERY__NODE__NODE_DISCARD_STMT:
         return discard_plan(stmt->discard_stmt, out);

@@ -91,6 +91,18 @@ static bool check_setting(const char *name, const char *value, struct err *e)
     BUG_ON(true);
 }
 
+bool utility_take_mode(const PgQuery__Node *option, struct txn_modes *m)
+{
+    const PgQuery__DefElem *d = option->node_case == PG_QUERY__NODE__NODE_DEF_ELEM ? option->def_elem : NULL;
+
+    if (!d || !d->arg || d->arg->node_case != PG_QUERY__NODE__NODE_A_CONST)
+        return false;
+    if (d->arg->a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL)
+        return modes_take(m, d->defname, d->arg->a_const->sval->sval);
+    return d->arg->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL &&
+           modes_take(m, d->defname, d->arg->a_const->ival->ival ? "on" : "off");
+}
+
 /* The value of SET name TO one constant; NULL: a list, or something else. */
 static const char *set_value(const PgQuery__VariableSetStmt *set)
 {
@@ -103,7 +115,10 @@ static const char *set_value(const PgQuery__VariableSetStmt *set)
 static bool set_multi(const PgQuery__VariableSetStmt *set, struct plan_result *out, struct err *e)
 {
     if (strcmp(set->name, "TRANSACTION") == 0) {
-        session_plan(out, SESSION_SET_TRANSACTION, NULL);
+        struct plan_session *s = session_plan(out, SESSION_SET_TRANSACTION, NULL);
+
+        for (size_t i = 0; i < set->n_args; i++)
+            BUG_ON(!utility_take_mode(set->args[i], &s->modes)); /* the grammar takes nothing else */
         return true;
     }
     if (strcmp(set->name, "SESSION CHARACTERISTICS") == 0) {
@@ -120,6 +135,23 @@ static bool set_multi(const PgQuery__VariableSetStmt *set, struct plan_result *o
     return err_detail(e, "A snapshot belongs to one server, and a transaction may use several.");
 }
 
+/* SET transaction_isolation = ... */
+static void set_transaction_plan(const PgQuery__VariableSetStmt *set, struct plan_result *out)
+{
+    struct plan_session *s = session_plan(out, SESSION_SET_TRANSACTION, set->name);
+    const PgQuery__AConst *c =
+        set->n_args == 1 && set->args[0]->node_case == PG_QUERY__NODE__NODE_A_CONST ? set->args[0]->a_const : NULL;
+
+    s->setting = true;
+    s->local = set->is_local;
+    if (c && c->val_case == PG_QUERY__A__CONST__VAL_SVAL)
+        s->judged = !modes_take(&s->modes, set->name, c->sval->sval);
+    else if (c && c->val_case == PG_QUERY__A__CONST__VAL_IVAL)
+        s->judged = !modes_take(&s->modes, set->name, c->ival->ival == 0 ? "0" : c->ival->ival == 1 ? "1" : "");
+    else
+        s->judged = true;
+}
+
 bool utility_set_plan(const PgQuery__VariableSetStmt *set, struct plan_result *out, struct err *e)
 {
     const char *name = tree_str(set->name);
@@ -131,10 +163,14 @@ bool utility_set_plan(const PgQuery__VariableSetStmt *set, struct plan_result *o
         const char *value = set_value(set);
         if (!check_setting(name, value ? value : "", e))
             return false;
-        struct plan_session *s = session_plan(out, transaction ? SESSION_SET_TRANSACTION : SESSION_SET, name);
-        s->local = set->is_local;
-        if (setting_kind(name) == SETTING_OWN && value && *value)
-            s->value = arena_strdup(plan_arena(out->plan), value);
+        if (transaction) {
+            set_transaction_plan(set, out);
+        } else {
+            struct plan_session *s = session_plan(out, SESSION_SET, name);
+            s->local = set->is_local;
+            if (setting_kind(name) == SETTING_OWN && value && *value)
+                s->value = arena_strdup(plan_arena(out->plan), value);
+        }
         /* The plan depends on the value, which the shape does not have. */
         out->cacheable = setting_kind(name) == SETTING_PLAIN;
         return true;

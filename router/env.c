@@ -15,7 +15,8 @@ static const char *const parse_setting_names[] = { "datestyle", "intervalstyle",
 struct env_table {
     struct hmap envs;
     uint32_t *next_plan_id; /* borrowed */
-    char *role, *search_path, *parse_settings, *isolation;
+    char *role, *search_path, *parse_settings;
+    struct txn_modes modes;
     struct env *base;
 };
 
@@ -29,7 +30,7 @@ struct env_table *env_table_new(const struct env_defaults *d, uint32_t *next_pla
     t->role = mem_strdup(d->role);
     t->search_path = mem_strdup(d->search_path);
     t->parse_settings = mem_strdup(d->parse_settings);
-    t->isolation = mem_strdup(d->isolation);
+    t->modes = d->modes;
     t->base = env_intern(t, NULL, 0);
     return t;
 }
@@ -44,7 +45,6 @@ void env_table_free(struct env_table *t)
     free(t->role);
     free(t->search_path);
     free(t->parse_settings);
-    free(t->isolation);
     free(t);
 }
 
@@ -149,11 +149,13 @@ static void env_make_plan(struct env_table *t, struct env *e)
     e->plan.parse_settings = strbuf_take(&sb);
 }
 
-static enum isolation isolation_of(const char *value)
+static void env_take_modes(const struct env_table *t, struct env *e)
 {
-    if (strcmp(value, "serializable") == 0)
-        return ISOLATION_SERIALIZABLE;
-    return strcmp(value, "repeatable read") == 0 ? ISOLATION_REPEATABLE_READ : ISOLATION_READ_COMMITTED;
+    e->defaults = t->modes;
+    for (uint32_t i = 0; i < e->n; i++) {
+        if (strncmp(e->settings[i].name, "default_transaction_", 20) == 0)
+            (void)modes_take(&e->defaults, e->settings[i].name, e->settings[i].value);
+    }
 }
 
 static bool plan_env_same(const struct plan_env *a, const struct plan_env *b)
@@ -184,7 +186,6 @@ static struct env *env_intern(struct env_table *t, const struct env_setting *set
     uint64_t hash = env_hash(settings, n);
     struct plan_id_search search = { 0 };
     struct env_setting *copy;
-    const char *isolation;
     struct env *e;
 
     for (struct hmap_node *node = hmap_first(&t->envs, hash); node; node = hmap_next(node)) {
@@ -204,8 +205,7 @@ static struct env *env_intern(struct env_table *t, const struct env_setting *set
     e->settings = copy;
     e->n = n;
     env_make_plan(t, e);
-    isolation = settings_get(e->settings, e->n, "default_transaction_isolation");
-    e->isolation = isolation_of(isolation ? isolation : t->isolation);
+    env_take_modes(t, e);
     search.want = &e->plan;
     hmap_each(&t->envs, plan_id_visit, &search);
     e->plan.id = search.id ? search.id : ++*t->next_plan_id;

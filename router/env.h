@@ -13,6 +13,7 @@
 #include "base/span.h"
 #include "base/strbuf.h"
 #include "planner/env.h"
+#include "planner/modes.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,16 +24,13 @@ struct env_setting {
     bool local; /* SET LOCAL: gone at the end of the transaction */
 };
 
-/* Of transactions that do not say. READ UNCOMMITTED is READ COMMITTED. */
-enum isolation { ISOLATION_READ_COMMITTED, ISOLATION_REPEATABLE_READ, ISOLATION_SERIALIZABLE };
-
 struct env {
     struct hmap_node node;
     uint32_t refs;
     uint32_t n;
     const struct env_setting *settings; /* sorted by name; a local one follows the session's of the same name */
     struct plan_env plan;               /* what parse analysis sees */
-    enum isolation isolation;           /* default_transaction_isolation */
+    struct txn_modes defaults;          /* default_transaction_...: modes of transactions that do not say */
     struct env_table *table;            /* borrowed */
 };
 
@@ -43,7 +41,7 @@ struct env_defaults {
     const char *role;
     const char *search_path;
     const char *parse_settings;
-    const char *isolation; /* default_transaction_isolation */
+    struct txn_modes modes; /* default_transaction_... */
 };
 
 /* One table per (worker, database, user). Strings are copied; next_plan_id is borrowed: ids are unique within a worker.

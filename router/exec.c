@@ -183,7 +183,7 @@ void exec_start_string(struct session *s, struct span sql)
     exec_add_step(x, STEP_END, text, 0);
     x->nexecute = (uint32_t)n;
     if (!s->txn.env)
-        query_begin(s, (struct span){ 0 }, true);
+        txn_begin(s, NULL, true);
     exec_advance(x);
 }
 
@@ -241,7 +241,7 @@ void exec_begin_implicit(struct exec *x)
 
     /* A portal that is not executed at once would end with its own little transaction. */
     if (!s->txn.env && (x->nexecute > 1 || (x->extended && (!x->has_sync || !x->execute))))
-        query_begin(s, (struct span){ 0 }, true);
+        txn_begin(s, NULL, true);
 }
 
 static bool exec_allowed_in_failed(const struct exec *x)

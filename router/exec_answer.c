@@ -553,7 +553,7 @@ void exec_backend_lost(struct exec *x, struct backend *b, const struct err *caus
         exec_gather_own_lost(x, b);
         return;
     }
-    if (s->txn.env)
+    if (s->txn.env && !x->aside)
         s->txn.doomed = true;
     if (p)
         p->backend = NULL;

@@ -118,7 +118,7 @@ void exec_commit(struct exec *x)
     }
     c->phase = COMMIT_BEGIN;
     if (c->nwriter > 1) {
-        c->gtid = arena_strdup(&x->arena, query_gtid(s));
+        c->gtid = arena_strdup(&x->arena, txn_gtid(s));
         sql = arena_printf(
             &x->arena,
             "SELECT pg_catalog.pg_current_xact_id_if_assigned(), pg_catalog.pg_advisory_xact_lock_shared(" LOCK_CLASS
@@ -212,7 +212,7 @@ static void commit_prepare(struct exec *x)
     c->decider_id = x->parts[c->decider].backend->pool->shard_id;
     c->record = c->nwriter > 1 || x->s->txn.recorded;
     if (c->nwriter == 1) {
-        c->gtid = c->record ? arena_strdup(&x->arena, query_gtid(x->s)) : NULL;
+        c->gtid = c->record ? arena_strdup(&x->arena, txn_gtid(x->s)) : NULL;
         commit_decide(x);
         return;
     }

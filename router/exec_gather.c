@@ -242,7 +242,7 @@ static bool gather_ask(struct exec *x, struct part *p, struct err *e)
     /* Before the settings: after a query it would be too late to choose an isolation level. */
     if (several)
         fe_put_statement(out, SPAN("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"), NULL, 0);
-    uint32_t n = query_put_prefix(x->s, p->backend, out) + several;
+    uint32_t n = several ? 1 + txn_put_settings(x->s, p->backend, out) : txn_put_prefix(x->s, p->backend, out);
     if (n)
         backend_expect(p->backend, EXPECT_PREFIX)->count = n;
     backend_expect(p->backend, EXPECT_EXEC);

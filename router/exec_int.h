@@ -127,6 +127,7 @@ struct exec {
     uint32_t setting_phase; /* parts: 0 the command, 1 the value */
     bool warn_not_atomic;
     uint32_t nwriter;
+    bool aside; /* the one part is the home shard's, beside the transaction */
 
     /* COPY FROM STDIN */
     struct copy_splitter *splitter;
@@ -230,9 +231,17 @@ void exec_session_verb(struct exec *x);
 /* COMMIT or ROLLBACK the transaction on all its shards; then exec_txn_ended(). */
 void exec_end_txn(struct exec *x, bool commit);
 enum exec_action exec_txn_frame(struct exec *x, struct part *p, char type, struct span body);
-enum exec_action exec_setting_frame(struct exec *x, struct part *p, char type, struct span body);
 void exec_txn_done(struct exec *x);
+void exec_warn(struct exec *x, const char *sqlstate, const char *message);
+
+/* exec_setting.c */
+void exec_setting(struct exec *x);
+enum exec_action exec_setting_frame(struct exec *x, struct part *p, char type, struct span body);
 void exec_setting_done(struct exec *x);
+/* Run the text on the home shard, beside the transaction that is on no shard yet (or without one). */
+void exec_aside(struct exec *x);
+/* That is done: its connection goes back, rolled back. */
+void exec_aside_end(struct exec *x);
 
 /* exec_prepare.c */
 void exec_sql_prepare(struct exec *x);

@@ -30,7 +30,7 @@ void exec_reset_statement(struct exec *x)
     x->bound = x->extended;
     x->hide_params = false;
     x->described = NULL;
-    x->after_own_txn = x->implicit_end = x->implicit_rollback = x->committed = x->warn_not_atomic = false;
+    x->after_own_txn = x->implicit_end = x->implicit_rollback = x->committed = x->warn_not_atomic = x->aside = false;
     x->row_desc_sent = x->counted = false;
     x->row_desc_type = '\0';
     x->ndescribed = x->error_part = x->nwriter = x->setting_phase = 0;
@@ -138,7 +138,7 @@ void exec_stop_acquiring(struct exec *x)
 
 static uint32_t exec_expect_prefix(struct exec *x, struct part *p, struct strbuf *out, bool send_sync)
 {
-    uint32_t n = query_put_prefix(x->s, p->backend, out);
+    uint32_t n = txn_put_prefix(x->s, p->backend, out);
 
     if (n) {
         struct expect *e = backend_expect(p->backend, EXPECT_PREFIX);
@@ -193,7 +193,7 @@ static void exec_settled(struct backend *b, bool ok)
 static void exec_send_alone(struct exec *x, struct part *p)
 {
     struct strbuf *out = &x->s->worker->out;
-    uint32_t n = query_put_prefix(x->s, p->backend, out);
+    uint32_t n = txn_put_prefix(x->s, p->backend, out);
 
     p->started = true;
     if (n == 0) {
@@ -297,7 +297,7 @@ static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
     struct strbuf *out = &x->s->worker->out;
     bool ok = true;
 
-    p->backend->wrote = p->backend->wrote || x->plan->writes;
+    p->backend->wrote = p->backend->wrote || (x->plan->writes && txn_may_write(&x->s->txn));
     p->backend->unpreparable = p->backend->unpreparable || x->plan->unpreparable;
     p->backend->dirty = p->backend->dirty || x->plan->opaque;
     if (x->plan->kind == PLAN_DDL && x->plan->ddl->no_transaction) {
@@ -415,7 +415,7 @@ void exec_run(struct exec *x)
     x->task = TASK_STATEMENT;
     if (x->npart > 1 && (x->plan->writes || x->plan->kind == PLAN_DDL || x->plan->kind == PLAN_COPY_IN) &&
         !s->txn.env && !alone && x->execute) {
-        query_begin(s, (struct span){ 0 }, true);
+        txn_begin(s, NULL, true);
         x->own_txn = x->withheld = true;
     }
     exec_acquire(x);

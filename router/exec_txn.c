@@ -1,11 +1,10 @@
 /*
- * Session-level statements: transaction control over the shards of a transaction, and settings.
+ * Transaction control over the shards of a transaction.
  *
  * A transaction on one shard commits there. One that wrote on several commits in two phases (exec_commit.c), or, with
  * commit = best_effort, on each by itself: then the client is warned. A transaction that failed, or lost a participant,
  * is rolled back everywhere.
  */
-#include "base/mem.h"
 #include "router/backend.h"
 #include "router/config.h"
 #include "router/exec_int.h"
@@ -19,8 +18,6 @@
 #include "wire/bemsg.h"
 #include "wire/proto.h"
 
-#include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* --- commands on all leases of the transaction --- */
@@ -149,7 +146,7 @@ static void exec_client_txn_done(struct exec *x)
     struct session *s = x->s;
     bool commit = x->committed && !x->failed, chain = x->plan && x->plan->session->chain;
     bool ddl = s->txn.ddl && x->committed;
-    char *begin = NULL;
+    struct txn_modes modes = txn_handed_on(s);
 
     if (x->failed && x->verb == SESSION_COMMIT) {
         exec_commit_error(x);
@@ -158,15 +155,12 @@ static void exec_client_txn_done(struct exec *x)
             exec_warn_not_atomic(x);
         exec_answer(x, commit ? "COMMIT" : "ROLLBACK");
     }
-    if (chain && s->txn.begin)
-        begin = mem_strdup(s->txn.begin);
     s->tx = 'I';
     session_end_transaction(s, commit);
     if (chain && !x->failed) {
-        query_begin(s, begin ? span_str(begin) : (struct span){ 0 }, false);
+        txn_begin_chained(s, &modes);
         s->tx = 'T';
     }
-    free(begin);
     if (x->failed && x->verb == SESSION_COMMIT && !ddl)
         exec_after_error(x);
     else if (ddl)
@@ -175,11 +169,36 @@ static void exec_client_txn_done(struct exec *x)
         exec_step_done(x);
 }
 
+static void exec_rolled_back_to(struct exec *x, struct savepoint *sp)
+{
+    struct session *s = x->s;
+    uint32_t depth = 0;
+
+    for (const struct savepoint *o = sp->outer; o; o = o->outer)
+        depth++;
+    txn_rollback_to(s, sp);
+    portal_rollback_to(s, depth);
+    env_unref(s->env);
+    s->env = env_ref(sp->env);
+    for (struct backend *b = s->held; b; b = b->next_held) {
+        if (!b->begun)
+            continue;
+        env_unref(b->env_next);
+        b->env_next = env_ref(s->env);
+    }
+    s->tx = 'T';
+    exec_answer(x, "ROLLBACK");
+    if (s->txn.catalog)
+        exec_load_catalog(x);
+    else
+        exec_step_done(x);
+}
+
 static void exec_savepoint_done(struct exec *x)
 {
     struct session *s = x->s;
     const char *name = x->plan->session->name;
-    struct savepoint *sp = s->txn.savepoint;
+    struct savepoint *sp;
     uint32_t depth = 0;
 
     if (x->failed) {
@@ -188,48 +207,120 @@ static void exec_savepoint_done(struct exec *x)
         return;
     }
     if (x->verb == SESSION_SAVEPOINT) {
-        sp = mem_zalloc(sizeof(*sp) + strlen(name) + 1);
-        memcpy(sp->name, name, strlen(name));
-        sp->env = env_ref(s->env);
-        sp->outer = s->txn.savepoint;
-        s->txn.savepoint = sp;
+        txn_savepoint(s, name);
         exec_answer(x, "SAVEPOINT");
-    } else {
-        /* RELEASE drops the savepoint and those inside it; ROLLBACK TO keeps it and drops those inside. */
-        while (sp && strcmp(sp->name, name) != 0) {
-            s->txn.savepoint = sp->outer;
-            env_unref(sp->env);
-            free(sp);
-            sp = s->txn.savepoint;
-        }
-        for (const struct savepoint *o = sp ? sp->outer : NULL; o; o = o->outer)
-            depth++;
-        if (sp && x->verb == SESSION_ROLLBACK_TO) {
-            portal_rollback_to(s, depth);
-            env_unref(s->env);
-            s->env = env_ref(sp->env);
-            for (struct backend *b = s->held; b; b = b->next_held) {
-                if (!b->begun)
-                    continue;
-                env_unref(b->env_next);
-                b->env_next = env_ref(s->env);
-            }
-            s->tx = 'T';
-            exec_answer(x, "ROLLBACK");
-            if (s->txn.catalog) {
-                exec_load_catalog(x);
-                return;
-            }
-        } else if (sp) {
-            portal_release(s, depth);
-            s->txn.savepoint = sp->outer;
-            env_unref(sp->env);
-            free(sp);
-            exec_answer(x, "RELEASE");
-        }
+        exec_step_done(x);
+        return;
     }
+    sp = txn_find_savepoint(s, name);
+    BUG_ON(!sp);
+    if (x->verb == SESSION_ROLLBACK_TO) {
+        exec_rolled_back_to(x, sp);
+        return;
+    }
+    for (const struct savepoint *o = sp->outer; o; o = o->outer)
+        depth++;
+    portal_release(s, depth);
+    txn_release(s, sp);
+    exec_answer(x, "RELEASE");
     exec_step_done(x);
 }
+
+/* --- what is said of the transaction: BEGIN, SET TRANSACTION, SET CONSTRAINTS --- */
+
+static void exec_said_answer(struct exec *x)
+{
+    const struct plan_session *ps = x->plan->session;
+
+    exec_answer(x, ps->verb == SESSION_SET_CONSTRAINTS ? "SET CONSTRAINTS"
+                   : ps->verb != SESSION_BEGIN         ? "SET"
+                   : ps->start                         ? "START TRANSACTION"
+                                                       : "BEGIN");
+    exec_step_done(x);
+}
+
+/* It is right: shards that join later will hear it, too. */
+static void exec_said(struct exec *x)
+{
+    const struct plan_session *ps = x->plan->session;
+    struct session *s = x->s;
+
+    if (ps->verb == SESSION_BEGIN) {
+        s->txn.implicit = false;
+        s->tx = 'T';
+    }
+    if (s->txn.env && ps->verb == SESSION_SET_CONSTRAINTS)
+        txn_note_constraints(&s->txn, x->text);
+    else if (s->txn.env)
+        modes_merge(&s->txn.modes, &ps->modes);
+    exec_said_answer(x);
+}
+
+static void exec_said_done(struct exec *x)
+{
+    const struct plan_session *ps = x->plan->session;
+
+    exec_aside_end(x);
+    if (!x->failed && ps->judged && ps->verb == SESSION_SET_TRANSACTION) {
+        err_set(&x->own_error, PB0313, "the value of \"%s\" is not understood", ps->name);
+        err_hint(&x->own_error, "Use SET TRANSACTION.");
+        x->failed = true;
+    }
+    if (x->failed) {
+        exec_emit_error(x);
+        exec_after_error(x);
+        return;
+    }
+    exec_said(x);
+}
+
+/*
+ * PostgreSQL lets a transaction that has written become read-only. The row that decides a commit over several shards is
+ * written at its end, which it then could not be (rule X8).
+ */
+static bool exec_may_say(const struct exec *x, struct err *e)
+{
+    const struct session *s = x->s;
+    uint32_t nwriter = 0;
+
+    if (x->plan->session->modes.read_only != MODE_ON || s->txn.modes.read_only == MODE_ON)
+        return true;
+    for (const struct backend *b = s->held; b; b = b->next_held)
+        nwriter += b->begun && b->wrote;
+    if (nwriter < 2)
+        return true;
+    err_set(e, PB0313, "a transaction that has written on %u shards cannot become READ ONLY", nwriter);
+    err_detail(e, "Its commit has to write the decision.");
+    return err_hint(e, "Leave it READ WRITE until its end.");
+}
+
+/*
+ * Tell the shards that are in the transaction, whose answer says whether it is right. While there are none it mostly
+ * is: else (`ask`, within a savepoint, after a query beside the transaction) a server is asked beside it.
+ */
+static void exec_say(struct exec *x, bool ask)
+{
+    const struct plan_session *ps = x->plan->session;
+    const struct session *s = x->s;
+    struct err e = ERR_INIT;
+
+    if (!exec_may_say(x, &e)) {
+        exec_fail(x, &e);
+        return;
+    }
+    x->verb = ps->verb;
+    x->task = TASK_TXN;
+    if (ask && s->txn.env)
+        exec_run_on_leases(x, x->text);
+    if (x->npart)
+        return;
+    if (ask && (ps->judged || (ps->verb != SESSION_SET_CONSTRAINTS && (s->txn.savepoint || s->txn.queried))))
+        exec_aside(x);
+    else
+        exec_said(x);
+}
+
+/* --- ends --- */
 
 void exec_txn_done(struct exec *x)
 {
@@ -267,12 +358,8 @@ void exec_txn_done(struct exec *x)
         exec_client_txn_done(x);
     } else if (x->verb == SESSION_SAVEPOINT || x->verb == SESSION_RELEASE || x->verb == SESSION_ROLLBACK_TO) {
         exec_savepoint_done(x);
-    } else if (x->failed) {
-        exec_emit_error(x);
-        exec_after_error(x);
     } else {
-        exec_answer(x, x->verb == SESSION_SET_CONSTRAINTS ? "SET CONSTRAINTS" : "SET");
-        exec_step_done(x);
+        exec_said_done(x);
     }
 }
 
@@ -280,20 +367,28 @@ void exec_txn_done(struct exec *x)
 
 static void exec_begin(struct exec *x)
 {
+    const struct plan_session *ps = x->plan->session;
     struct session *s = x->s;
 
-    if (s->txn.env && !s->txn.implicit) {
-        exec_warn(x, "25001", "there is already a transaction in progress");
-    } else if (s->txn.env) {
-        /* BEGIN inside a string: what was implicit so far becomes the client's transaction. */
-        s->txn.implicit = false;
-        s->txn.snapshot = s->txn.snapshot || isolation_has_snapshot(x->text, s->env);
-    } else {
-        query_begin(s, x->text, false);
+    if (!s->txn.env) {
+        txn_begin(s, &ps->modes, false);
+        s->tx = 'T';
+        exec_said_answer(x);
+        return;
     }
-    s->tx = 'T';
-    exec_answer(x, x->plan->session->start ? "START TRANSACTION" : "BEGIN");
-    exec_step_done(x);
+    if (!s->txn.implicit)
+        exec_warn(x, "25001", "there is already a transaction in progress");
+    /* What was implicit so far becomes the client's transaction; its modes are those of the one that runs. */
+    x->text = SPAN("SET TRANSACTION");
+    if (modes_say_something(&ps->modes)) {
+        struct strbuf sql = STRBUF_INIT;
+
+        strbuf_puts(&sql, "SET TRANSACTION");
+        modes_put(&ps->modes, &sql);
+        x->text = exec_copy_span(x, strbuf_span(&sql));
+        strbuf_fini(&sql);
+    }
+    exec_say(x, modes_say_something(&ps->modes));
 }
 
 static void exec_end(struct exec *x, bool commit)
@@ -320,15 +415,6 @@ static void exec_end(struct exec *x, bool commit)
     exec_end_txn(x, commit);
 }
 
-static struct savepoint *find_savepoint(const struct session *s, const char *name)
-{
-    struct savepoint *sp = s->txn.savepoint;
-
-    while (sp && strcmp(sp->name, name) != 0)
-        sp = sp->outer;
-    return sp;
-}
-
 static void exec_savepoint(struct exec *x)
 {
     const struct plan_session *ps = x->plan->session;
@@ -344,7 +430,7 @@ static void exec_savepoint(struct exec *x)
         exec_fail(x, &e);
         return;
     }
-    if (ps->verb != SESSION_SAVEPOINT && !find_savepoint(s, ps->name)) {
+    if (ps->verb != SESSION_SAVEPOINT && !txn_find_savepoint(s, ps->name)) {
         err_set(&e, PB0204, "savepoint \"%s\" does not exist", ps->name);
         err_state(&e, "3B001");
         exec_fail(x, &e);
@@ -363,278 +449,20 @@ static void exec_savepoint(struct exec *x)
         exec_txn_done(x);
 }
 
-/* SET TRANSACTION and SET CONSTRAINTS: for shards in the transaction now, and for those that join later. */
-static void exec_txn_mode(struct exec *x, const char *tag)
+/* SET TRANSACTION and SET CONSTRAINTS. */
+static void exec_txn_mode(struct exec *x)
 {
-    struct session *s = x->s;
-    bool constraints = x->plan->session->verb == SESSION_SET_CONSTRAINTS;
-    size_t old;
+    const struct plan_session *ps = x->plan->session;
+    const struct session *s = x->s;
+    bool constraints = ps->verb == SESSION_SET_CONSTRAINTS;
 
-    if (!s->txn.env || s->txn.implicit) {
+    /* What is implicit in a pipeline is no block for PostgreSQL 15, but what is said counts until its end. */
+    if ((s->txn.env ? s->txn.implicit && x->extended : !ps->judged) && (!ps->setting || ps->local))
         exec_warn(x, "25P01",
-                  constraints ? "SET CONSTRAINTS can only be used in transaction blocks"
-                              : "SET TRANSACTION can only be used in transaction blocks");
-        exec_answer(x, tag);
-        exec_step_done(x);
-        return;
-    }
-    if (!constraints)
-        s->txn.snapshot = s->txn.snapshot || isolation_has_snapshot(x->text, s->env);
-    old = s->txn.modes_len;
-    s->txn.modes = mem_realloc(s->txn.modes, old + x->text.len + 1);
-    memcpy(s->txn.modes + old, x->text.ptr, x->text.len);
-    s->txn.modes[old + x->text.len] = '\0';
-    s->txn.modes_len = old + x->text.len + 1;
-    x->verb = x->plan->session->verb;
-    x->task = TASK_TXN;
-    exec_run_on_leases(x, x->text);
-    if (x->npart == 0) {
-        exec_answer(x, tag);
-        exec_step_done(x);
-    }
-}
-
-/* --- settings --- */
-
-/* SET on every lease of the transaction, or on a connection of the home shard; then the value is read back from the
- * first. */
-/*
- * The prefix of a SET or RESET leaves out what is being set anyway: its present value may be one that can no longer be
- * replayed (a role that was dropped), and this is the way out.
- */
-static uint32_t exec_setting_prefix(struct exec *x, struct backend *b, struct strbuf *out)
-{
-    struct session *s = x->s;
-    struct env *own = s->env;
-    uint32_t n;
-
-    if (!x->setting || x->verb == SESSION_SHOW || b->env_next == own)
-        return query_put_prefix(s, b, out);
-    s->env = env_with(own, x->setting, NULL, false);
-    n = query_put_prefix(s, b, out);
-    env_unref(s->env);
-    s->env = own;
-    return n;
-}
-
-static void exec_setting_start(struct exec *x)
-{
-    struct session *s = x->s;
-    struct strbuf *out = &s->worker->out;
-    struct span name = span_str(x->setting);
-
-    x->next_part = x->npart;
-    for (uint32_t i = 0; i < x->npart; i++) {
-        struct part *p = &x->parts[i];
-        uint32_t n = exec_setting_prefix(x, p->backend, out);
-
-        if (n) {
-            struct expect *e = backend_expect(p->backend, EXPECT_PREFIX);
-
-            e->count = n;
-            e->send_sync = true;
-        }
-        backend_expect(p->backend, EXPECT_EXEC);
-        fe_put_query(out, x->text);
-        if (i == 0 && x->setting) {
-            backend_expect(p->backend, EXPECT_EXEC);
-            fe_put_statement(out, SPAN("SELECT pg_catalog.current_setting($1)"), &name, 1);
-            fe_put_sync(out);
-        }
-        p->started = true;
-        stream_write(&p->backend->st, out->ptr, out->len);
-        strbuf_reset(out);
-    }
-}
-
-static void exec_setting_resume(struct session *s)
-{
-    struct exec *x = s->exec;
-    struct pool *pool = s->set->pools[s->set->home];
-    struct backend *b = session_lease_of(s, pool);
-
-    if (!b) {
-        session_set_state(s, SESSION_WAITING);
-        s->resume = exec_setting_resume;
-        b = pool_acquire(pool, s, s->nheld > 0);
-        if (!b) {
-            exec_flush(x);
-            return;
-        }
-        s->resume = NULL;
-        session_set_state(s, SESSION_RUNNING);
-    }
-    x->parts = ARENA_ARRAY(&x->arena, struct part, 1);
-    x->parts[0].backend = b;
-    x->npart = 1;
-    b->part = 0;
-    exec_setting_start(x);
-}
-
-/* set_config() of a parameter, with its value: the command is sent as a simple query. */
-static bool exec_setting_text(struct exec *x, struct err *e)
-{
-    const struct plan_session *ps = x->plan->session;
-    struct strbuf sb = STRBUF_INIT;
-
-    if (!x->extended || ps->param > x->binds.n)
-        return err_set(e, PB0204, "there is no parameter $%u", ps->param) || err_state(e, "42P02");
-    strbuf_puts(&sb, "SELECT pg_catalog.set_config(");
-    strbuf_put_literal(&sb, span_str(ps->name));
-    strbuf_puts(&sb, ", ");
-    if (x->binds.values[ps->param - 1].ptr)
-        strbuf_put_literal(&sb, x->binds.values[ps->param - 1]);
-    else
-        strbuf_puts(&sb, "NULL");
-    strbuf_puts(&sb, ps->local ? ", true) AS " : ", false) AS ");
-    strbuf_put_ident(&sb, span_str(ps->column));
-    x->text = span_make(arena_spandup(&x->arena, strbuf_span(&sb)), sb.len);
-    strbuf_fini(&sb);
-    return true;
-}
-
-static void exec_setting(struct exec *x)
-{
-    struct session *s = x->s;
-    const char *name = x->plan->session->name;
-    struct err e = ERR_INIT;
-
-    if (x->plan->session->param && !exec_setting_text(x, &e)) {
-        exec_fail(x, &e);
-        return;
-    }
-    x->verb = x->plan->session->verb;
-    x->task = TASK_SETTING;
-    x->setting = NULL;
-    x->setting_value = NULL;
-    if (name) {
-        x->setting = arena_strdup(&x->arena, name);
-        for (char *c = x->setting; *c; c++)
-            *c = (char)tolower((unsigned char)*c);
-    }
-    if (x->extended && !x->bind_sent) {
-        x->bind_sent = true;
-        strbuf_put(&x->out, "2\0\0\0\4", 5);
-        if (x->describe && x->verb != SESSION_SHOW && x->verb != SESSION_SET_CONFIG)
-            strbuf_put(&x->out, "n\0\0\0\4", 5);
-    }
-    if (s->txn.env) {
-        exec_parts_of_leases(x);
-        if (x->npart) {
-            exec_setting_start(x);
-            return;
-        }
-    }
-    exec_setting_resume(s);
-}
-
-enum exec_action exec_setting_frame(struct exec *x, struct part *p, char type, struct span body)
-{
-    size_t at;
-
-    if (type == BE_ERROR) {
-        if (!x->failed) {
-            strbuf_put(&x->error, body.ptr, body.len);
-            x->error_part = (uint32_t)(p - x->parts);
-        }
-        x->failed = p->failed = true;
-        return EXEC_SWALLOW;
-    }
-    if (p != x->parts || type == BE_PARAMETER_STATUS) /* before ReadyForQuery the client is told of what has changed */
-        return EXEC_SWALLOW;
-    if (p->described) { /* the value being read back */
-        struct span value;
-
-        if (type == BE_DATA_ROW && be_decode_data_row(body, &value, 1) == 1 && value.ptr)
-            x->setting_value = arena_spandup(&x->arena, value);
-        return EXEC_SWALLOW;
-    }
-    if (type == BE_ROW_DESCRIPTION && x->extended && !x->describe)
-        return EXEC_SWALLOW;
-    if (type == BE_PARAMETER_STATUS) /* the client is told when it has become the session's: session_put_ready */
-        return EXEC_SWALLOW;
-    at = msg_begin(&x->out, type);
-    strbuf_put(&x->out, body.ptr, body.len);
-    msg_end(&x->out, at);
-    return EXEC_SWALLOW;
-}
-
-/* The session's environment is `own` now, that of every connection that ran the statement `e`; both are taken. */
-static void exec_take_env(struct exec *x, struct env *e, struct env *own)
-{
-    struct session *s = x->s;
-
-    env_unref(s->env);
-    s->env = own;
-    for (uint32_t i = 0; i < x->npart; i++) {
-        struct backend *b = x->parts[i].backend;
-
-        if (!b)
-            continue;
-        env_unref(b->env_next);
-        b->env_next = env_ref(e);
-        if (!b->begun) {
-            env_unref(b->env);
-            b->env = env_ref(e);
-        }
-    }
-    env_unref(e);
-}
-
-/* RESET goes back to what the client asked for at login, which the connections do not know. */
-static void exec_take_reset(struct exec *x)
-{
-    struct session *s = x->s;
-    const char *value = x->setting ? env_get(s->login_env, x->setting) : NULL;
-    struct env *now;
-
-    if (!x->setting) {
-        struct env *base = env_base(s->set->envs);
-
-        exec_take_env(x, env_reset_all(s->env, base), env_reset_all(s->env, s->login_env));
-        env_unref(base);
-        return;
-    }
-    if (x->plan->session->local) { /* SET LOCAL ... TO DEFAULT: until the end of the transaction, if there is one */
-        if (!s->txn.env || !x->setting_value)
-            return;
-        exec_take_env(x, env_with(s->env, x->setting, x->setting_value, true),
-                      env_with(s->env, x->setting, value ? value : x->setting_value, true));
-        return;
-    }
-    now = env_with(s->env, x->setting, NULL, false);
-    if (strcmp(x->setting, "session_authorization") == 0) { /* it ends SET ROLE */
-        struct env *with_role = now;
-
-        now = env_with(with_role, "role", NULL, false);
-        env_unref(with_role);
-    }
-    exec_take_env(x, env_ref(now), value ? env_with(now, x->setting, value, false) : env_ref(now));
-    env_unref(now);
-}
-
-void exec_setting_done(struct exec *x)
-{
-    struct session *s = x->s;
-    const struct plan_session *ps = x->plan->session;
-
-    if (x->failed) {
-        exec_emit_error(x);
-        exec_after_error(x);
-        return;
-    }
-    if (x->verb == SESSION_RESET || x->verb == SESSION_RESET_ALL) {
-        exec_take_reset(x);
-    } else if (x->verb != SESSION_SHOW && x->setting_value && (!ps->local || s->txn.env)) {
-        struct env *now = env_with(s->env, x->setting, x->setting_value, ps->local);
-
-        exec_take_env(x, env_ref(now), now);
-    }
-    if (!s->txn.env) {
-        while (s->held)
-            pool_release(s->held);
-    }
-    exec_step_done(x);
+                  constraints   ? "SET CONSTRAINTS can only be used in transaction blocks"
+                  : ps->setting ? "SET LOCAL can only be used in transaction blocks"
+                                : "SET TRANSACTION can only be used in transaction blocks");
+    exec_say(x, s->txn.env || ps->judged);
 }
 
 /* --- the rest --- */
@@ -707,11 +535,11 @@ void exec_session_verb(struct exec *x)
         break;
     case SESSION_SET_TRANSACTION:
         exec_bind_answer(x);
-        exec_txn_mode(x, "SET");
+        exec_txn_mode(x);
         break;
     case SESSION_SET_CONSTRAINTS:
         exec_bind_answer(x);
-        exec_txn_mode(x, "SET CONSTRAINTS");
+        exec_txn_mode(x);
         break;
     case SESSION_SET:
     case SESSION_RESET:

@@ -7,7 +7,7 @@
  *                                        one that it is on (rule X7: databases of a server share these names)
  *
  * A transaction has its gtid from the moment when a second shard may take part in it, or its client has asked for it
- * (query_gtid); the decider is chosen at COMMIT. Any thread. Never on the path of a transaction of one shard.
+ * (txn_gtid); the decider is chosen at COMMIT. Any thread. Never on the path of a transaction of one shard.
  */
 #ifndef ROUTER_GTID_H
 #define ROUTER_GTID_H

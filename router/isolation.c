@@ -4,27 +4,6 @@
 #include "router/schema.h"
 #include "router/session.h"
 
-#include <string.h>
-#include <strings.h>
-
-static bool has_word(struct span sql, const char *word)
-{
-    size_t n = strlen(word);
-
-    for (size_t i = 0; i + n <= sql.len; i++) {
-        if (strncasecmp(sql.ptr + i, word, n) == 0)
-            return true;
-    }
-    return false;
-}
-
-bool isolation_has_snapshot(struct span sql, const struct env *env)
-{
-    if (has_word(sql, "repeatable") || has_word(sql, "serializable"))
-        return true;
-    return env->isolation != ISOLATION_READ_COMMITTED && !has_word(sql, "committed");
-}
-
 static bool refuse(struct err *e, const char *what)
 {
     err_set(e, PB0313, "%s over several shards is not supported", what);
@@ -53,13 +32,13 @@ bool isolation_allows(struct session *s, bool moment, uint32_t npart, uint32_t s
     struct txn *t = &s->txn;
 
     if (!t->env) {
-        if (npart > 1 && s->env->isolation == ISOLATION_SERIALIZABLE)
+        if (npart > 1 && s->env->defaults.isolation == ISOLATION_SERIALIZABLE)
             return refuse(e, "a SERIALIZABLE statement");
         return true;
     }
     if (moment && npart == 1 && !allows_clock(t, shard, e))
         return false;
-    if (!t->snapshot)
+    if (!txn_has_snapshot(t))
         return true;
     if (npart > 1 || (t->placed && t->shard != shard))
         return refuse(e, "a REPEATABLE READ or SERIALIZABLE transaction");

@@ -12,17 +12,11 @@
 
 #include "base/bug.h"
 #include "base/err.h"
-#include "base/span.h"
-#include "router/env.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct session;
-
-/* Does a transaction begun or changed by this text (BEGIN, SET TRANSACTION ...; empty: neither) in this environment
- * have one snapshot? Errs on the safe side. */
-bool isolation_has_snapshot(struct span sql, const struct env *env);
 
 /*
  * May the session's next statement run on `npart` shards, the first of which is `shard`? moment: it reads the

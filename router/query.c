@@ -23,79 +23,6 @@
 
 /* --- shared pieces --- */
 
-/* Bring the connection from the environment it is in to another one. */
-static uint32_t put_env(struct backend *b, struct env *to, struct strbuf *out)
-{
-    uint32_t n;
-
-    if (b->env_next == to)
-        return 0;
-    n = env_put_changes(out, b->env_next, to);
-    env_unref(b->env_next);
-    b->env_next = env_ref(to);
-    return n;
-}
-
-static uint32_t put_savepoint(struct backend *b, const struct savepoint *sp, struct strbuf *out)
-{
-    struct strbuf sql = STRBUF_INIT;
-    uint32_t n = put_env(b, sp->env, out) + 1;
-
-    strbuf_puts(&sql, "SAVEPOINT ");
-    strbuf_put_ident(&sql, span_str(sp->name));
-    fe_put_statement(out, strbuf_span(&sql), NULL, 0);
-    strbuf_fini(&sql);
-    return n;
-}
-
-const char *query_gtid(struct session *s)
-{
-    BUG_ON(!s->txn.env);
-    if (!s->txn.gtid) {
-        s->txn.gtid = mem_alloc(GTID_MAX);
-        gtid_new(s->worker->router->gtids, s->txn.gtid);
-    }
-    return s->txn.gtid;
-}
-
-/* BEGIN and all that the transaction has said since, in its order: a setting made after a savepoint goes away when that
- * is rolled back to. */
-static uint32_t put_begin(struct session *s, struct backend *b, struct strbuf *out)
-{
-    const struct savepoint *few[16], **chain = few;
-    uint32_t n = 1, depth = 0;
-
-    fe_put_statement(out, s->txn.begin ? span_str(s->txn.begin) : SPAN("BEGIN"), NULL, 0);
-    for (size_t at = 0; at < s->txn.modes_len; at += strlen(s->txn.modes + at) + 1) {
-        fe_put_statement(out, span_str(s->txn.modes + at), NULL, 0);
-        n++;
-    }
-    b->begun = true;
-    if (s->nheld > 1)
-        (void)query_gtid(s);
-    for (const struct savepoint *sp = s->txn.savepoint; sp; sp = sp->outer)
-        depth++;
-    if (depth > ARRAY_LEN(few))
-        chain = mem_alloc(depth * sizeof(struct savepoint *));
-    depth = 0;
-    for (const struct savepoint *sp = s->txn.savepoint; sp; sp = sp->outer)
-        chain[depth++] = sp;
-    while (depth-- > 0)
-        n += put_savepoint(b, chain[depth], out);
-    if (chain != few)
-        free(chain);
-    return n;
-}
-
-uint32_t query_put_prefix(struct session *s, struct backend *b, struct strbuf *out)
-{
-    uint32_t n = 0;
-
-    if (s->txn.env && !b->begun)
-        n = put_begin(s, b, out);
-    return n + put_env(b, s->env, out);
-}
-
 void query_failed_transaction(struct err *e)
 {
     err_set(e, PB0303, "current transaction is aborted, commands ignored until end of transaction block");
@@ -160,7 +87,7 @@ void query_start(struct session *s, struct backend *b, struct plan *plan, bool e
     s->run_extended = extended;
     s->run_commit = false;
     s->timed_out = false;
-    b->wrote = b->wrote || (plan && plan->writes);
+    b->wrote = b->wrote || (plan && plan->writes && txn_may_write(&s->txn));
     b->unpreparable = b->unpreparable || (plan && plan->unpreparable);
     b->nparsed = 0;
     s->queries++;
@@ -180,7 +107,7 @@ static size_t query_forward(struct session *s, struct plan *plan, uint32_t shard
         return 0;
     }
     if (UNLIKELY((s->txn.env && !b->begun) || b->env_next != s->env)) {
-        uint32_t n = query_put_prefix(s, b, out);
+        uint32_t n = txn_put_prefix(s, b, out);
 
         if (n) {
             struct expect *e = backend_expect(b, EXPECT_PREFIX);
@@ -215,33 +142,13 @@ static void answer(struct session *s, const char *tag)
     strbuf_reset(out);
 }
 
-static bool is_plain_begin(struct span sql)
-{
-    while (sql.len && (sql.ptr[sql.len - 1] == ';' || sql.ptr[sql.len - 1] == ' ' || sql.ptr[sql.len - 1] == '\n'))
-        sql.len--;
-    return span_ieq(sql, SPAN("begin")) || span_ieq(sql, SPAN("begin transaction")) ||
-           span_ieq(sql, SPAN("start transaction"));
-}
-
-void query_begin(struct session *s, struct span sql, bool implicit)
-{
-    BUG_ON(s->txn.env);
-    s->txn.env = env_ref(s->env);
-    s->txn.epoch = catalog_epoch(session_catalog(s));
-    s->txn.implicit = implicit;
-    s->txn.snapshot = isolation_has_snapshot(sql, s->env);
-    if (sql.len && !is_plain_begin(sql))
-        s->txn.begin = mem_strndup(sql.ptr, sql.len);
-}
-
 /* BEGIN, COMMIT and ROLLBACK where no or one shard is concerned; false: the long way. */
-static bool query_transaction(struct session *s, struct plan *plan, struct span sql, const char *data, size_t frame,
-                              size_t *used)
+static bool query_transaction(struct session *s, struct plan *plan, const char *data, size_t frame, size_t *used)
 {
     enum session_verb verb = plan->session->verb;
 
     if (verb == SESSION_BEGIN && s->tx == 'I') {
-        query_begin(s, sql, false);
+        txn_begin(s, &plan->session->modes, false);
         s->tx = 'T';
         answer(s, plan->session->start ? "START TRANSACTION" : "BEGIN");
         plan_unref(plan);
@@ -345,7 +252,8 @@ size_t query_simple(struct session *s, const char *data, size_t frame)
         if (LIKELY((route.n == 1 || route.any) && !plan->rewritten)) {
             uint32_t shard = route.any ? query_any_shard(s) : route.first;
 
-            if (UNLIKELY(s->txn.snapshot || plan->moment) && !isolation_allows(s, plan->moment, 1, shard, &e)) {
+            if (UNLIKELY(txn_has_snapshot(&s->txn) || plan->moment) &&
+                !isolation_allows(s, plan->moment, 1, shard, &e)) {
                 plan_unref(plan);
                 query_fail(s, &e);
                 return frame;
@@ -356,7 +264,7 @@ size_t query_simple(struct session *s, const char *data, size_t frame)
         answer(s, NULL);
         plan_unref(plan);
         return frame;
-    } else if (plan->kind == PLAN_SESSION && query_transaction(s, plan, sql, data, frame, &used)) {
+    } else if (plan->kind == PLAN_SESSION && query_transaction(s, plan, data, frame, &used)) {
         return used;
     }
     exec_start_statement(s, plan, sql);

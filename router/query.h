@@ -36,9 +36,6 @@ bool query_ends_transaction(const struct plan *plan);
 void query_note_shape(struct session *s, char type, struct span body);
 void query_forget_parses(struct session *s);
 
-/* Begin a transaction (nothing is sent). `sql` is the client's BEGIN; empty: a plain one. implicit: the client gave
- * none. */
-void query_begin(struct session *s, struct span sql, bool implicit);
 /* A lease on the shard, or NULL: the session waits and its input must be kept. */
 struct backend *query_lease(struct session *s, uint32_t shard);
 /* The session now runs a statement the short way on `b`; takes the plan's reference (NULL: none). */
@@ -46,11 +43,6 @@ void query_start(struct session *s, struct backend *b, struct plan *plan, bool e
 /* ErrorResponse and ReadyForQuery. */
 void query_fail(struct session *s, const struct err *e);
 
-/* Shared with exec: commands that must precede a statement on this connection (BEGIN, settings, savepoints); returns
- * how many. */
-uint32_t query_put_prefix(struct session *s, struct backend *b, struct strbuf *out);
-/* The name of the running transaction; it gets one now if it has none. Borrowed until its end. */
-const char *query_gtid(struct session *s);
 /* "current transaction is aborted ..." */
 void query_failed_transaction(struct err *e);
 /* True if the session may not start this statement now because its database is held; the session is queued then. */

@@ -459,7 +459,7 @@ static void batch_send(struct session *s, struct batch *b, struct backend *be, c
     struct plan *plan = b->plan;
 
     if (!s->run_aside && ((s->txn.env && !be->begun) || be->env_next != s->env)) {
-        uint32_t n = query_put_prefix(s, be, out);
+        uint32_t n = txn_put_prefix(s, be, out);
 
         if (n)
             backend_expect(be, EXPECT_PREFIX)->count = n;
@@ -480,7 +480,7 @@ static void batch_send(struct session *s, struct batch *b, struct backend *be, c
         plan_ref(plan);
     batch_commit(s, b, be, data);
     query_start(s, be, plan, true);
-    be->wrote = be->wrote || b->writes;
+    be->wrote = be->wrote || (b->writes && txn_may_write(&s->txn));
     be->unpreparable = be->unpreparable || b->unpreparable;
     be->dirty = be->dirty || b->opaque;
     if (b->rewrite) {
@@ -579,7 +579,7 @@ static size_t batch_run(struct session *s, struct batch *b, const char *data)
         shard = query_any_shard(s);
     else
         shard = batch_aside_shard(s, b);
-    if (UNLIKELY(s->txn.snapshot || b->moment) && b->nbind && !isolation_allows(s, b->moment, 1, shard, &e))
+    if (UNLIKELY(txn_has_snapshot(&s->txn) || b->moment) && b->nbind && !isolation_allows(s, b->moment, 1, shard, &e))
         return batch_long_way(s, b, data, b->len); /* which says so at the right place */
     if (!b->nbind && !b->nexecute && !b->shard_known && s->txn.env) {
         be = session_lease_of(s, s->set->pools[shard]);

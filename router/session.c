@@ -80,28 +80,6 @@ void session_unhold(struct session *s, struct backend *b)
     BUG_ON(true); /* the lease is not held */
 }
 
-static void txn_drop_savepoints(struct txn *t)
-{
-    while (t->savepoint) {
-        struct savepoint *sp = t->savepoint;
-
-        t->savepoint = sp->outer;
-        env_unref(sp->env);
-        free(sp);
-    }
-}
-
-static void txn_reset(struct session *s)
-{
-    free(s->txn.begin);
-    free(s->txn.modes);
-    free(s->txn.gtid);
-    txn_drop_savepoints(&s->txn);
-    env_unref(s->txn.env);
-    catalog_unref(s->txn.catalog);
-    s->txn = (struct txn){ 0 };
-}
-
 void session_end_transaction(struct session *s, bool committed)
 {
     if (s->txn.env) {

@@ -28,6 +28,7 @@
 #include "net/stream.h"
 #include "planner/plan.h"
 #include "router/env.h"
+#include "router/txn.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,33 +56,6 @@ enum session_state {
 #define X(id, name, next) id,
     SESSION_STATES(X)
 #undef X
-};
-
-/* A savepoint of the running transaction: replayed on shards that join later. */
-struct savepoint {
-    struct savepoint *outer;
-    struct env *env; /* the session's environment when it was set; owned reference */
-    char name[];
-};
-
-struct txn {
-    char *begin; /* text of BEGIN with options, owned; NULL: plain BEGIN */
-    char *modes; /* SET TRANSACTION and SET CONSTRAINTS given since, each with its NUL, owned; NULL: none */
-    size_t modes_len;
-    struct env *env;             /* environment at BEGIN: back to it on rollback; owned reference, NULL outside */
-    struct savepoint *savepoint; /* innermost */
-    uint64_t epoch;              /* catalog epoch at BEGIN */
-    bool implicit;               /* no BEGIN by the client: ends with the string or at Sync */
-    bool ddl;                    /* changed the schema: reload after COMMIT */
-    struct catalog *catalog;     /* ... and what it made of it; owned reference, NULL: the database's */
-    bool snapshot;               /* REPEATABLE READ or SERIALIZABLE */
-    bool placed;                 /* ... and its statements run on `shard` */
-    uint32_t shard;
-    bool clocked; /* a statement has read the transaction's clock, on `clock` */
-    uint32_t clock;
-    bool doomed;   /* a participant was lost: only ROLLBACK is left */
-    bool recorded; /* its client can ask for the outcome: a decision row is written even with one writer */
-    char *gtid;    /* its name, owned; NULL: none yet (query_gtid) */
 };
 
 struct session {

@@ -75,7 +75,8 @@ struct template_job {
     uint32_t timeout_ms;
     bool ok;
     struct err error;
-    char *options, *search_path, *parse_settings, *isolation;
+    char *options, *search_path, *parse_settings;
+    struct txn_modes modes;
     char *commit;
     uint32_t nparameter;
     char *names[ARRAY_LEN(((struct poolset *)0)->parameters)], *values[ARRAY_LEN(((struct poolset *)0)->parameters)];
@@ -139,8 +140,8 @@ static bool template_read(struct template_job *t, struct pgconn *conn, struct er
         put_option(&options, name, value);
         if (strcmp(name, "search_path") == 0)
             t->search_path = mem_strdup(value);
-        if (strcmp(name, "default_transaction_isolation") == 0)
-            t->isolation = mem_strdup(value);
+        if (strncmp(name, "default_transaction_", 20) == 0)
+            (void)modes_take(&t->modes, name, value);
         if (strcasecmp(name, "DateStyle") == 0 || strcasecmp(name, "IntervalStyle") == 0 ||
             strcasecmp(name, "TimeZone") == 0)
             strbuf_printf(&parse, "%s=%s;", name, value);
@@ -191,7 +192,6 @@ static void template_job_free(struct template_job *t)
     free(t->options);
     free(t->search_path);
     free(t->parse_settings);
-    free(t->isolation);
     free(t->commit);
     free(t);
 }
@@ -199,7 +199,7 @@ static void template_job_free(struct template_job *t)
 static void template_take(struct poolset *ps, struct template_job *t)
 {
     struct env_defaults d = {
-        .role = ps->user, .search_path = t->search_path, .parse_settings = t->parse_settings, .isolation = t->isolation
+        .role = ps->user, .search_path = t->search_path, .parse_settings = t->parse_settings, .modes = t->modes
     };
 
     ps->envs = env_table_new(&d, &ps->worker->next_plan_id);
