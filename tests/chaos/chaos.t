@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 # Transactions over shards are atomic and recoverable, whatever breaks: README.md in this folder.
 # The environment sets the length and the seed: PGBRAID_CHAOS_MINUTES or PGBRAID_CHAOS_ROUNDS, PGBRAID_CHAOS_SEED,
-# PGBRAID_CHAOS_ONLY (a pattern of fault names), PGBRAID_CHAOS_ROUTERS. `./dev chaos` sets it.
+# PGBRAID_CHAOS_ONLY (a pattern of fault names), PGBRAID_CHAOS_ROUTERS, PGBRAID_CHAOS_CLOCK (1: clocks jump; then no shard is
+# killed, because libfaketime's lock does not survive that). `./dev chaos` sets it.
 use strict;
 use warnings;
 use Digest::MD5 qw(md5);
@@ -25,6 +26,9 @@ my $rounds = $ENV{PGBRAID_CHAOS_ROUNDS} || 0;
 my $seed = $ENV{PGBRAID_CHAOS_SEED} // 1;
 my $only = $ENV{PGBRAID_CHAOS_ONLY} ? qr/$ENV{PGBRAID_CHAOS_ONLY}/ : undef;
 my $routers = $ENV{PGBRAID_CHAOS_ROUTERS} // 1;
+my $clock = $ENV{PGBRAID_CHAOS_CLOCK} ? 1 : 0;
+plan skip_all => 'no libfaketime' if $clock && !PgbraidTest::Chaos::Bed::have_clock();
+$only //= qr/^(?:clock|router|network)/ if $clock;
 my $disk = ($ENV{PGBRAID_CHAOS_MOUNTS} // 'none') eq 'own';
 $PgbraidTest::Chaos::Faults::LONGEST_S = 3 if $minutes <= 2 && !$only;
 
@@ -36,7 +40,7 @@ sub random_of
     return sub { my ($n) = @_; return unpack('N', md5("$seed $round " . ++$i)) % $n; };
 }
 
-my $bed = PgbraidTest::Chaos::Bed->new(seed => $seed, routers => $routers, $disk ? (disk_mb => 160) : ());
+my $bed = PgbraidTest::Chaos::Bed->new(seed => $seed, routers => $routers, clock => $clock, $disk ? (disk_mb => 160) : ());
 $bed->{disk} = $disk;
 note 'no file system of its own: disk.full is left out' if !$disk;
 open my $schedule, '>', workdir() . '/schedule' or die "schedule: $!";

@@ -79,6 +79,8 @@ void client_disconnect(struct client *c);
 bool client_query(struct client *c, struct answer *a, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The same through the extended protocol; name is a prepared statement's, or NULL. */
 bool client_params(struct client *c, struct answer *a, const char *name, const char *sql, int n, const int64_t *values);
+/* COPY FROM STDIN of that text. */
+bool client_copy(struct client *c, struct answer *a, const char *sql, const struct strbuf *text);
 /* Read the answers to what was sent; in a pipeline up to its Sync. */
 bool client_read(struct client *c, struct answer *a, const char *what, bool pipeline);
 /* COMMIT by itself, and what it came to. */

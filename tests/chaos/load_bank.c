@@ -26,7 +26,9 @@ enum mode {
     MODE_VANISH,    /* the client goes without waiting for the answer to COMMIT */
     MODE_CANCEL,    /* a cancel request during COMMIT (rule X9) */
     MODE_ROLLBACK,
-    MODE_FAIL, /* a statement that fails, then COMMIT */
+    MODE_FAIL,       /* a statement that fails, then COMMIT */
+    MODE_AUTOCOMMIT, /* one INSERT over several shards, of amounts that are 0 */
+    MODE_COPY,       /* one COPY, likewise */
     NMODE
 };
 
@@ -40,7 +42,8 @@ static const struct {
     [MODE_SCATTER] = { "scatter", 8 },    [MODE_SAVEPOINT] = { "savepoint", 5 },
     [MODE_ASYNC] = { "async", 8 },        [MODE_VANISH] = { "vanish", 3 },
     [MODE_CANCEL] = { "cancel", 3 },      [MODE_ROLLBACK] = { "rollback", 3 },
-    [MODE_FAIL] = { "fail", 3 },
+    [MODE_FAIL] = { "fail", 3 },          [MODE_AUTOCOMMIT] = { "autocommit", 5 },
+    [MODE_COPY] = { "copy", 5 },
 };
 
 struct transfer {
@@ -191,6 +194,29 @@ static enum outcome run_string(struct client *c, const struct transfer *t, struc
     return outcome;
 }
 
+/* The balances stay as they are: these have no second statement to change them. */
+static enum outcome run_alone(struct client *c, struct transfer *t, struct answer *a)
+{
+    struct strbuf text = STRBUF_INIT;
+    char tag[20];
+
+    for (uint32_t i = 0; i < t->n; i++) {
+        t->amount[i] = 0;
+        if (t->mode == MODE_COPY)
+            strbuf_printf(&text, "%" PRId64 "\t%" PRIu64 "\t0\n", t->account[i], t->id);
+        else
+            strbuf_printf(&text, "%s(%" PRId64 ", %" PRIu64 ", 0)", i ? ", " : "", t->account[i], t->id);
+    }
+    if (t->mode == MODE_COPY) {
+        client_copy(c, a, "COPY ledger (id, transfer, amount) FROM STDIN", &text);
+    } else {
+        client_query(c, a, "INSERT INTO ledger (id, transfer, amount) VALUES %s", strbuf_str(&text));
+    }
+    strbuf_fini(&text);
+    snprintf(tag, sizeof(tag), t->mode == MODE_COPY ? "COPY %u" : "INSERT 0 %u", t->n);
+    return client_outcome(a, tag);
+}
+
 static bool pipeline_put(struct client *c, const char *sql)
 {
     return PQsendQueryParams(c->conn, sql, 0, NULL, NULL, NULL, NULL, 0);
@@ -267,6 +293,8 @@ static bool run_statements(struct client *c, const struct transfer *t, struct an
     case MODE_CANCEL:
     case MODE_ROLLBACK:
     case MODE_FAIL:
+    case MODE_AUTOCOMMIT:
+    case MODE_COPY:
     case NMODE:
         break;
     }
@@ -314,6 +342,8 @@ void bank_transfer(struct client *c, int64_t round)
         outcome = run_pipeline(c, &t, &a);
     else if (t.mode == MODE_ONE_STRING || t.mode == MODE_IMPLICIT)
         outcome = run_string(c, &t, &a, t.mode == MODE_IMPLICIT);
+    else if (t.mode == MODE_AUTOCOMMIT || t.mode == MODE_COPY)
+        outcome = run_alone(c, &t, &a);
     else
         outcome = run_block(c, &t, &a);
     strbuf_reset(&c->ops);

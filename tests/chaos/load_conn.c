@@ -76,7 +76,7 @@ void answer_fini(struct answer *a)
 /* The gtid stands in the message or the detail of an error: a word that is digits, a dash, hexadecimal digits ... */
 static void answer_find_gtid(struct answer *a, const char *text)
 {
-    static const char *const before = "istributed transaction ";
+    static const char *const before = "ransaction ";
     const char *at = text ? strstr(text, before) : NULL;
     size_t len;
 
@@ -212,6 +212,32 @@ bool client_params(struct client *c, struct answer *a, const char *name, const c
     if (!sent)
         return client_unsent(c, a);
     return client_read(c, a, sql, false);
+}
+
+bool client_copy(struct client *c, struct answer *a, const char *sql, const struct strbuf *text)
+{
+    PGresult *r;
+    bool in;
+
+    if (!c->conn || !PQsendQuery(c->conn, sql) || !client_wait(c, clock_mono_us()))
+        return client_unsent(c, a);
+    r = PQgetResult(c->conn);
+    in = r && PQresultStatus(r) == PGRES_COPY_IN;
+    if (!in) {
+        struct answer refused = { .ok = true };
+
+        answer_take(&refused, r);
+        client_read(c, a, sql, false); /* nothing more, and the state of the connection */
+        a->ok = false;
+        memcpy(a->sqlstate, refused.sqlstate, sizeof(a->sqlstate));
+        answer_fini(&refused);
+    } else if (PQputCopyData(c->conn, text->ptr, (int)text->len) == 1 && PQputCopyEnd(c->conn, NULL) == 1) {
+        client_read(c, a, sql, false);
+    } else {
+        client_unsent(c, a);
+    }
+    PQclear(r);
+    return a->ok;
 }
 
 /* --- the end of a transaction --- */

@@ -5,8 +5,9 @@
 #
 # Options: settings (hash of postgresql.conf settings), database (name of the shard databases; needed only when it matters
 # what current_database() says, implies separate), locale (C.UTF-8), tls ({ cert, key }: the servers take TLS, too), hba (lines of
-# pg_hba.conf instead of trust), conninfo (added to every shard's), env (hash for the servers), tmpfs (hash: shard => megabytes of a
-# file system of its own for its data; separate servers only, and only as root). Shards are counted from 1.
+# pg_hba.conf instead of trust), conninfo (added to every shard's), under (function: the number of a server => list, a command that
+# runs it, as 'env', 'NAME=VALUE'), tmpfs (hash: shard => megabytes of a file system of its own for its data; separate servers only,
+# and only as root). Shards are counted from 1.
 package PgbraidTest::Cluster;
 use strict;
 use warnings;
@@ -20,7 +21,7 @@ my $count = 0;
 sub new
 {
     my ($class, %opt) = @_;
-    my $self = bless { shards => $opt{shards} // 2, settings => $opt{settings} // {}, locale => $opt{locale} // 'C.UTF-8', tls => $opt{tls}, hba => $opt{hba}, more_conninfo => $opt{conninfo}, env => $opt{env} // {}, servers => [], shard => {}, via => {} }, $class;
+    my $self = bless { shards => $opt{shards} // 2, settings => $opt{settings} // {}, locale => $opt{locale} // 'C.UTF-8', tls => $opt{tls}, hba => $opt{hba}, more_conninfo => $opt{conninfo}, under => $opt{under} // sub { return }, servers => [], shard => {}, via => {} }, $class;
     my $separate = $opt{separate} || $opt{database};
     push @{ $self->{servers} }, $self->_new_server(undef, ($opt{tmpfs} // {})->{$_}) for 1 .. ($separate ? $self->{shards} : 1);
     for my $i (1 .. $self->{shards}) {
@@ -138,7 +139,7 @@ sub _new_server
     open my $conf, '>>', "$dir/data/postgresql.conf" or die "postgresql.conf: $!";
     print $conf "$_ = $settings{$_}\n" for sort keys %settings;
     close $conf;
-    my $server = { dir => $dir };
+    my $server = { dir => $dir, number => $n };
     $self->_start_server($server);
     return $server;
 }
@@ -175,7 +176,7 @@ sub _start_server
     my $pgbin = PgbraidTest::Tree::pgbin();
     for (1 .. 5) {
         my $port = $server->{port} // free_port();
-        my $proc = PgbraidTest::Proc->spawn([ as_postgres("$pgbin/postgres", '-D', "$server->{dir}/data", '-p', $port) ], log => "$server->{dir}/log", stop_signal => 'QUIT', env => $self->{env});
+        my $proc = PgbraidTest::Proc->spawn([ as_postgres($self->{under}->($server->{number}), "$pgbin/postgres", '-D', "$server->{dir}/data", '-p', $port) ], log => "$server->{dir}/log", stop_signal => 'QUIT');
         my $up = wait_for("PostgreSQL on port $port", sub {
             return 'died' unless $proc->alive;
             my $w = PgbraidTest::Wire->try_connect(port => $port) or return 0;

@@ -24,15 +24,20 @@ our $ORPHAN_LIMIT_S = 10;
 our $PAUSE_LIMIT_S = 60;
 
 # Options: seed, shards (3), routers (1), clients (hash: bank, lists, serializable, readers), disk_mb (size of the last
-# shard's file system), server_env.
+# shard's file system), clock (servers and routers get clocks of their own, which clock_set moves; needs libfaketime).
 sub new
 {
     my ($class, %opt) = @_;
     my $self = bless { seed => $opt{seed} // 1, shards => $opt{shards} // 3, routers => [], longest_orphan_s => 0, decisions => 0 }, $class;
+    $self->{clock} = $opt{clock};
+    # libfaketime's shared memory is named by the process that made it, and stays when that is killed.
+    PgbraidTest::Proc::at_end(sub { unlink map { ("/dev/shm/faketime_shm_$_", "/dev/shm/sem.faketime_sem_$_") } @{ $self->{clocked} }, map { $self->{cluster}->server_pids($_) } 1 .. $self->{shards}; return; }) if $opt{clock};
+    $self->clock_set($_, 0) for 1 .. $self->{shards}, map { "router-$_" } 0 .. ($opt{routers} // 1) - 1;
     $self->{cluster} = PgbraidTest::Cluster->new(
-        shards => $self->{shards}, separate => 1,
-        settings => { autovacuum => 'on', max_connections => 100, log_min_messages => 'warning' },
-        $opt{disk_mb} ? (tmpfs => { $self->{shards} => $opt{disk_mb} }) : (), env => $opt{server_env} // {});
+        shards => $self->{shards}, separate => 1, $opt{clock} ? (under => sub { return $self->under_clock($_[0]); }) : (),
+        # No shared memory that a kill leaves behind.
+        settings => { autovacuum => 'on', max_connections => 100, dynamic_shared_memory_type => 'mmap' },
+        $opt{disk_mb} ? (tmpfs => { $self->{shards} => $opt{disk_mb} }) : ());
     $self->_start_proxy;
     $self->_start_router for 1 .. $opt{routers} // 1;
     $self->_fill;
@@ -101,6 +106,31 @@ sub _order
     croak "$helper->{name}: $order: no answer";
 }
 
+# --- clocks
+
+my ($FAKETIME) = glob '/usr/lib/*/faketime/libfaketimeMT.so.1';
+sub have_clock { return defined $FAKETIME; }
+
+# Move the clock of a shard, or of 'router-0': seconds from the true time.
+sub clock_set
+{
+    my ($self, $whose, $seconds) = @_;
+    my $file = workdir() . "/clock-$whose";
+    open my $out, '>', "$file.new" or die "$file: $!";
+    printf $out "%+d\n", $seconds;
+    close $out;
+    rename "$file.new", $file or die "$file: $!";
+    return;
+}
+
+# A command that runs another under that clock. Time that only goes on is left alone.
+sub under_clock
+{
+    my ($self, $whose) = @_;
+    return if !$self->{clock};
+    return ('env', "LD_PRELOAD=$FAKETIME", 'FAKETIME_TIMESTAMP_FILE=' . workdir() . "/clock-$whose", 'FAKETIME_CACHE_DURATION=1', 'FAKETIME_DONT_FAKE_MONOTONIC=1');
+}
+
 # --- the parts
 
 sub _start_proxy
@@ -140,6 +170,12 @@ sub _start_router
         cluster => $self->{cluster},
         config => { sharding_key => 'id', commit_timeout => '4s', server_connect_timeout => '3s', workers => 2, pool_size => 30, shutdown_timeout => '1s', %{ $self->{config} // {} } });
     push @{ $self->{routers} }, $router;
+    if ($self->{clock}) {
+        $router->stop;
+        $self->router_spawn($#{ $self->{routers} });
+        my $why = $self->router_up($#{ $self->{routers} }, 30);
+        croak $why if $why;
+    }
     return $router;
 }
 
@@ -186,7 +222,8 @@ sub router_spawn
     my ($self, $n, $fault) = @_;
     my $r = $self->router($n);
     local $ENV{PGBRAID_FAULT} = $fault if $fault;
-    $r->{proc} = PgbraidTest::Proc->spawn([ $r->{binary}, 'serve', '-c', $r->conf ], log => "$r->{dir}/log");
+    $r->{proc} = PgbraidTest::Proc->spawn([ $self->under_clock("router-$n"), $r->{binary}, 'serve', '-c', $r->conf ], log => "$r->{dir}/log");
+    push @{ $self->{clocked} }, $r->{proc}->pid;
     return;
 }
 

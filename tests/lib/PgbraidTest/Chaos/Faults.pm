@@ -258,6 +258,24 @@ sub disk_full
     return sprintf 'shard %d for %.1f s, %d errors', $i, $for_s, $errors;
 }
 
+# --- clocks
+
+# Seconds, minutes, a day or half a year, forth or back, of a shard or a router.
+sub clock_jump
+{
+    my ($bed, $rng) = @_;
+    my $whose = $rng->(3) ? shard($bed, $rng) : 'router-' . any_router($bed, $rng);
+    my $by_s = one_of($rng, 5, 600, 86_400, 180 * 86_400) * ($rng->(2) ? 1 : -1);
+    my $for_s = between($rng, 1.5, 4); # a clock is looked at once a second
+    $bed->clock_set($whose, $by_s);
+    sleep $for_s / 2;
+    my $kill = $rng->(2);
+    router_kill($bed, $rng) if $kill; # what it leaves is judged by wrong clocks
+    sleep $for_s / 2;
+    $bed->clock_set($whose, 0);
+    return sprintf '%s by %d s for %.1f s%s', $whose =~ /router/ ? $whose : "shard $whose", $by_s, $for_s, $kill ? ', a router killed meanwhile' : '';
+}
+
 # --- the table
 
 our @FAULTS = (
@@ -282,6 +300,7 @@ our @FAULTS = (
     { name => 'network.half_open', weight => 3, kills => 0, run => network_for('halfopen', 0.5, 6) },
     { name => 'network.delay', weight => 1, kills => 0, run => network_for('delay', 1, 2) },
     { name => 'network.at_step', weight => 6, kills => 0, run => \&network_at },
+    { name => 'clock.jump', weight => 10, kills => 0, run => \&clock_jump, needs => 'clock' },
     { name => 'disk.full', weight => 3, kills => 0, run => \&disk_full, needs => 'disk' },
 );
 
