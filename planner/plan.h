@@ -203,7 +203,13 @@ struct plan_session {
     const struct execute_arg *args;
 };
 
-enum control_verb { CONTROL_SHARD_TABLE, CONTROL_REFERENCE_TABLE, CONTROL_UNSHARD_TABLE };
+enum control_verb {
+    CONTROL_SHARD_TABLE,
+    CONTROL_REFERENCE_TABLE,
+    CONTROL_UNSHARD_TABLE,
+    CONTROL_CURRENT_GTID,
+    CONTROL_TRANSACTION_STATUS
+};
 
 struct plan_control {
     enum control_verb verb;

@@ -116,6 +116,8 @@ static void print_control(const struct plan_control *c, struct strbuf *out)
         [CONTROL_SHARD_TABLE] = "shard_table",
         [CONTROL_REFERENCE_TABLE] = "reference_table",
         [CONTROL_UNSHARD_TABLE] = "unshard_table",
+        [CONTROL_CURRENT_GTID] = "current_gtid",
+        [CONTROL_TRANSACTION_STATUS] = "transaction_status",
     };
     strbuf_printf(out, "control: %s(", verbs[c->verb]);
     for (uint32_t i = 0; i < c->narg; i++) {

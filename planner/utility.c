@@ -206,6 +206,8 @@ static const struct {
     { "shard_table", CONTROL_SHARD_TABLE, 2, 1 + CAT_MAX_KEY, "SELECT pgbraid.shard_table('table', 'column' [, ...])" },
     { "reference_table", CONTROL_REFERENCE_TABLE, 1, 1, "SELECT pgbraid.reference_table('table')" },
     { "unshard_table", CONTROL_UNSHARD_TABLE, 1, 1, "SELECT pgbraid.unshard_table('table')" },
+    { "current_gtid", CONTROL_CURRENT_GTID, 0, 0, "SELECT pgbraid.current_gtid()" },
+    { "transaction_status", CONTROL_TRANSACTION_STATUS, 1, 1, "SELECT pgbraid.transaction_status('gtid')" },
 };
 
 /* A text argument: string constant, parameter or NULL, perhaps with a cast to a type that leaves it as it is. */

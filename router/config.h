@@ -56,7 +56,9 @@ struct config {
     uint64_t shutdown_timeout_ms;
     enum commit_mode commit;
     uint64_t commit_timeout_ms;
-    uint64_t max_message_size; /* bytes */
+    uint64_t decision_retention_ms;
+    uint64_t prepared_transaction_warning_ms; /* 0: none */
+    uint64_t max_message_size;                /* bytes */
 
     /* Planner. */
     const char *const *sharding_key;   /* column names, in order of preference */

@@ -99,6 +99,12 @@ const struct setting config_settings[] = {
           "pgbraid.commit." },
     { DURATION("commit_timeout", commit_timeout_ms, "30s", SECOND, MAX_DURATION_MS),
       .doc = "How long a shard may take to answer in one step of a two-phase commit; after that it counts as lost." },
+    { DURATION("decision_retention", decision_retention_ms, "7d", SECOND, MAX_DURATION_MS),
+      .doc = "How long the outcome of a distributed transaction is kept, at least. What is still prepared when it is "
+             "over is not presumed aborted: an operator has to look." },
+    { DURATION("prepared_transaction_warning", prepared_transaction_warning_ms, "10min", 0, MAX_DURATION_MS),
+      .doc = "Age from which somebody else's prepared transaction on a shard, which holds back vacuum, is warned of; 0 "
+             "is never." },
     { SIZE("max_message_size", max_message_size, "256MB", 64 * KB, GB), .pgbouncer = "max_packet_size",
       .doc = "Largest message taken from a client." },
 

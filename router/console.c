@@ -15,6 +15,7 @@
 #include "wire/proto.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,9 @@ static const struct console_command commands[] = {
     { "SHOW CLIENTS", console_clients, "client connections", NULL },
     { "SHOW SERVERS", console_servers, "server connections", NULL },
     { "SHOW STATS", console_stats, "counters per worker", NULL },
+    { "SHOW TRANSACTIONS", console_transactions, "transactions on several shards that run now", NULL },
+    { "SHOW PREPARED", console_prepared, "prepared transactions on the shards, and how they are decided", NULL },
+    { "SHOW RECOVERY", console_recovery, "what was finished for others, and what is left", NULL },
     { "SHOW CONFIG", console_config, "settings in force", NULL },
     { "SHOW VERSION", console_version, "version of pgbraid", NULL },
     { "SHOW ROUTE FOR ...", console_route, "how a statement would be run, without running it",
@@ -45,6 +49,10 @@ static const struct console_command commands[] = {
       "table BY column [, column] [IN DATABASE database]" },
     { "REFERENCE TABLE ...", console_reference_table, "the same rows on every shard", "table [IN DATABASE database]" },
     { "UNSHARD TABLE ...", console_unshard_table, "all rows to the home shard", "table [IN DATABASE database]" },
+    { "RECOVER", console_recover, "look at the shards' prepared transactions now, not when it is time", NULL },
+    { "RESOLVE TRANSACTION gtid COMMIT", console_resolve_commit,
+      "decide about a transaction whose decision is lost (SHOW PREPARED)", NULL },
+    { "RESOLVE TRANSACTION gtid ABORT", console_resolve_abort, "the same", NULL },
     { "RELOAD", console_reload, "read the configuration file again", NULL },
     { "PAUSE ...", console_pause, "new statements wait until RESUME; returns when all transactions have ended",
       "[database]" },
@@ -76,6 +84,11 @@ void console_row(struct console *c, const char *const *values)
         spans[i] = span_str(values[i]);
     be_put_data_row(&c->out, spans, c->ncolumn);
     c->nrow++;
+}
+
+const char *console_number(struct console *c, uint64_t n)
+{
+    return arena_printf(&c->arena, "%" PRIu64, n);
 }
 
 static bool run_help(struct console *c, struct err *e)

@@ -47,6 +47,27 @@ void console_row(struct console *c, const char *const *values);
 /* Next word or quoted text at *p, or NULL at the end. In the arena. */
 char *console_word(struct console *c, const char **p);
 
+#define CONSOLE_COLUMNS(c, ...)                                                                                        \
+    do {                                                                                                               \
+        static const char *const column_names_[] = { __VA_ARGS__ };                                                    \
+        console_columns((c), column_names_, (uint16_t)ARRAY_LEN(column_names_));                                       \
+    } while (0)
+#define CONSOLE_ROW(c, ...)                                                                                            \
+    do {                                                                                                               \
+        const char *column_values_[] = { __VA_ARGS__ };                                                                \
+        console_row((c), column_values_);                                                                              \
+    } while (0)
+
+/* As text, in the arena. */
+const char *console_number(struct console *c, uint64_t n);
+
+/* console_txn.c */
+bool console_transactions(struct console *c, struct err *e);
+bool console_prepared(struct console *c, struct err *e);
+bool console_recovery(struct console *c, struct err *e);
+bool console_recover(struct console *c, struct err *e);
+bool console_resolve_commit(struct console *c, struct err *e);
+bool console_resolve_abort(struct console *c, struct err *e);
 /* console_show.c */
 bool console_databases(struct console *c, struct err *e);
 bool console_shards(struct console *c, struct err *e);

@@ -17,22 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COLUMNS(c, ...)                                                                                                \
-    do {                                                                                                               \
-        static const char *const column_names_[] = { __VA_ARGS__ };                                                    \
-        console_columns((c), column_names_, (uint16_t)ARRAY_LEN(column_names_));                                       \
-    } while (0)
-#define ROW(c, ...)                                                                                                    \
-    do {                                                                                                               \
-        const char *column_values_[] = { __VA_ARGS__ };                                                                \
-        console_row((c), column_values_);                                                                              \
-    } while (0)
-
-static const char *number(struct console *c, uint64_t n)
-{
-    return arena_printf(&c->arena, "%" PRIu64, n);
-}
-
 static bool each_database(struct console *c, void (*fn)(struct console *c, const struct directory_database *db),
                           struct err *e)
 {
@@ -48,13 +32,13 @@ static bool each_database(struct console *c, void (*fn)(struct console *c, const
 
 static void database_row(struct console *c, const struct directory_database *db)
 {
-    ROW(c, db->name, number(c, db->nshard), db->home ? db->home : "", db->served ? "yes" : "no",
-        db->why_not ? db->why_not : "");
+    CONSOLE_ROW(c, db->name, console_number(c, db->nshard), db->home ? db->home : "", db->served ? "yes" : "no",
+                db->why_not ? db->why_not : "");
 }
 
 bool console_databases(struct console *c, struct err *e)
 {
-    COLUMNS(c, "database", "#shards", "home", "served", "why_not");
+    CONSOLE_COLUMNS(c, "database", "#shards", "home", "served", "why_not");
     return each_database(c, database_row, e);
 }
 
@@ -63,14 +47,14 @@ static void shard_rows(struct console *c, const struct directory_database *db)
     for (size_t i = 0; i < db->nshard; i++) {
         char range[KEYRANGE_TEXT_MAX];
 
-        ROW(c, db->name, db->shards[i].name, keyrange_print(&db->shards[i].range, range),
-            db->home && strcmp(db->home, db->shards[i].name) == 0 ? "yes" : "no", db->shards[i].conninfo);
+        CONSOLE_ROW(c, db->name, db->shards[i].name, keyrange_print(&db->shards[i].range, range),
+                    db->home && strcmp(db->home, db->shards[i].name) == 0 ? "yes" : "no", db->shards[i].conninfo);
     }
 }
 
 bool console_shards(struct console *c, struct err *e)
 {
-    COLUMNS(c, "database", "shard", "key_range", "home", "conninfo");
+    CONSOLE_COLUMNS(c, "database", "shard", "key_range", "home", "conninfo");
     return each_database(c, shard_rows, e);
 }
 
@@ -80,14 +64,15 @@ static void key_range_rows(struct console *c, const struct directory_database *d
         char range[KEYRANGE_TEXT_MAX];
         const struct keyrange *r = &db->shards[i].range;
 
-        ROW(c, db->name, keyrange_print(r, range), db->shards[i].name, arena_printf(&c->arena, "%016" PRIx64, r->start),
-            r->unbounded ? "" : arena_printf(&c->arena, "%016" PRIx64, r->end));
+        CONSOLE_ROW(c, db->name, keyrange_print(r, range), db->shards[i].name,
+                    arena_printf(&c->arena, "%016" PRIx64, r->start),
+                    r->unbounded ? "" : arena_printf(&c->arena, "%016" PRIx64, r->end));
     }
 }
 
 bool console_key_ranges(struct console *c, struct err *e)
 {
-    COLUMNS(c, "database", "key_range", "shard", "first_id", "end_id");
+    CONSOLE_COLUMNS(c, "database", "key_range", "shard", "first_id", "end_id");
     return each_database(c, key_range_rows, e);
 }
 
@@ -103,14 +88,14 @@ static void table_row(const struct catalog_table *t, void *arg)
 
     for (uint32_t i = 0; i < t->nkey; i++)
         strbuf_printf(&keys, "%s%s", i ? ", " : "", t->key_columns[i]);
-    ROW(a->c, a->database, arena_strdup(&a->c->arena, t->schema), arena_strdup(&a->c->arena, t->name),
-        distribution_name(t->dist), arena_strdup(&a->c->arena, strbuf_str(&keys)),
-        t->dist != DIST_SHARDED ? ""
-        : t->identity_vindex    ? "identity"
-                                : "hash",
-        t->dist != DIST_SHARDED ? ""
-        : t->has_identity       ? "yes"
-                                : "no");
+    CONSOLE_ROW(a->c, a->database, arena_strdup(&a->c->arena, t->schema), arena_strdup(&a->c->arena, t->name),
+                distribution_name(t->dist), arena_strdup(&a->c->arena, strbuf_str(&keys)),
+                t->dist != DIST_SHARDED ? ""
+                : t->identity_vindex    ? "identity"
+                                        : "hash",
+                t->dist != DIST_SHARDED ? ""
+                : t->has_identity       ? "yes"
+                                        : "no");
     strbuf_fini(&keys);
 }
 
@@ -131,7 +116,7 @@ static void tables_on_worker(struct worker *w, void *arg)
 bool console_tables(struct console *c, struct err *e)
 {
     (void)e;
-    COLUMNS(c, "database", "schema", "table", "distribution", "key", "vindex", "can_be_resharded");
+    CONSOLE_COLUMNS(c, "database", "schema", "table", "distribution", "key", "vindex", "can_be_resharded");
     router_call(c->worker, tables_on_worker, c);
     return true;
 }
@@ -158,10 +143,10 @@ static void pool_rows(struct hmap_node *node, void *arg)
 
         if (p == ps->gather && p->nopen == 0 && p->served == 0)
             continue;
-        ROW(c, ps->database, ps->user, name, number(c, ps->worker->index),
-            number(c, p->nopen - p->nidle - p->nconnecting), number(c, p->nidle), number(c, p->nconnecting),
-            number(c, p->nwaiting), number(c, p->served), number(c, p->wait_us), number(c, p->max_wait_us),
-            p->last_error.message);
+        CONSOLE_ROW(c, ps->database, ps->user, name, console_number(c, ps->worker->index),
+                    console_number(c, p->nopen - p->nidle - p->nconnecting), console_number(c, p->nidle),
+                    console_number(c, p->nconnecting), console_number(c, p->nwaiting), console_number(c, p->served),
+                    console_number(c, p->wait_us), console_number(c, p->max_wait_us), p->last_error.message);
     }
 }
 
@@ -173,8 +158,8 @@ static void pools_on_worker(struct worker *w, void *arg)
 bool console_pools(struct console *c, struct err *e)
 {
     (void)e;
-    COLUMNS(c, "database", "user", "shard", "#worker", "#active", "#idle", "#connecting", "#waiting", "#served",
-            "#wait_us", "#max_wait_us", "last_error");
+    CONSOLE_COLUMNS(c, "database", "user", "shard", "#worker", "#active", "#idle", "#connecting", "#waiting", "#served",
+                    "#wait_us", "#max_wait_us", "last_error");
     router_call_all(c->router, pools_on_worker, c);
     return true;
 }
@@ -189,18 +174,20 @@ static void clients_on_worker(struct worker *w, void *arg)
         const struct session *s = LIST_ENTRY(node, struct session, node);
         const char txn[2] = { s->tx, '\0' };
 
-        ROW(c, number(c, s->id), number(c, w->index), s->user ? s->user : "", s->database ? s->database : "",
-            s->application ? s->application : "", session_state_name(s->state), arena_strdup(&c->arena, txn),
-            number(c, s->nheld), arena_printf(&c->arena, "%s:%d", s->peer.address, s->peer.port), number(c, s->queries),
-            number(c, (now - s->since_us) / 1000000), number(c, (now - s->active_us) / 1000000));
+        CONSOLE_ROW(c, console_number(c, s->id), console_number(c, w->index), s->user ? s->user : "",
+                    s->database ? s->database : "", s->application ? s->application : "", session_state_name(s->state),
+                    arena_strdup(&c->arena, txn), console_number(c, s->nheld),
+                    arena_printf(&c->arena, "%s:%d", s->peer.address, s->peer.port), console_number(c, s->queries),
+                    console_number(c, (now - s->since_us) / 1000000),
+                    console_number(c, (now - s->active_us) / 1000000));
     }
 }
 
 bool console_clients(struct console *c, struct err *e)
 {
     (void)e;
-    COLUMNS(c, "#id", "#worker", "user", "database", "application", "state", "transaction", "#leases", "address",
-            "#queries", "#connected_s", "#since_s");
+    CONSOLE_COLUMNS(c, "#id", "#worker", "user", "database", "application", "state", "transaction", "#leases",
+                    "address", "#queries", "#connected_s", "#since_s");
     router_call_all(c->router, clients_on_worker, c);
     return true;
 }
@@ -220,10 +207,11 @@ static void server_rows(struct hmap_node *node, void *arg)
             const struct backend *b = LIST_ENTRY(n, struct backend, node);
             const char txn[2] = { b->tx, '\0' };
 
-            ROW(c, ps->database, ps->user, name, number(c, ps->worker->index), number(c, pgconn_pid(b->conn)),
-                backend_state_name(b->state), arena_strdup(&c->arena, txn),
-                b->session ? number(c, b->session->id) : NULL, number(c, b->nstatement), number(c, b->queries),
-                number(c, (now - b->opened_us) / 1000000));
+            CONSOLE_ROW(c, ps->database, ps->user, name, console_number(c, ps->worker->index),
+                        console_number(c, pgconn_pid(b->conn)), backend_state_name(b->state),
+                        arena_strdup(&c->arena, txn), b->session ? console_number(c, b->session->id) : NULL,
+                        console_number(c, b->nstatement), console_number(c, b->queries),
+                        console_number(c, (now - b->opened_us) / 1000000));
         }
     }
 }
@@ -236,8 +224,8 @@ static void servers_on_worker(struct worker *w, void *arg)
 bool console_servers(struct console *c, struct err *e)
 {
     (void)e;
-    COLUMNS(c, "database", "user", "shard", "#worker", "#pid", "state", "transaction", "#client", "#prepared",
-            "#served", "#age_s");
+    CONSOLE_COLUMNS(c, "database", "user", "shard", "#worker", "#pid", "state", "transaction", "#client", "#prepared",
+                    "#served", "#age_s");
     router_call_all(c->router, servers_on_worker, c);
     return true;
 }
@@ -248,18 +236,20 @@ static void stats_on_worker(struct worker *w, void *arg)
     struct planner_stats ps;
 
     planner_get_stats(w->planner, &ps);
-    ROW(c, number(c, w->index), number(c, w->nsession), number(c, atomic_load(&w->stats.logins)),
-        number(c, atomic_load(&w->stats.queries)), number(c, atomic_load(&w->stats.transactions)),
-        number(c, atomic_load(&w->stats.scattered)), number(c, atomic_load(&w->stats.errors)),
-        number(c, atomic_load(&w->stats.wait_us)), number(c, ps.hits), number(c, ps.misses), number(c, ps.refused),
-        number(c, ps.entries), number(c, ps.bytes), number(c, w->nprepared));
+    CONSOLE_ROW(c, console_number(c, w->index), console_number(c, w->nsession),
+                console_number(c, atomic_load(&w->stats.logins)), console_number(c, atomic_load(&w->stats.queries)),
+                console_number(c, atomic_load(&w->stats.transactions)),
+                console_number(c, atomic_load(&w->stats.scattered)), console_number(c, atomic_load(&w->stats.errors)),
+                console_number(c, atomic_load(&w->stats.wait_us)), console_number(c, ps.hits),
+                console_number(c, ps.misses), console_number(c, ps.refused), console_number(c, ps.entries),
+                console_number(c, ps.bytes), console_number(c, w->nprepared));
 }
 
 bool console_stats(struct console *c, struct err *e)
 {
     (void)e;
-    COLUMNS(c, "#worker", "#clients", "#logins", "#queries", "#transactions", "#scattered", "#errors", "#wait_us",
-            "#plan_hits", "#plan_misses", "#plan_refused", "#plans", "#plan_bytes", "#prepared");
+    CONSOLE_COLUMNS(c, "#worker", "#clients", "#logins", "#queries", "#transactions", "#scattered", "#errors",
+                    "#wait_us", "#plan_hits", "#plan_misses", "#plan_refused", "#plans", "#plan_bytes", "#prepared");
     router_call_all(c->router, stats_on_worker, c);
     return true;
 }
@@ -268,13 +258,13 @@ static void config_row(const struct config_row *row, void *arg)
 {
     struct console *c = arg;
 
-    ROW(c, row->name, row->value, row->def, row->reloadable ? "yes" : "no", row->doc);
+    CONSOLE_ROW(c, row->name, row->value, row->def, row->reloadable ? "yes" : "no", row->doc);
 }
 
 bool console_config(struct console *c, struct err *e)
 {
     (void)e;
-    COLUMNS(c, "setting", "value", "default", "reloadable", "meaning");
+    CONSOLE_COLUMNS(c, "setting", "value", "default", "reloadable", "meaning");
     config_each(c->router->config, config_row, c);
     return true;
 }
@@ -282,8 +272,8 @@ bool console_config(struct console *c, struct err *e)
 bool console_version(struct console *c, struct err *e)
 {
     (void)e;
-    COLUMNS(c, "version");
-    ROW(c, "pgbraid " PGBRAID_VERSION_TEXT);
+    CONSOLE_COLUMNS(c, "version");
+    CONSOLE_ROW(c, "pgbraid " PGBRAID_VERSION_TEXT);
     return true;
 }
 
@@ -365,13 +355,13 @@ bool console_route(struct console *c, struct err *e)
         return err_hint(e, "SHOW ROUTE FOR SELECT ...");
     }
     router_call(c->worker, route_on_worker, &a);
-    COLUMNS(c, "route");
+    CONSOLE_COLUMNS(c, "route");
     if (!a.ok) {
         *e = a.error;
         return false;
     }
     for (line = strtok_r(a.text.ptr, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-        ROW(c, line);
+        CONSOLE_ROW(c, line);
     strbuf_fini(&a.text);
     return true;
 }

@@ -43,6 +43,8 @@ void exec_chunk_end(struct exec *x, struct backend *b);
 
 /* Is a two-phase commit running? It has a timeout of its own (commit_timeout). */
 bool exec_in_two_phase(const struct exec *x);
+/* Its step's name; NULL: none runs. */
+const char *exec_commit_phase(const struct exec *x);
 /* When its present step began, in the loop's time. */
 uint64_t exec_commit_since(const struct exec *x);
 /* commit_timeout has passed: who has not answered counts as lost. */

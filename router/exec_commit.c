@@ -531,6 +531,17 @@ bool exec_in_two_phase(const struct exec *x)
     return x->task == TASK_COMMIT && x->commit;
 }
 
+const char *exec_commit_phase(const struct exec *x)
+{
+    static const char *const names[] = { [COMMIT_BEGIN] = "commit: begin",
+                                         [COMMIT_PREPARE] = "commit: prepare",
+                                         [COMMIT_DECIDE] = "commit: decide",
+                                         [COMMIT_FINISH] = "commit: finish",
+                                         [COMMIT_UNDO] = "commit: undo" };
+
+    return exec_in_two_phase(x) ? names[x->commit->phase] : NULL;
+}
+
 uint64_t exec_commit_since(const struct exec *x)
 {
     return x->commit->since_us;

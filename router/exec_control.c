@@ -14,6 +14,7 @@
 #include "router/router.h"
 #include "router/session.h"
 #include "router/setting.h"
+#include "router/txn_status.h"
 #include "router/worker.h"
 #include "shardmap/directory.h"
 #include "wire/bemsg.h"
@@ -27,6 +28,8 @@ struct control_request {
     struct worker *worker;
     struct exec *exec; /* borrowed; NULL once the client has gone */
     char *database, *user, *table, *search_path, *columns[4];
+    char *gtid;         /* of transaction_status() */
+    const char *status; /* what it answers */
     bool ok;
     struct err error;
 };
@@ -41,7 +44,10 @@ static void control_run(struct control_job *job)
 {
     struct control_request *c = CONTAINER_OF(job, struct control_request, job);
 
-    c->ok = place_blocking(c->worker->router, &c->request, &c->error);
+    if (c->gtid)
+        c->ok = txn_status_blocking(c->worker->router, c->database, c->gtid, &c->status, &c->error);
+    else
+        c->ok = place_blocking(c->worker->router, &c->request, &c->error);
 }
 
 static void control_request_free(struct control_request *c)
@@ -50,24 +56,26 @@ static void control_request_free(struct control_request *c)
     free(c->user);
     free(c->table);
     free(c->search_path);
+    free(c->gtid);
     for (size_t i = 0; i < ARRAY_LEN(c->columns); i++)
         free(c->columns[i]);
     free(c);
 }
 
-static void control_answer(struct exec *x, const struct placement_request *r)
+/* The function's value: text, or NULL. */
+static void control_answer(struct exec *x, const char *text, const char *notice)
 {
     struct be_column col = { .name = x->plan->control->column, .type = OID_TEXT };
-    struct span value = span_str(r->message);
+    struct span value = text ? span_str(text) : (struct span){ 0 };
 
     if (x->extended && !x->bind_sent) {
         x->bind_sent = true;
         strbuf_put(&x->out, "2\0\0\0\4", 5);
     }
-    if (r->notice[0]) {
+    if (notice && notice[0]) {
         struct err e = ERR_INIT;
 
-        err_set(&e, PB0207, "%s", r->notice);
+        err_set(&e, PB0207, "%s", notice);
         e.id = ERR_NONE;
         err_state(&e, "00000");
         be_put_notice(&x->out, "NOTICE", &e);
@@ -88,7 +96,7 @@ static void control_done(struct loop_message *m)
         x->request = NULL;
         x->s->in_job = false;
         if (c->ok) {
-            control_answer(x, &c->request);
+            control_answer(x, c->gtid ? c->status : c->request.message, c->request.notice);
             exec_step_done(x);
         } else {
             exec_fail(x, &c->error);
@@ -148,13 +156,27 @@ static bool control_prepare(struct exec *x, struct control_request *c, struct er
     return true;
 }
 
+/* False: of NULL it is not known what has become. */
+static bool status_prepare(struct exec *x, struct control_request *c)
+{
+    c->database = mem_strdup(x->s->db->name);
+    c->gtid = control_argument(x, &x->plan->control->args[0]);
+    return c->gtid != NULL;
+}
+
 void exec_control(struct exec *x)
 {
     struct session *s = x->s;
+    enum control_verb verb = x->plan->control->verb;
     struct control_request *c;
     struct err e = ERR_INIT;
 
-    if (s->txn.env && (!s->txn.implicit || s->nheld)) {
+    if (verb == CONTROL_CURRENT_GTID) {
+        control_answer(x, s->txn.env ? txn_record(s) : NULL, NULL);
+        exec_step_done(x);
+        return;
+    }
+    if (verb != CONTROL_TRANSACTION_STATUS && s->txn.env && (!s->txn.implicit || s->nheld)) {
         err_set(&e, PB0207,
                 "the distribution of a table cannot be changed inside a transaction that does something else");
         err_hint(&e, "Send the call as a statement of its own.");
@@ -163,9 +185,14 @@ void exec_control(struct exec *x)
     }
     c = mem_zalloc(sizeof(*c));
     c->worker = s->worker;
-    if (!control_prepare(x, c, &e)) {
+    if (verb == CONTROL_TRANSACTION_STATUS ? !status_prepare(x, c) : !control_prepare(x, c, &e)) {
         control_request_free(c);
-        exec_fail(x, &e);
+        if (verb != CONTROL_TRANSACTION_STATUS) {
+            exec_fail(x, &e);
+            return;
+        }
+        control_answer(x, NULL, NULL);
+        exec_step_done(x);
         return;
     }
     c->exec = x;

@@ -100,6 +100,11 @@ bool gtid_ok(struct span gtid)
     return true;
 }
 
+uint64_t gtid_time_us(const char *gtid)
+{
+    return strtoull(gtid, NULL, 16);
+}
+
 void gtid_begin(struct gtids *g, const char *gtid)
 {
     struct live_gtid *l = mem_zalloc(sizeof(*l));

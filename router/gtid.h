@@ -32,6 +32,9 @@ void gtid_new(struct gtids *g, char out[GTID_MAX]);
 /* Has this text a gtid's form? Whoever made it. */
 bool gtid_ok(struct span gtid);
 
+/* When it was given, in microseconds since 1970, by its router's clock. */
+uint64_t gtid_time_us(const char *gtid);
+
 /* It is being committed: recovery leaves it alone until gtid_end. */
 void gtid_begin(struct gtids *g, const char *gtid);
 void gtid_end(struct gtids *g, const char *gtid);

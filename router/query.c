@@ -5,7 +5,6 @@
 #include "router/backend.h"
 #include "router/config.h"
 #include "router/exec.h"
-#include "router/gtid.h"
 #include "router/isolation.h"
 #include "router/pool.h"
 #include "router/portal.h"
@@ -158,7 +157,7 @@ static bool query_transaction(struct session *s, struct plan *plan, const char *
     /* The long way tells the client of settings that change back, and rolls back what failed without the server's
      * knowledge. */
     if ((verb != SESSION_COMMIT && verb != SESSION_ROLLBACK) || s->tx == 'I' || s->txn.doomed || plan->session->chain ||
-        s->txn.ddl || s->txn.env != s->env || (s->held && s->held->tx != s->tx))
+        s->txn.ddl || s->txn.recorded || s->txn.env != s->env || (s->held && s->held->tx != s->tx))
         return false;
     if (s->nheld == 0) {
         bool commit = verb == SESSION_COMMIT && s->tx == 'T';

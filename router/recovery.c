@@ -1,25 +1,41 @@
 #include "router/recovery.h"
 
 #include "base/fault.h"
+#include "base/hash.h"
+#include "base/hmap.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "net/pgconn.h"
+#include "planner/catalog.h"
 #include "router/config.h"
-#include "router/decision.h"
-#include "router/gtid.h"
+#include "router/fate.h"
 #include "router/router.h"
-#include "shardmap/directory.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define NOTED_SHARDS 8192u /* of shards with higher ids it is found out by PREPARE */
-#define LOOK_IDLE_S  60    /* nothing is known to be left */
-#define LOOK_AGAIN_S 1     /* something is */
+#define NOTED_SHARDS   8192u /* of shards with higher ids it is found out by PREPARE */
+#define MAX_REMEMBERED 10000u
+#define LOOK_AGAIN_S   1 /* something is left */
+
+/* A prepared transaction that was seen lately: what is said about it is said once. */
+struct remembered {
+    struct hmap_node node;
+    uint64_t look;   /* when last */
+    uint32_t warned; /* BIT(enum fate) of what has been said */
+    char *gtid;      /* owned; NULL: none of ours */
+    char gid[];
+};
+
+/* Where a shard's log was at the last look. */
+struct position {
+    struct hmap_node node; /* by shard id */
+    char lsn[32];
+};
 
 struct recovery {
     struct router *router;
@@ -28,205 +44,330 @@ struct recovery {
     pthread_cond_t wake;
     bool stop, kicked;
     _Atomic uint64_t unprepared[NOTED_SHARDS / 64]; /* by shard id */
+    /* the thread's own */
+    struct hmap remembered, positions;
+    uint64_t look;
+    struct recovery_stats now;
+    struct recovery_stats stats; /* what others may see; under lock */
 };
 
-enum fate { FATE_COMMIT, FATE_ABORT, FATE_UNKNOWN };
+/* One look at everything. */
+struct look {
+    struct recovery *v;
+    struct ask ask;
+    bool *done_standbys; /* by index into ask.shards: seen, and its standbys have replayed the last look's position */
+    bool left;           /* something will have to be looked at again soon */
+};
 
-static struct pgconn *open_shard(const struct recovery *v, const struct map_shard *shard, struct err *e)
+/* --- what has been said --- */
+
+static uint64_t gid_hash(const char *gid)
 {
-    struct pgconn_target t = { .conninfo = shard->conninfo,
-                               .application_name = "pgbraid recovery",
-                               .options = "-c lock_timeout=2s -c statement_timeout=10s -c search_path=pg_catalog",
-                               .timeout_ms = (uint32_t)v->router->config->server_connect_timeout_ms };
-
-    return pgconn_open_blocking(&t, e);
+    return hash_seeded(gid, strlen(gid), 0);
 }
 
-static const struct map_shard *shard_by_id(const struct map *m, uint32_t id)
+static struct remembered *remember(struct recovery *v, const struct prepared_xact *x)
 {
-    for (uint32_t d = 0; d < m->ndb; d++) {
-        for (uint32_t i = 0; i < m->dbs[d].nshard; i++) {
-            if (m->dbs[d].shards[i].id == id)
-                return &m->dbs[d].shards[i];
+    struct remembered *m;
+
+    for (struct hmap_node *node = hmap_first(&v->remembered, gid_hash(x->gid)); node; node = hmap_next(node)) {
+        m = CONTAINER_OF(node, struct remembered, node);
+        if (strcmp(m->gid, x->gid) == 0) {
+            m->look = v->look;
+            return m;
         }
     }
-    return NULL;
+    if (v->remembered.count >= MAX_REMEMBERED)
+        return NULL;
+    m = mem_zalloc(sizeof(*m) + strlen(x->gid) + 1);
+    memcpy(m->gid, x->gid, strlen(x->gid));
+    m->gtid = x->gtid ? mem_strdup(x->gtid) : NULL;
+    m->look = v->look;
+    hmap_insert(&v->remembered, &m->node, gid_hash(m->gid));
+    return m;
 }
 
-/* --- the decision --- */
-
-/* A row of ours says commit or abort; one without a valid code may only abort (rule X8). */
-static enum fate read_row(const struct recovery *v, const struct pgresult *r, uint32_t decider, const char *gtid)
+static void forget(struct recovery *v, struct remembered *m)
 {
-    char mac[HMAC_TEXT_LEN + 1];
-    bool ours;
-
-    if (pgresult_value(r, 0, 0)[0] != 't')
-        return FATE_ABORT;
-    decision_sign(v->router, gtid, decider, pgresult_value(r, 0, 1), mac);
-    ours = hmac_equal(mac, span_str(pgresult_value(r, 0, 2)));
-    if (!ours)
-        log_line(LOG_ERROR, "recovery", "a decision was not written by a router of this directory: it counts as abort",
-                 "gtid=%s", gtid);
-    return ours ? FATE_COMMIT : FATE_ABORT;
+    hmap_remove(&v->remembered, &m->node);
+    free(m->gtid);
+    free(m);
 }
 
-/*
- * Who holds the row's key is the decider's transaction, whose router has gone without ending it (a half-open
- * connection, a stopped process): its backend is ended (rule X10).
- */
-static void end_blocker(struct pgconn *c, const char *gtid)
+struct stale {
+    struct recovery *v;
+    struct remembered *found;
+};
+
+static void find_stale(struct hmap_node *node, void *arg)
+{
+    struct remembered *m = CONTAINER_OF(node, struct remembered, node);
+    struct stale *st = arg;
+
+    if (m->look + 2 <= st->v->look)
+        st->found = m;
+}
+
+/* What has not been seen in two looks at all shards is over. */
+static void forget_stale(struct recovery *v)
+{
+    struct stale st = { .v = v };
+
+    do {
+        st.found = NULL;
+        hmap_each(&v->remembered, find_stale, &st);
+        if (st.found)
+            forget(v, st.found);
+    } while (st.found);
+}
+
+static bool first_time(struct remembered *m, enum fate fate)
+{
+    if (!m || m->warned & BIT(fate))
+        return false;
+    m->warned |= BIT(fate);
+    return true;
+}
+
+static const char *position_of(struct recovery *v, uint32_t shard)
+{
+    for (struct hmap_node *node = hmap_first(&v->positions, shard); node; node = hmap_next(node))
+        return CONTAINER_OF(node, struct position, node)->lsn;
+    return "0/0";
+}
+
+static void note_position(struct recovery *v, uint32_t shard, const char *lsn)
+{
+    struct hmap_node *node = hmap_first(&v->positions, shard);
+    struct position *p = node ? CONTAINER_OF(node, struct position, node) : mem_zalloc(sizeof(*p));
+
+    memcpy(p->lsn, lsn, sizeof(p->lsn));
+    if (!node)
+        hmap_insert(&v->positions, &p->node, shard);
+}
+
+/* --- one prepared transaction --- */
+
+static void finish(struct look *l, struct asked_shard *on, const struct prepared_xact *x, bool commit)
 {
     struct err e = ERR_INIT;
-    struct pgresult *r = pgconn_query_params(c,
-                                             "SELECT pg_catalog.pg_terminate_backend(l.pid) FROM pg_catalog.pg_locks l "
-                                             "JOIN pg_catalog.pg_stat_activity a USING (pid) "
-                                             "WHERE l.locktype = 'advisory' AND l.database = (SELECT d.oid FROM "
-                                             "pg_catalog.pg_database d WHERE d.datname = "
-                                             "pg_catalog.current_database()) AND l.classid = 1348821572 AND l.objid = "
-                                             "pg_catalog.hashtext($1)::pg_catalog.oid AND l.granted",
-                                             1, &gtid, &e);
 
-    log_line(LOG_WARN, "recovery", "the deciding transaction was still open: its backend is ended", "gtid=%s", gtid);
-    pgresult_free(r);
-}
-
-static enum fate decide(const struct recovery *v, const struct map_shard *shard, const char *gtid)
-{
-    struct err e = ERR_INIT;
-    struct pgconn *c = open_shard(v, shard, &e);
-    struct pgresult *r;
-    enum fate fate = FATE_UNKNOWN;
-
-    /* The insert waits for a decider in progress (for lock_timeout), finds the row of one that has committed, or
-     * forbids it. */
-    r = c ? pgconn_query_params(
-                c, "INSERT INTO pgbraid.decisions (gtid, committed) VALUES ($1, false) ON CONFLICT (gtid) DO NOTHING",
-                1, &gtid, &e)
-          : NULL;
-    if (c && !r && strcmp(e.sqlstate, "55P03") == 0)
-        end_blocker(c, gtid);
-    if (r) {
-        pgresult_free(r);
-        FAULT("recovery.after_abort_row");
-        r = pgconn_query_params(c,
-                                "SELECT committed, pg_catalog.array_to_string(participants, ','), mac FROM "
-                                "pgbraid.decisions WHERE gtid = $1",
-                                1, &gtid, &e);
-        if (r && pgresult_rows(r) == 1)
-            fate = read_row(v, r, shard->id, gtid);
+    FAULT("recovery.before_finish");
+    if (!fate_finish(on->conn, x, commit, &e)) {
+        l->left = true;
+        l->v->now.waiting++;
+        log_err(LOG_WARN, "recovery", "cannot finish a prepared transaction", &e);
+        return;
     }
-    if (!r)
-        log_err(LOG_WARN, "recovery", "the decision about a distributed transaction cannot be read yet", &e);
-    pgresult_free(r);
-    if (c)
-        pgconn_close_blocking(c);
-    return fate;
+    FAULT("recovery.after_finish");
+    if (commit)
+        l->v->now.committed++;
+    else
+        l->v->now.aborted++;
+    log_line(LOG_WARN, "recovery", commit ? "committed a prepared transaction" : "rolled back a prepared transaction",
+             "gid=%s shard=%s", x->gid, on->shard->name);
 }
 
-/* --- prepared transactions --- */
-
-static bool settle(const struct recovery *v, const struct map *m, struct pgconn *c, const char *gid)
+static void warn_foreign(struct look *l, const struct asked_shard *on, const struct prepared_xact *x)
 {
-    struct span gtid;
-    uint32_t decider, shard;
-    const struct map_shard *at;
-    struct strbuf sql = STRBUF_INIT;
-    struct pgresult *r;
-    struct err e = ERR_INIT;
-    char name[GTID_MAX];
+    uint64_t limit_ms = l->v->router->config->prepared_transaction_warning_ms;
+
+    if (!limit_ms || x->age_ms < limit_ms)
+        return;
+    l->v->now.foreign++;
+    if (first_time(remember(l->v, x), FATE_FOREIGN))
+        log_line(LOG_WARN, "recovery",
+                 "a prepared transaction that is not pgbraid's holds back vacuum and replication slots",
+                 "shard=%s age_s=%llu hint=\"SHOW PREPARED on the console; COMMIT PREPARED or ROLLBACK PREPARED "
+                 "on the shard\"",
+                 on->shard->name, (unsigned long long)(x->age_ms / 1000));
+}
+
+static void settle(struct look *l, struct asked_shard *on, const struct prepared_xact *x)
+{
+    struct recovery *v = l->v;
+    struct remembered *m = x->ours ? remember(v, x) : NULL;
+    const char *why;
     enum fate fate;
 
-    if (!gid_parse(span_str(gid), &gtid, &decider, &shard) || gtid_is_live(v->router->gtids, gtid))
-        return true;
-    at = shard_by_id(m, decider);
-    if (!at) {
-        /* Never presumed aborted: somebody has to look (rule X2). */
-        log_line(LOG_ERROR, "recovery", "a prepared transaction names a decider that is not in the directory", "gid=%s",
-                 gid);
-        return true;
-    }
-    snprintf(name, sizeof(name), "%.*s", (int)gtid.len, gtid.ptr);
     FAULT("recovery.before_decide");
-    fate = decide(v, at, name);
+    fate = fate_of(&l->ask, on, x, &why);
+    if (fate == FATE_UNDECIDED) {
+        fate = fate_forbid(&l->ask, on, x, &why);
+        FAULT("recovery.after_abort_row");
+    }
     FAULT("recovery.after_decide");
-    if (fate == FATE_UNKNOWN)
-        return false;
-    strbuf_puts(&sql, fate == FATE_COMMIT ? "COMMIT PREPARED " : "ROLLBACK PREPARED ");
-    strbuf_put_literal(&sql, span_str(gid));
-    FAULT("recovery.before_finish");
-    r = pgconn_query(c, sql.ptr, &e);
-    FAULT("recovery.after_finish");
-    strbuf_fini(&sql);
+    switch (fate) {
+    case FATE_COMMIT:
+    case FATE_ABORT:
+        finish(l, on, x, fate == FATE_COMMIT);
+        break;
+    case FATE_RUNNING:
+        l->left = l->left || x->age_ms > 2000;
+        break;
+    case FATE_UNDECIDED:
+    case FATE_UNREACHED:
+        l->left = true;
+        v->now.waiting++;
+        if (first_time(m, fate))
+            log_line(LOG_WARN, "recovery", "a prepared transaction waits for its decision",
+                     "gid=%s shard=%s why=\"%s\"", x->gid, on->shard->name, why);
+        break;
+    case FATE_LOST:
+        v->now.alarmed++;
+        if (first_time(m, fate))
+            log_line(
+                LOG_ERROR, "recovery", "a prepared transaction whose decision may be lost: nothing is presumed",
+                "gid=%s shard=%s age_s=%llu why=\"%s\" hint=\"it holds locks, and back vacuum: RESOLVE TRANSACTION "
+                "'%s' COMMIT or ABORT on the console\"",
+                x->gid, on->shard->name, (unsigned long long)(x->age_ms / 1000), why, x->gtid);
+        break;
+    case FATE_FOREIGN:
+        warn_foreign(l, on, x);
+        break;
+    }
+}
+
+/* --- one shard --- */
+
+/* Somebody has dropped or changed what decides: commits are refused until it is there again. */
+static void repair(struct asked_shard *on)
+{
+    struct err e = ERR_INIT;
+    struct pgresult *r = pgconn_query(on->conn, catalog_bootstrap_sql(), &e);
+
     if (r)
-        log_line(LOG_WARN, "recovery",
-                 fate == FATE_COMMIT ? "committed a prepared transaction" : "rolled back a prepared transaction",
-                 "gid=%s", gid);
-    else if (strcmp(e.sqlstate, "42704") != 0) /* somebody else has finished it */
-        log_err(LOG_WARN, "recovery", "cannot finish a prepared transaction", &e);
+        log_line(LOG_ERROR, "recovery", "pgbraid's table of decisions was dropped or changed: it has been made again",
+                 "shard=%s", on->shard->name);
+    else
+        log_err(LOG_ERROR, "recovery", "pgbraid's table of decisions was dropped or changed and cannot be made again",
+                &e);
     pgresult_free(r);
-    return r || strcmp(e.sqlstate, "42704") == 0;
 }
 
-/* False: something is left, or cannot be seen. */
-static bool look_at_shard(const struct recovery *v, const struct map *m, const struct map_shard *shard)
+static void look_at_shard(struct look *l, uint32_t i)
 {
+    struct recovery *v = l->v;
+    struct asked_shard *on = &l->ask.shards[i];
+    struct prepared_scan scan;
     struct err e = ERR_INIT;
-    struct pgconn *c = open_shard(v, shard, &e);
-    struct pgresult *r;
-    bool done = true;
 
-    if (!c)
-        return false;
-    r = pgconn_query(c,
-                     "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE gid LIKE 'pgbraid:%' AND database = "
-                     "pg_catalog.current_database()",
-                     &e);
-    for (int i = 0; r && i < pgresult_rows(r); i++)
-        done = settle(v, m, c, pgresult_value(r, i, 0)) && done;
-    if (!r)
-        done = false;
-    pgresult_free(r);
-    pgconn_close_blocking(c);
-    return done;
+    if (!ask_conn(&l->ask, on, &e) ||
+        !prepared_scan(on->conn, position_of(v, on->shard->id), &l->ask.arena, &scan, &e)) {
+        /* Nothing is concluded from a shard that says nothing. */
+        v->now.unseen++;
+        l->left = true;
+        return;
+    }
+    recovery_note_unprepared(v, on->shard->id, scan.unprepared);
+    if (!scan.intact)
+        repair(on);
+    for (size_t k = 0; k < scan.n; k++) {
+        if (scan.v[k].age_ms / 1000 > v->now.oldest_s)
+            v->now.oldest_s = scan.v[k].age_ms / 1000;
+        settle(l, on, &scan.v[k]);
+    }
+    l->done_standbys[i] = scan.caught_up;
+    note_position(v, on->shard->id, scan.lsn);
 }
 
-/* Rows that nothing can ask for any more: old, and no transaction that was there when an abort row was written is left
- * (X1, X2). */
-static void forget_decisions(const struct recovery *v, const struct map_shard *shard)
+/* --- rows that nobody can ask for any more --- */
+
+struct seen_lately {
+    const char *gtid;
+    bool found;
+};
+
+static void find_gtid(struct hmap_node *node, void *arg)
 {
+    const struct remembered *m = CONTAINER_OF(node, struct remembered, node);
+    struct seen_lately *seen = arg;
+
+    seen->found = seen->found || (m->gtid && strcmp(m->gtid, seen->gtid) == 0);
+}
+
+/* Every participant was looked at, twice, and has nothing of it prepared; so have its standbys (rule X2). */
+static bool is_acknowledged(struct look *l, const char *gtid, const char *participants)
+{
+    struct seen_lately seen = { .gtid = gtid };
+
+    for (const char *p = participants; *p; p = strchr(p, ',') ? strchr(p, ',') + 1 : "") {
+        const struct asked_shard *s = ask_shard(&l->ask, (uint32_t)strtoul(p, NULL, 10));
+
+        if (!s || !l->done_standbys[s - l->ask.shards])
+            return false;
+    }
+    hmap_each(&l->v->remembered, find_gtid, &seen);
+    return !seen.found;
+}
+
+extern const char sql_recovery_old[];
+
+static void forget_decisions(struct look *l, struct asked_shard *on)
+{
+    /* An eighth later than what is alarmed: clocks of shards differ. */
+    const char *after =
+        arena_printf(&l->ask.arena, "%.3f", (double)l->v->router->config->decision_retention_ms * 1.125 / 1000.0);
+    struct strbuf list = STRBUF_INIT;
     struct err e = ERR_INIT;
-    struct pgconn *c = open_shard(v, shard, &e);
-    struct pgresult *r =
-        c ? pgconn_query(c,
-                         "DELETE FROM pgbraid.decisions d WHERE decided_at < pg_catalog.now() - interval '7 days' "
-                         "AND d.xmin::pg_catalog.text::pg_catalog.int8 < "
-                         "pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text::pg_catalog."
-                         "int8 % 4294967296",
-                         &e)
-          : NULL;
+    struct pgresult *r = pgconn_query_params(on->conn, sql_recovery_old, 1, &after, &e);
+    const char *gone;
 
+    for (int i = 0; r && i < pgresult_rows(r); i++) {
+        const char *gtid = pgresult_value(r, i, 0);
+
+        if (is_acknowledged(l, gtid, pgresult_value(r, i, 1)) && strpbrk(gtid, "{},\"\\ ") == NULL)
+            strbuf_printf(&list, "%s%s", list.len ? "," : "{", gtid);
+    }
     pgresult_free(r);
-    if (c)
-        pgconn_close_blocking(c);
+    if (list.len) {
+        strbuf_putc(&list, '}');
+        gone = list.ptr;
+        r = pgconn_query_params(on->conn, "DELETE FROM pgbraid.decisions WHERE gtid = ANY ($1::pg_catalog.text[])", 1,
+                                &gone, &e);
+        if (r && strncmp(pgresult_tag(r), "DELETE ", 7) == 0)
+            l->v->now.forgotten += strtoull(pgresult_tag(r) + 7, NULL, 10);
+        pgresult_free(r);
+    }
+    strbuf_fini(&list);
 }
 
-/* True: nothing is left anywhere. */
-static bool look(const struct recovery *v)
-{
-    struct map *m = directory_snapshot(v->router->directory);
-    bool done = true;
+/* --- the thread --- */
 
-    for (uint32_t d = 0; d < m->ndb; d++) {
-        for (uint32_t i = 0; i < m->dbs[d].nshard; i++)
-            done = look_at_shard(v, m, &m->dbs[d].shards[i]) && done;
+static void publish(struct recovery *v)
+{
+    pthread_mutex_lock(&v->lock);
+    v->stats = v->now;
+    pthread_mutex_unlock(&v->lock);
+}
+
+/* Seconds until the next look. */
+static time_t look(struct recovery *v)
+{
+    struct look l = { .v = v };
+    time_t pause;
+
+    v->look++;
+    v->now.looks++;
+    v->now.waiting = v->now.alarmed = v->now.foreign = v->now.unseen = v->now.oldest_s = 0;
+    ask_init(&l.ask, v->router);
+    l.done_standbys = ARENA_ARRAY(&l.ask.arena, bool, l.ask.n ? l.ask.n : 1);
+    for (uint32_t i = 0; i < l.ask.n; i++)
+        look_at_shard(&l, i);
+    for (uint32_t i = 0; i < l.ask.n; i++) {
+        if (l.ask.shards[i].broken)
+            repair(&l.ask.shards[i]);
     }
-    for (uint32_t d = 0; done && d < m->ndb; d++) {
-        for (uint32_t i = 0; i < m->dbs[d].nshard; i++)
-            forget_decisions(v, &m->dbs[d].shards[i]);
+    if (v->now.unseen == 0)
+        forget_stale(v);
+    for (uint32_t i = 0; i < l.ask.n; i++) {
+        if (l.ask.shards[i].conn)
+            forget_decisions(&l, &l.ask.shards[i]);
     }
-    map_unref(m);
-    return done;
+    publish(v);
+    pause = l.left ? LOOK_AGAIN_S : 10 + (time_t)l.ask.n / 8;
+    ask_fini(&l.ask);
+    return pause;
 }
 
 static void *recovery_main(void *arg)
@@ -236,14 +377,14 @@ static void *recovery_main(void *arg)
     pthread_mutex_lock(&v->lock);
     while (!v->stop) {
         struct timespec until;
-        bool done;
+        time_t pause;
 
         v->kicked = false;
         pthread_mutex_unlock(&v->lock);
-        done = look(v);
+        pause = look(v);
         pthread_mutex_lock(&v->lock);
         clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += done ? LOOK_IDLE_S : LOOK_AGAIN_S;
+        until.tv_sec += pause;
         while (!v->stop && !v->kicked && pthread_cond_timedwait(&v->wake, &v->lock, &until) == 0)
             ;
     }
@@ -291,8 +432,17 @@ void recovery_kick(struct recovery *v)
     pthread_mutex_unlock(&v->lock);
 }
 
+void recovery_get_stats(struct recovery *v, struct recovery_stats *out)
+{
+    pthread_mutex_lock(&v->lock);
+    *out = v->stats;
+    pthread_mutex_unlock(&v->lock);
+}
+
 void recovery_free(struct recovery *v)
 {
+    struct hmap_node *node;
+
     if (!v)
         return;
     pthread_mutex_lock(&v->lock);
@@ -300,6 +450,14 @@ void recovery_free(struct recovery *v)
     pthread_cond_signal(&v->wake);
     pthread_mutex_unlock(&v->lock);
     pthread_join(v->thread, NULL);
+    while ((node = hmap_any(&v->remembered)))
+        forget(v, CONTAINER_OF(node, struct remembered, node));
+    hmap_fini(&v->remembered);
+    while ((node = hmap_any(&v->positions))) {
+        hmap_remove(&v->positions, node);
+        free(CONTAINER_OF(node, struct position, node));
+    }
+    hmap_fini(&v->positions);
     pthread_cond_destroy(&v->wake);
     pthread_mutex_destroy(&v->lock);
     free(v);

@@ -66,6 +66,12 @@ const char *txn_gtid(struct session *s)
     return s->txn.gtid;
 }
 
+const char *txn_record(struct session *s)
+{
+    s->txn.recorded = true;
+    return txn_gtid(s);
+}
+
 /* --- what is said in it --- */
 
 void txn_note_constraints(struct txn *t, struct span sql)

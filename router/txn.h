@@ -73,6 +73,8 @@ void txn_reset(struct session *s);
 
 /* Its name, the same on all shards; made when first asked for, which is when a second shard may join. */
 const char *txn_gtid(struct session *s);
+/* The same, and its outcome can be asked for afterwards (pgbraid.transaction_status). */
+const char *txn_record(struct session *s);
 
 void txn_note_constraints(struct txn *t, struct span sql);
 void txn_savepoint(struct session *s, const char *name);

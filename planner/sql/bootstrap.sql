@@ -92,14 +92,33 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $body$
 $body$;
 
 -- How distributed transactions were decided whose decider this shard is. A commit's row is written in the transaction that it is
--- about, an abort's by who finds no row; the key lets only one of them be. mac proves that a router has written it.
+-- about, an abort's by who finds no row; the key lets only one of them be. mac proves that a router has written it. The row with
+-- an empty gtid says since when the table is there: what is older may have been decided in one that somebody has dropped.
+DO $body$
+BEGIN
+    -- One that lost its key or a column decides nothing: it is put aside, and a new one begins.
+    IF to_regclass('pgbraid.decisions') IS NOT NULL AND NOT (
+        EXISTS (SELECT FROM pg_catalog.pg_index i
+                JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+                WHERE i.indrelid = to_regclass('pgbraid.decisions') AND i.indisprimary AND i.indnkeyatts = 1 AND i.indisvalid
+                  AND i.indimmediate AND a.attname = 'gtid')
+        AND 6 = (SELECT count(*) FROM pg_catalog.pg_attribute a
+                 WHERE a.attrelid = to_regclass('pgbraid.decisions') AND NOT a.attisdropped
+                   AND (a.attname, a.atttypid::regtype::text) IN
+                       (('gtid', 'text'), ('committed', 'boolean'), ('participants', 'text[]'), ('mac', 'text'),
+                        ('decided_at', 'timestamp with time zone'), ('xid', 'xid8')))) THEN
+        EXECUTE format('ALTER TABLE pgbraid.decisions RENAME TO %I', 'decisions_until_' || extract(epoch FROM clock_timestamp()));
+    END IF;
+END $body$;
 CREATE TABLE IF NOT EXISTS pgbraid.decisions (
     gtid text PRIMARY KEY,
     committed boolean NOT NULL,
     participants text[] NOT NULL DEFAULT '{}',
     mac text NOT NULL DEFAULT '',
-    decided_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+    decided_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id()
 );
+INSERT INTO pgbraid.decisions (gtid, committed) VALUES ('', false) ON CONFLICT (gtid) DO NOTHING;
 REVOKE ALL ON pgbraid.decisions FROM PUBLIC;
 
 -- The commit point: called by the router as the client's role, in one message with COMMIT. The lock tells recovery which backend
@@ -137,4 +156,16 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = '0A000', MESSAGE = 'pgbraid.unshard_table() cannot be called from here',
         DETAIL = 'The call reached a shard instead of being carried out by the router.',
         HINT = 'Send it through pgbraid as a statement of its own: SELECT pgbraid.unshard_table(''table'').';
+END $stub$;
+CREATE OR REPLACE FUNCTION pgbraid.current_gtid() RETURNS text LANGUAGE plpgsql AS $stub$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = '0A000', MESSAGE = 'pgbraid.current_gtid() cannot be called from here',
+        DETAIL = 'The call reached a shard instead of being carried out by the router.',
+        HINT = 'Send it through pgbraid as a statement of its own: SELECT pgbraid.current_gtid().';
+END $stub$;
+CREATE OR REPLACE FUNCTION pgbraid.transaction_status(gtid text) RETURNS text LANGUAGE plpgsql AS $stub$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = '0A000', MESSAGE = 'pgbraid.transaction_status() cannot be called from here',
+        DETAIL = 'The call reached a shard instead of being carried out by the router.',
+        HINT = 'Send it through pgbraid as a statement of its own: SELECT pgbraid.transaction_status(''gtid'').';
 END $stub$;
