@@ -451,6 +451,9 @@ static void describe(struct an *an, const PgQuery__Node *stmt)
 {
     struct plan *p = an->plan;
     p->returns_rows = returning_count(stmt) > 0;
+    p->bind_snapshot = stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT && an->whole;
+    for (uint32_t i = 0; i < an->nocc; i++)
+        p->bind_snapshot &= an->occs[i]->use == USE_READ;
     p->writes = an->inv.locking || an->inv.home_writes;
     for (uint32_t i = 0; i < an->nocc; i++)
         p->writes |= an->occs[i]->use != USE_READ;

@@ -4,10 +4,12 @@
 #include "base/mem.h"
 #include "net/tls.h"
 #include "router/exec.h"
+#include "router/gate.h"
 #include "router/oids.h"
 #include "router/pool.h"
 #include "router/prepared.h"
 #include "router/query.h"
+#include "router/recovery.h"
 #include "router/router.h"
 #include "router/session.h"
 #include "router/template.h"
@@ -532,6 +534,20 @@ static void backend_on_drained(struct stream *st)
         session_backend_drained(b->session);
 }
 
+/*
+ * A server that has been restarted, or replaced by its standby, may show prepared transactions again whose end it had
+ * acknowledged: scattered reads wait until recovery has looked (rule X18).
+ */
+static void backend_doubt(const struct backend *b)
+{
+    struct router *r = b->pool->worker->router;
+
+    if (b->pool->set->npool < 2 || atomic_load(&r->stop))
+        return;
+    gate_shard_lost(r->gate, b->pool->shard_id);
+    recovery_kick(r->recovery);
+}
+
 static void backend_on_closed(struct stream *st, const struct err *cause)
 {
     struct backend *b = CONTAINER_OF(st, struct backend, st);
@@ -543,6 +559,7 @@ static void backend_on_closed(struct stream *st, const struct err *cause)
         err_detail(&e, "The server said: %s", b->fatal);
     else
         err_detail(&e, "%s", cause ? cause->message : "The server closed the connection unexpectedly.");
+    backend_doubt(b);
     if (s)
         session_backend_lost(s, b, &e);
     else

@@ -20,6 +20,8 @@ enum auth_type { AUTH_TRUST };
 /* How a transaction commits that wrote on several shards. */
 enum commit_mode { COMMIT_ATOMIC, COMMIT_BEST_EFFORT, COMMIT_SINGLE_SHARD };
 
+enum on_off { SETTING_OFF, SETTING_ON };
+
 struct config {
     /* Where to listen. */
     const char *listen_addr;
@@ -58,7 +60,9 @@ struct config {
     uint64_t commit_timeout_ms;
     uint64_t decision_retention_ms;
     uint64_t prepared_transaction_warning_ms; /* 0: none */
-    uint64_t max_message_size;                /* bytes */
+    enum on_off consistent_reads;
+    uint64_t consistent_reads_timeout_ms; /* never 0 */
+    uint64_t max_message_size;            /* bytes */
 
     /* Planner. */
     const char *const *sharding_key;   /* column names, in order of preference */

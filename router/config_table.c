@@ -14,6 +14,7 @@ static const char *const auth_types[] = { [AUTH_TRUST] = "trust", NULL };
 static const char *const commit_modes[] = {
     [COMMIT_ATOMIC] = "atomic", [COMMIT_BEST_EFFORT] = "best_effort", [COMMIT_SINGLE_SHARD] = "single_shard", NULL
 };
+static const char *const on_off[] = { [SETTING_OFF] = "off", [SETTING_ON] = "on", NULL };
 static const char *const log_levels[] = {
     [LOG_ERROR] = "error", [LOG_WARN] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug", NULL
 };
@@ -105,6 +106,13 @@ const struct setting config_settings[] = {
     { DURATION("prepared_transaction_warning", prepared_transaction_warning_ms, "10min", 0, MAX_DURATION_MS),
       .doc = "Age from which somebody else's prepared transaction on a shard, which holds back vacuum, is warned of; 0 "
              "is never." },
+    { CHOICE("consistent_reads", consistent_reads, "on", on_off),
+      .doc = "Statements that read several shards see a transaction over several shards on all of them or on none, for "
+             "one more round trip. Of a role, database or session: pgbraid.consistent_reads." },
+    { DURATION("consistent_reads_timeout", consistent_reads_timeout_ms, "10s", 1, MAX_DURATION_MS),
+      .doc =
+          "Longest wait of such a statement for transactions that are committed on some of its shards and not yet on "
+          "others; after that it fails with 40001." },
     { SIZE("max_message_size", max_message_size, "256MB", 64 * KB, GB), .pgbouncer = "max_packet_size",
       .doc = "Largest message taken from a client." },
 

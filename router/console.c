@@ -39,6 +39,7 @@ static const struct console_command commands[] = {
     { "SHOW TRANSACTIONS", console_transactions, "transactions on several shards that run now", NULL },
     { "SHOW PREPARED", console_prepared, "prepared transactions on the shards, and how they are decided", NULL },
     { "SHOW RECOVERY", console_recovery, "what was finished for others, and what is left", NULL },
+    { "SHOW GATE", console_gate, "how scattered reads and commits over several shards meet", NULL },
     { "SHOW CONFIG", console_config, "settings in force", NULL },
     { "SHOW VERSION", console_version, "version of pgbraid", NULL },
     { "SHOW ROUTE FOR ...", console_route, "how a statement would be run, without running it",

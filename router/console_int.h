@@ -77,6 +77,7 @@ bool console_pools(struct console *c, struct err *e);
 bool console_clients(struct console *c, struct err *e);
 bool console_servers(struct console *c, struct err *e);
 bool console_stats(struct console *c, struct err *e);
+bool console_gate(struct console *c, struct err *e);
 bool console_config(struct console *c, struct err *e);
 bool console_version(struct console *c, struct err *e);
 bool console_route(struct console *c, struct err *e);

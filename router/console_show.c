@@ -6,6 +6,7 @@
 #include "router/call.h"
 #include "router/config.h"
 #include "router/console_int.h"
+#include "router/gate.h"
 #include "router/pool.h"
 #include "router/router.h"
 #include "router/session.h"
@@ -259,6 +260,21 @@ static void config_row(const struct config_row *row, void *arg)
     struct console *c = arg;
 
     CONSOLE_ROW(c, row->name, row->value, row->def, row->reloadable ? "yes" : "no", row->doc);
+}
+
+bool console_gate(struct console *c, struct err *e)
+{
+    struct gate_stats g;
+
+    (void)e;
+    gate_stats(c->router->gate, &g);
+    CONSOLE_COLUMNS(c, "open_windows", "partly_visible", "in_doubt", "reads", "retries", "waits", "refused", "accepted",
+                    "commits", "held", "held_too_long");
+    CONSOLE_ROW(c, console_number(c, g.open), console_number(c, g.partly), console_number(c, g.in_doubt),
+                console_number(c, g.reads), console_number(c, g.retries), console_number(c, g.waits),
+                console_number(c, g.refused), console_number(c, g.accepted), console_number(c, g.commits),
+                console_number(c, g.held), console_number(c, g.expired));
+    return true;
 }
 
 bool console_config(struct console *c, struct err *e)

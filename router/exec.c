@@ -30,6 +30,7 @@ static struct exec *exec_new(struct session *s)
     session_set_state(s, SESSION_RUNNING);
     s->queries++;
     s->timed_out = false;
+    s->commit_held = false;
     STAT_ADD(s->worker->stats.queries, 1);
     s->active_us = loop_now_us(s->worker->loop);
     return x;
@@ -64,6 +65,8 @@ void exec_abandon(struct exec *x)
 
 void exec_flush(struct exec *x)
 {
+    if (exec_gate_withholds(x))
+        return;
     if (x->out.len)
         session_send(x->s, x->out.ptr, x->out.len);
     strbuf_reset(&x->out);
@@ -448,4 +451,5 @@ bool exec_is_committing(const struct exec *x)
 void exec_cancel(struct exec *x)
 {
     x->cancelled = true;
+    exec_gate_cancel(x);
 }

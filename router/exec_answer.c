@@ -12,6 +12,8 @@
 #include "wire/reader.h"
 #include <string.h>
 
+#define EXEC_WITHHOLD_MAX (64u << 20) /* bytes */
+
 /* --- answers --- */
 
 void exec_note_error(struct exec *x, struct part *p, struct span body)
@@ -26,6 +28,7 @@ void exec_note_error(struct exec *x, struct part *p, struct span body)
     x->failed = true;
     x->error_part = (uint32_t)(p - x->parts);
     strbuf_put(&x->error, body.ptr, body.len);
+    exec_gate_failed(x);
     if (p->backend->fatal) {
         err_set(&x->own_error, PB0301, "shard \"%s\" ended the connection", p->backend->pool->shard_name);
         err_detail(&x->own_error, "The server said: %s", p->backend->fatal);
@@ -150,7 +153,31 @@ static bool exec_rows_may_flow(const struct exec *x)
     return x->plan == NULL || x->plan->sequential || x->ndescribed == x->npart || x->npart == 1;
 }
 
-static enum exec_action exec_row(struct exec *x, struct part *p)
+static void exec_put_frame(struct exec *x, char type, struct span body)
+{
+    size_t at = msg_begin(&x->out, type);
+
+    strbuf_put(&x->out, body.ptr, body.len);
+    msg_end(&x->out, at);
+}
+
+/* Rows of a change wait in memory until it is known that it stands. */
+static void exec_check_withheld(struct exec *x)
+{
+    if (x->out.len < EXEC_WITHHOLD_MAX)
+        return;
+    err_set(&x->own_error, PB0308, "the rows that a change over several shards returns are too many");
+    err_detail(&x->own_error, "They are kept until it has ended on all shards, and at most %u MB of them.",
+               EXEC_WITHHOLD_MAX >> 20);
+    err_hint(&x->own_error, "Leave RETURNING out, change fewer rows at once, or SET pgbraid.consistent_reads = off.");
+    x->failed = true;
+    for (uint32_t i = 0; i < x->npart; i++) {
+        if (x->parts[i].backend && x->parts[i].started && !x->parts[i].done)
+            backend_cancel(x->parts[i].backend);
+    }
+}
+
+static enum exec_action exec_row(struct exec *x, struct part *p, struct span body)
 {
     if (x->failed)
         return EXEC_SWALLOW;
@@ -162,6 +189,11 @@ static enum exec_action exec_row(struct exec *x, struct part *p)
         return EXEC_SWALLOW;
     if (!x->row_desc_sent)
         exec_send_row_desc(x);
+    if (exec_gate_withholds(x)) {
+        exec_put_frame(x, BE_DATA_ROW, body);
+        exec_check_withheld(x);
+        return EXEC_SWALLOW;
+    }
     exec_flush(x);
     return EXEC_RELAY;
 }
@@ -170,7 +202,7 @@ bool exec_chunk_begin(struct exec *x, struct backend *b)
 {
     struct part *p = &x->parts[b->part];
 
-    if (x->failed || exec_row(x, p) != EXEC_RELAY)
+    if (x->failed || exec_gate_withholds(x) || exec_row(x, p, (struct span){ 0 }) != EXEC_RELAY)
         return false;
     x->speaker = p;
     return true;
@@ -248,14 +280,6 @@ void exec_put_tag(struct exec *x)
     msg_end(out, at);
 }
 
-static void exec_put_frame(struct exec *x, char type, struct span body)
-{
-    size_t at = msg_begin(&x->out, type);
-
-    strbuf_put(&x->out, body.ptr, body.len);
-    msg_end(&x->out, at);
-}
-
 static enum exec_action exec_statement_frame(struct exec *x, struct part *p, char type, struct span body)
 {
     switch (type) {
@@ -283,7 +307,7 @@ static enum exec_action exec_statement_frame(struct exec *x, struct part *p, cha
             exec_put_frame(x, type, body);
         return EXEC_SWALLOW;
     case BE_DATA_ROW:
-        return exec_row(x, p);
+        return exec_row(x, p, body);
     case BE_COMMAND_COMPLETE:
         exec_note_tag(x, p, body);
         return EXEC_SWALLOW;
@@ -357,6 +381,8 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
     struct part *p = &x->parts[b->part];
     enum exec_action action;
 
+    if (exec_gate_frame(x, p, type, body))
+        return EXEC_SWALLOW;
     if (type == BE_READY) {
         backend_expect_done(b);
         if (x->task == TASK_COMMIT) {
@@ -452,6 +478,8 @@ void exec_statement_done(struct exec *x)
     struct session *s = x->s;
     bool schema = x->plan && x->plan->kind == PLAN_DDL && x->plan->ddl->schema_change;
 
+    if (exec_gate_repeats(x))
+        return;
     if (x->failed) {
         bool lost = !x->gather && exec_lost_a_part(x);
 
@@ -558,6 +586,8 @@ void exec_backend_lost(struct exec *x, struct backend *b, const struct err *caus
     if (p)
         p->backend = NULL;
     backend_close(b);
+    if (p && exec_gate_lost(x, p))
+        return;
     if (!waited) {
         if (s->txn.env && s->tx == 'T')
             s->tx = 'E';

@@ -9,6 +9,8 @@
  *   FINISH   prepared: COMMIT PREPARED 'gid'; readers: COMMIT             readers keep their locks until now (X6)
  *   UNDO     prepared: ROLLBACK PREPARED; all others: ROLLBACK            whatever failed before the decision
  *
+ * Between PREPARE and DECIDE it passes the gate (gate.h): from there to the end of FINISH it is partly visible.
+ *
  * With one writer nothing is prepared and no row is needed: DECIDE is its COMMIT. But if the client knows the
  * transaction's name (txn.recorded), a row tells it the outcome later.
  *
@@ -42,7 +44,7 @@
 /* Of the advisory lock on a gtid, as pgbraid.decide() has it. */
 #define LOCK_CLASS "1348821572"
 
-enum commit_phase { COMMIT_BEGIN, COMMIT_PREPARE, COMMIT_DECIDE, COMMIT_FINISH, COMMIT_UNDO };
+enum commit_phase { COMMIT_BEGIN, COMMIT_PREPARE, COMMIT_GATE, COMMIT_DECIDE, COMMIT_FINISH, COMMIT_UNDO };
 
 /* What is known of one participant; by index into the exec's parts. */
 struct participant {
@@ -184,7 +186,7 @@ static bool commit_choose(struct exec *x, struct err *e)
     return true;
 }
 
-static void commit_decide(struct exec *x);
+static void commit_pass_gate(struct exec *x);
 
 static void commit_prepare(struct exec *x)
 {
@@ -213,7 +215,7 @@ static void commit_prepare(struct exec *x)
     c->record = c->nwriter > 1 || x->s->txn.recorded;
     if (c->nwriter == 1) {
         c->gtid = c->record ? arena_strdup(&x->arena, txn_gtid(x->s)) : NULL;
-        commit_decide(x);
+        commit_pass_gate(x);
         return;
     }
     gtid_begin(x->s->worker->router->gtids, c->gtid);
@@ -255,6 +257,22 @@ static void commit_decide(struct exec *x)
     FAULT("commit.decide_sent");
     strbuf_fini(&sql);
     strbuf_fini(&participants);
+}
+
+/* From the decision on the transaction is partly visible (rules X13, X16): reads may ask to wait, a moment. */
+static void commit_pass_gate(struct exec *x)
+{
+    struct dist_commit *c = x->commit;
+    uint32_t *shards = ARENA_ARRAY(&x->arena, uint32_t, c->nwriter), n = 0;
+
+    c->phase = COMMIT_GATE;
+    c->since_us = loop_now_us(x->s->worker->loop);
+    for (uint32_t i = 0; i < x->npart; i++) {
+        if (c->of[i].writer)
+            shards[n++] = x->parts[i].backend->pool->shard_id;
+    }
+    if (exec_gate_commit(x, shards, n, commit_next))
+        commit_decide(x);
 }
 
 static void commit_finish(struct exec *x)
@@ -311,6 +329,7 @@ static void commit_note_tag(struct exec *x, uint32_t i, struct span body)
 
     switch (c->phase) {
     case COMMIT_BEGIN:
+    case COMMIT_GATE:
         of->exact = true;
         break;
     case COMMIT_PREPARE:
@@ -440,6 +459,7 @@ static void commit_done(struct exec *x, bool committed)
         err_hint(&x->own_error, "It has been rolled back everywhere: run it again.");
     }
     FAULT("commit.before_answer");
+    exec_gate_committed(x, c->unsettled && (committed || c->unknown) ? c->gtid : NULL);
     if (c->gtid)
         gtid_end(r->gtids, c->gtid);
     if (c->unsettled)
@@ -493,6 +513,7 @@ static void commit_next(struct exec *x)
     switch (c->phase) {
     case COMMIT_BEGIN:
     case COMMIT_PREPARE:
+    case COMMIT_GATE:
     case COMMIT_DECIDE:
         if (c->unknown) {
             commit_unknown(x);
@@ -509,10 +530,12 @@ static void commit_next(struct exec *x)
         if (c->phase == COMMIT_BEGIN)
             commit_prepare(x);
         else if (c->phase == COMMIT_PREPARE)
+            commit_pass_gate(x);
+        else if (c->phase == COMMIT_GATE)
             commit_decide(x);
         else
             commit_finish(x);
-        if (x->commit == c && c->npending == 0) /* nobody was left to ask */
+        if (x->commit == c && c->npending == 0 && c->phase != COMMIT_GATE) /* nobody was left to ask */
             commit_next(x);
         return;
     case COMMIT_FINISH:
@@ -565,6 +588,7 @@ void exec_commit_fini(struct exec *x)
     if (!x->commit)
         return;
     /* The client has gone in the middle: what is prepared is recovery's. */
+    exec_gate_committed(x, x->commit->phase < COMMIT_DECIDE || x->commit->nwriter < 2 ? NULL : x->commit->gtid);
     if (x->commit->gtid) {
         gtid_end(r->gtids, x->commit->gtid);
         recovery_kick(r->recovery);

@@ -471,6 +471,13 @@ static size_t copy_data(struct exec *x, struct span body, size_t frame)
     return frame;
 }
 
+/* On one shard by itself the end of the data is its commit, which may have waited. */
+static void copy_commit(struct exec *x)
+{
+    if (!x->copy_ended)
+        copy_end(x, NULL);
+}
+
 static void copy_done(struct exec *x)
 {
     struct err e = ERR_INIT;
@@ -480,8 +487,8 @@ static void copy_done(struct exec *x)
         return;
     if (x->splitter && !copy_splitter_finish(x->splitter, copy_row, x, &e))
         copy_fail(x, &e);
-    else
-        copy_end(x, NULL);
+    else if (exec_gate_hold(x, copy_commit))
+        copy_commit(x);
 }
 
 /* Messages of the client during COPY FROM STDIN. */

@@ -65,6 +65,7 @@ static struct part *gatherer(const struct exec *x)
 }
 
 static void gather_failed(struct exec *x);
+static void gather_check_end(struct exec *x);
 
 /* --- beginning --- */
 
@@ -213,6 +214,7 @@ static void put_part_bind(struct exec *x, const uint16_t *map, uint32_t n, struc
     msg_end(out, at);
 }
 
+/* Parse and Bind. */
 static bool put_part(struct exec *x, const struct backend *b, const struct gather_part *part, struct strbuf *out,
                      struct err *e)
 {
@@ -226,38 +228,133 @@ static bool put_part(struct exec *x, const struct backend *b, const struct gathe
     if (ok) {
         backend_put_parse(b, out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "", (uint16_t)n);
         put_part_bind(x, map, n, out);
-        fe_put_execute(out, (struct span){ 0 }, 0);
     }
     strbuf_fini(&text);
     strbuf_fini(&types);
     return ok;
 }
 
-static bool gather_ask(struct exec *x, struct part *p, struct err *e)
+/* Parts of one shard see one snapshot; inside the client's transaction there is only one. */
+static bool gather_several(const struct exec *x, const struct part *p)
 {
-    struct gather *g = x->gather;
-    struct strbuf *out = &x->s->worker->out;
-    uint32_t several = !exec_in_txn(x) && gather_count(g, p->shard) > 1;
+    return !exec_in_txn(x) && gather_count(x->gather, p->shard) > 1;
+}
 
-    /* Before the settings: after a query it would be too late to choose an isolation level. */
-    if (several)
+/* Before the settings: after a query it would be too late to choose an isolation level. */
+static uint32_t gather_put_prefix(struct exec *x, struct part *p, struct strbuf *out)
+{
+    uint32_t n = gather_several(x, p);
+
+    if (n)
         fe_put_statement(out, SPAN("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"), NULL, 0);
-    uint32_t n = several ? 1 + txn_put_settings(x->s, p->backend, out) : txn_put_prefix(x->s, p->backend, out);
+    n += n ? txn_put_settings(x->s, p->backend, out) : txn_put_prefix(x->s, p->backend, out);
     if (n)
         backend_expect(p->backend, EXPECT_PREFIX)->count = n;
-    backend_expect(p->backend, EXPECT_EXEC);
-    for (uint32_t i = gather_next(g, 0, p->shard); i < g->plan->npart; i = gather_next(g, i + 1, p->shard)) {
-        if (!put_part(x, p->backend, &g->plan->parts[i], out, e))
-            return false;
+    return n;
+}
+
+static void gather_bind(struct exec *x, struct part *p, struct strbuf *out)
+{
+    const struct gather *g = x->gather;
+    struct err e = ERR_INIT;
+
+    p->backend->dirty = p->backend->dirty || x->plan->opaque;
+    BUG_ON(!put_part(x, p->backend, &g->plan->parts[gather_next(g, 0, p->shard)], out,
+                     &e)); /* its parameters are the statement's */
+}
+
+/* The first part is bound: execute it, and the others. */
+static void gather_put_rest(struct exec *x, struct part *p, struct strbuf *out)
+{
+    const struct gather *g = x->gather;
+    struct err e = ERR_INIT;
+
+    fe_put_execute(out, (struct span){ 0 }, 0);
+    for (uint32_t i = gather_next(g, gather_next(g, 0, p->shard) + 1, p->shard); i < g->plan->npart;
+         i = gather_next(g, i + 1, p->shard)) {
+        BUG_ON(!put_part(x, p->backend, &g->plan->parts[i], out, &e));
+        fe_put_execute(out, (struct span){ 0 }, 0);
     }
-    if (several)
+    if (gather_several(x, p))
         fe_put_statement(out, SPAN("COMMIT"), NULL, 0);
     fe_put_sync(out);
+}
+
+static void gather_write(struct part *p, struct strbuf *out)
+{
     p->started = true;
-    p->backend->dirty = p->backend->dirty || x->plan->opaque;
     stream_write(&p->backend->st, out->ptr, out->len);
     strbuf_reset(out);
+}
+
+/* --- at the gate (exec_gate.c) --- */
+
+static bool gather_settle(struct exec *x, struct part *p, struct strbuf *out)
+{
+    if (gather_several(x, p) || gather_put_prefix(x, p, out) == 0)
+        return false;
+    backend_expect(p->backend, EXPECT_EXEC);
+    fe_put_sync(out);
     return true;
+}
+
+/* In REPEATABLE READ replaying a setting takes the snapshot already: it happens within the window. */
+static void gather_gate_bind(struct exec *x, struct part *p, struct strbuf *out)
+{
+    if (gather_several(x, p))
+        (void)gather_put_prefix(x, p, out);
+    gather_bind(x, p, out);
+}
+
+static void gather_release(struct exec *x, struct part *p, struct strbuf *out)
+{
+    if (gather_several(x, p))
+        fe_put_statement(out, SPAN("ROLLBACK"), NULL, 0);
+}
+
+static void gather_go(struct exec *x)
+{
+    struct strbuf *out = &x->s->worker->out;
+
+    for (uint32_t i = 0; i < x->npart; i++) {
+        gather_put_rest(x, &x->parts[i], out);
+        gather_write(&x->parts[i], out);
+    }
+}
+
+static void gather_gate_failed(struct exec *x)
+{
+    gather_failed(x);
+    gather_check_end(x);
+}
+
+static const struct gate_ops gather_ops = {
+    .settle = gather_settle,
+    .bind = gather_gate_bind,
+    .release = gather_release,
+    .go = gather_go,
+    .failed = gather_gate_failed,
+};
+
+/* Ask the shards for their rows. */
+static void gather_ask(struct exec *x)
+{
+    struct strbuf *out = &x->s->worker->out;
+
+    if (x->npart > 1 && exec_gate_on(x) && !txn_has_snapshot(&x->s->txn)) {
+        exec_gate_begin(x, &gather_ops);
+        return;
+    }
+    for (uint32_t i = 0; i < x->npart; i++) {
+        struct part *p = &x->parts[i];
+
+        (void)gather_put_prefix(x, p, out);
+        backend_expect(p->backend, EXPECT_EXEC);
+        gather_bind(x, p, out);
+        gather_put_rest(x, p, out);
+        gather_write(p, out);
+    }
+    x->next_part = x->npart;
 }
 
 /* --- the gatherer --- */
@@ -359,18 +456,8 @@ void gather_start(struct exec *x)
 {
     struct gather *g = x->gather;
     struct strbuf sql = STRBUF_INIT;
-    struct err e = ERR_INIT;
 
-    for (uint32_t i = 0; i < g->nshard && !x->failed; i++) {
-        if (!gather_ask(x, &x->parts[i], &e)) {
-            x->own_error = e;
-            x->failed = true;
-            strbuf_reset(&x->s->worker->out);
-        } else {
-            x->next_part = i + 1;
-        }
-    }
-    BUG_ON(x->failed); /* the parts' parameters are among the statement's */
+    gather_ask(x);
     if (gather_put_create(x, &sql)) {
         g->phase = GATHER_CREATE;
         fe_put_query(&x->s->worker->out, strbuf_span(&sql));
@@ -551,7 +638,7 @@ bool exec_gather_is_own(const struct exec *x, const struct part *p)
 /* A failed statement ends when nobody has anything to say any more. */
 static void gather_check_end(struct exec *x)
 {
-    if (x->failed && x->ndone == x->next_part && x->gather->quiet)
+    if (x->failed && !exec_gate_busy(x) && x->ndone == x->next_part && x->gather->quiet)
         exec_statement_done(x);
 }
 
@@ -562,6 +649,7 @@ static void gather_failed(struct exec *x)
     struct part *p = gatherer(x);
 
     g->phase = GATHER_FAILED;
+    exec_gate_failed(x);
     strbuf_reset(&g->out);
     gather_pause_shards(x, false, PAUSE_TURN);
     gather_pause_shards(x, false, PAUSE_PEER_SLOW);
@@ -653,10 +741,8 @@ void exec_gather_own_lost(struct exec *x, struct backend *b)
         exec_part_ready(x, p);
         return;
     }
-    if (!x->parts[0]
-             .started) { /* connections are still being taken: the statement meets the loss when it needs this one */
-        return;
-    }
+    if (!x->gate && !x->parts[0].started)
+        return; /* connections are still being taken: the statement meets the loss when it needs this one */
     g->quiet = true;
     g->open = false;
     x->failed = true;

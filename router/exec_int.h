@@ -18,6 +18,8 @@
 
 struct backend;
 struct control_request;
+struct exec_gate;
+struct gate_ticket;
 struct copy_lines;
 
 enum step_kind {
@@ -57,6 +59,9 @@ struct part {
     struct backend *backend; /* borrowed lease; NULL: not acquired, or lost */
     bool started, described, done, failed;
     bool preamble_seen;         /* COPY OUT: header passed */
+    bool bound;                 /* at the gate: its snapshot is taken, nothing is executed */
+    bool saved;                 /* ... and its savepoint is set */
+    bool settling;              /* ... a ReadyForQuery is to come that does not end it */
     uint32_t ntag, tags_before; /* DDL: command tags seen, and how many come before the statement's own */
 };
 
@@ -142,6 +147,9 @@ struct exec {
     struct dist_commit *commit; /* in the arena; NULL: none runs */
     bool atomic;                /* the commit over several shards is (or was) two-phase */
     struct gather *gather;      /* in the arena; NULL: the statement is not gathered */
+    struct exec_gate *gate;     /* in the arena; NULL: snapshots are taken as they come */
+    struct gate_ticket *pass;   /* owned; NULL: nothing of the session's is being committed at the gate */
+    void (*pass_then)(struct exec *x);
 
     struct control_request *request;
 };
@@ -192,6 +200,8 @@ void exec_note_shape(struct exec *x);
 /* exec_part.c */
 /* Send what may be sent now: all parts, or the next one. */
 void exec_start_parts(struct exec *x);
+/* Parse (if need be) and Bind of a part, in the extended protocol. */
+MUSTCHECK bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct err *e);
 /*
  * A Bind of the unnamed statement with n of the client's parameters, map[i] the 0-based number of the ith: up to its
  * result formats, which the caller puts, and then ends the message that began at the returned offset.
@@ -282,6 +292,59 @@ void exec_gather_own_lost(struct exec *x, struct backend *b);
 void exec_gather_shard_lost(struct exec *x);
 /* Give the gathering server's connection back. */
 void exec_gather_fini(struct exec *x);
+
+/* exec_gate.c */
+/*
+ * How a statement's parts take their snapshots at the gate. The functions append to `out`, the part's connection's.
+ */
+struct gate_ops {
+    /* What comes before a try: BEGIN, settings; with its expectations and a Sync (or as a Query). False: nothing. */
+    bool (*settle)(struct exec *x, struct part *p, struct strbuf *out);
+    /*
+     * Take the snapshot: Parse and Bind, for which one BindComplete comes. NULL: it is taken when the statement is
+     * executed, which go() does; exec_gate_repeats() says afterwards whether that is to be done again.
+     */
+    void (*bind)(struct exec *x, struct part *p, struct strbuf *out);
+    /* What ends the try, before a Sync: the next one takes another snapshot. */
+    void (*release)(struct exec *x, struct part *p, struct strbuf *out);
+    /* All snapshots are of one moment. */
+    void (*go)(struct exec *x);
+    /* x->failed, and nothing is outstanding. */
+    void (*failed)(struct exec *x);
+};
+/* Does the session want statements over several shards to see one moment? */
+bool exec_gate_on(const struct exec *x);
+/* All leases are there: take snapshots on all parts, then ops->go(). */
+void exec_gate_begin(struct exec *x, const struct gate_ops *ops);
+/*
+ * The parts are at the gate: their first statement has not been executed. Then x->failed ends it by exec_gate_failed():
+ * at once or when the connections are quiet.
+ */
+bool exec_gate_busy(const struct exec *x);
+void exec_gate_failed(struct exec *x);
+/* A frame of a part; true: dealt with. */
+bool exec_gate_frame(struct exec *x, struct part *p, char type, struct span body);
+/* A part's connection was lost, p->backend is NULL already; true: dealt with. */
+bool exec_gate_lost(struct exec *x, struct part *p);
+void exec_gate_cancel(struct exec *x);
+/* The statement's parts are done. True: it is done again, from the beginning. */
+bool exec_gate_repeats(struct exec *x);
+/* Nothing may reach the client yet: it may have to be done again. */
+bool exec_gate_withholds(const struct exec *x);
+/* The savepoint to which a change may have to go back, before it; returns how many commands that are. */
+uint32_t exec_gate_put_savepoint(struct exec *x, struct part *p, struct strbuf *out);
+void exec_gate_fini(struct exec *x);
+/* Run the statement on all parts, at the gate if it reads. */
+void exec_gate_statement(struct exec *x);
+
+/* exec_pass.c */
+/* The session's transaction is about to commit on the shards (ids) that it wrote on. False: then(x) is called when it
+ * may. */
+MUSTCHECK bool exec_gate_commit(struct exec *x, const uint32_t *shards, uint32_t n, void (*then)(struct exec *x));
+/* The same for a statement that commits by itself on the shard of its only part. */
+MUSTCHECK bool exec_gate_hold(struct exec *x, void (*then)(struct exec *x));
+/* It has, or has not; in_doubt: the name of one that is not known to be finished everywhere, else NULL. */
+void exec_gate_committed(struct exec *x, const char *in_doubt);
 
 /* exec_control.c */
 void control_abandon(struct exec *x);

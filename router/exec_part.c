@@ -19,8 +19,10 @@ void exec_reset_statement(struct exec *x)
     exec_copy_fini(x);
     catalog_builder_free(x->builder);
     x->builder = NULL;
+    exec_gate_fini(x);
     exec_gather_fini(x);
     exec_commit_fini(x);
+    exec_gate_committed(x, NULL);
     plan_unref(x->plan);
     x->plan = NULL;
     x->task = TASK_NONE;
@@ -119,7 +121,7 @@ void exec_acquire(struct exec *x)
     if (x->gather)
         gather_start(x);
     else
-        exec_start_parts(x);
+        exec_gate_statement(x);
 }
 
 /* Nothing has been sent: leases taken for this statement go back with the transaction, or now. */
@@ -138,7 +140,7 @@ void exec_stop_acquiring(struct exec *x)
 
 static uint32_t exec_expect_prefix(struct exec *x, struct part *p, struct strbuf *out, bool send_sync)
 {
-    uint32_t n = txn_put_prefix(x->s, p->backend, out);
+    uint32_t n = txn_put_prefix(x->s, p->backend, out) + exec_gate_put_savepoint(x, p, out);
 
     if (n) {
         struct expect *e = backend_expect(p->backend, EXPECT_PREFIX);
@@ -249,7 +251,7 @@ bool exec_split(const struct exec *x)
 }
 
 /* Parse and Bind of a part in the extended protocol. */
-static bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct err *e)
+bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct err *e)
 {
     struct prepared *pr = x->prepared;
     struct backend *b = p->backend;
@@ -418,7 +420,15 @@ void exec_run(struct exec *x)
         txn_begin(s, NULL, true);
         x->own_txn = x->withheld = true;
     }
-    exec_acquire(x);
+    if (x->npart > 1 && x->plan->kind == PLAN_COPY_OUT && !s->txn.env && exec_gate_on(x)) {
+        struct txn_modes modes = { .isolation = ISOLATION_REPEATABLE_READ,
+                                   .read_only = x->plan->writes || x->plan->opaque ? MODE_UNSAID : MODE_ON };
+
+        txn_begin(s, &modes, true);
+        x->own_txn = true;
+    }
+    if (exec_gate_hold(x, exec_acquire))
+        exec_acquire(x);
 }
 
 /* --- portals and statements outside the running group --- */

@@ -57,14 +57,12 @@ static bool exec_commits_in_phases(const struct exec *x, uint32_t nshard)
     return nshard > 1 && x->nwriter > 0 && setting_commit(x->s) != COMMIT_BEST_EFFORT;
 }
 
-void exec_end_txn(struct exec *x, bool commit)
+static void exec_end_txn_now(struct exec *x)
 {
     struct session *s = x->s;
     uint32_t nshard = 0;
 
-    x->committed = commit && s->tx != 'E' && !s->txn.doomed;
-    x->verb = commit ? SESSION_COMMIT : SESSION_ROLLBACK;
-    x->task = TASK_TXN;
+    x->committed = x->verb == SESSION_COMMIT && s->tx != 'E' && !s->txn.doomed;
     x->failed = false;
     x->ndone = 0;
     x->nwriter = 0;
@@ -80,6 +78,28 @@ void exec_end_txn(struct exec *x, bool commit)
     exec_run_on_leases(x, x->committed ? SPAN("COMMIT") : SPAN("ROLLBACK"));
     if (x->npart == 0)
         exec_txn_done(x);
+}
+
+void exec_end_txn(struct exec *x, bool commit)
+{
+    struct session *s = x->s;
+    uint32_t *shards = ARENA_ARRAY(&x->arena, uint32_t, s->nheld ? s->nheld : 1), nshard = 0, nwriter = 0;
+
+    x->verb = commit ? SESSION_COMMIT : SESSION_ROLLBACK;
+    x->task = TASK_TXN;
+    x->parts = NULL;
+    x->npart = x->next_part = 0;
+    for (const struct backend *b = s->held; b; b = b->next_held) {
+        nshard += b->begun;
+        if (b->begun && b->wrote)
+            shards[nwriter++] = b->pool->shard_id;
+    }
+    x->nwriter = nwriter;
+    /* In phases it passes the gate when everybody is prepared. */
+    if (commit && s->tx != 'E' && !s->txn.doomed && !exec_commits_in_phases(x, nshard) &&
+        !exec_gate_commit(x, shards, nwriter, exec_end_txn_now))
+        return;
+    exec_end_txn_now(x);
 }
 
 enum exec_action exec_txn_frame(struct exec *x, struct part *p, char type, struct span body)
@@ -326,6 +346,7 @@ void exec_txn_done(struct exec *x)
 {
     struct session *s = x->s;
 
+    exec_gate_committed(x, NULL);
     if (x->after_own_txn || x->implicit_end || x->implicit_rollback) {
         bool own = x->after_own_txn, rollback = x->implicit_rollback;
         bool committed = x->committed && !x->failed, wanted = x->verb == SESSION_COMMIT;

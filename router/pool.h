@@ -62,13 +62,14 @@ struct poolset {
     struct pool **pools;   /* owned; [shard index of the worker's current map] */
     struct pool *gather;   /* owned; further connections to the home shard, for gathered statements */
     uint32_t npool;
-    uint64_t map_epoch;      /* the map that pools follows */
-    bool ready;              /* canonical environment known */
-    bool loading;            /* being asked for */
-    struct list logins;      /* sessions that wait for it (session.wait) */
-    uint32_t home;           /* index of the home shard's pool */
-    struct env_table *envs;  /* owned; NULL until ready */
-    char *commit;            /* owned: pgbraid.commit as the home shard has it for them; NULL: it says nothing */
+    uint64_t map_epoch;     /* the map that pools follows */
+    bool ready;             /* canonical environment known */
+    bool loading;           /* being asked for */
+    struct list logins;     /* sessions that wait for it (session.wait) */
+    uint32_t home;          /* index of the home shard's pool */
+    struct env_table *envs; /* owned; NULL until ready */
+    /* owned: the router's own settings as the home shard has them for role and database; NULL: it says nothing */
+    char *commit, *consistent_reads;
     char *canonical_options; /* "-c TimeZone=..." for every further connection */
     struct {
         char *name, *value;

@@ -5,6 +5,7 @@
 #include "router/backend.h"
 #include "router/config.h"
 #include "router/exec.h"
+#include "router/gate.h"
 #include "router/isolation.h"
 #include "router/pool.h"
 #include "router/portal.h"
@@ -38,6 +39,37 @@ bool query_hold(struct session *s, const struct plan *plan)
     session_set_state(s, SESSION_HELD);
     s->wait_since_us = loop_now_us(s->worker->loop);
     list_push_back(&db->held_sessions, &s->wait);
+    return true;
+}
+
+static void query_commit_held(void *arg, bool expired)
+{
+    struct session *s = arg;
+    struct gate_ticket *t = s->commit_hold;
+
+    (void)expired;
+    BUG_ON(!gate_commit_begin(t)); /* it has waited */
+    gate_ticket_free(t);
+    s->commit_hold = NULL;
+    s->commit_held = true;
+    session_released(s);
+}
+
+bool query_hold_commit(struct session *s, uint32_t shard_id)
+{
+    struct worker *w = s->worker;
+    struct gate_ticket *t;
+
+    if (LIKELY(gate_quiet(w->router->gate)) || s->commit_held)
+        return false;
+    t = gate_ticket_new(w->router->gate, w->loop, &shard_id, 1, query_commit_held, s);
+    if (gate_commit_begin(t)) {
+        gate_ticket_free(t);
+        return false;
+    }
+    s->commit_hold = t;
+    session_set_state(s, SESSION_HELD);
+    s->wait_since_us = loop_now_us(w->loop);
     return true;
 }
 
@@ -86,6 +118,7 @@ void query_start(struct session *s, struct backend *b, struct plan *plan, bool e
     s->run_extended = extended;
     s->run_commit = false;
     s->timed_out = false;
+    s->commit_held = false;
     b->wrote = b->wrote || (plan && plan->writes && txn_may_write(&s->txn));
     b->unpreparable = b->unpreparable || (plan && plan->unpreparable);
     b->nparsed = 0;
@@ -98,9 +131,14 @@ void query_start(struct session *s, struct backend *b, struct plan *plan, bool e
 /* The plan's reference moves to the session. */
 static size_t query_forward(struct session *s, struct plan *plan, uint32_t shard, const char *data, size_t len)
 {
-    struct backend *b = query_lease(s, shard);
     struct strbuf *out = &s->worker->out;
+    struct backend *b;
 
+    if (plan->writes && !s->txn.env && UNLIKELY(query_hold_commit(s, s->set->pools[shard]->shard_id))) {
+        plan_unref(plan);
+        return 0;
+    }
+    b = query_lease(s, shard);
     if (!b) {
         plan_unref(plan);
         return 0;
@@ -174,6 +212,11 @@ static bool query_transaction(struct session *s, struct plan *plan, const char *
      */
     if (s->nheld > 1 || !s->held->begun || (verb == SESSION_COMMIT && s->tx == 'E') || s->env != s->txn.env)
         return false;
+    if (verb == SESSION_COMMIT && s->held->wrote && UNLIKELY(query_hold_commit(s, s->held->pool->shard_id))) {
+        plan_unref(plan);
+        *used = 0;
+        return true;
+    }
     backend_expect(s->held, EXPECT_RELAY);
     query_start(s, s->held, plan, false);
     s->run_commit = verb == SESSION_COMMIT;

@@ -47,6 +47,11 @@ void query_fail(struct session *s, const struct err *e);
 void query_failed_transaction(struct err *e);
 /* True if the session may not start this statement now because its database is held; the session is queued then. */
 bool query_hold(struct session *s, const struct plan *plan);
+/*
+ * The message at the head of the input commits on this shard. True if it may not be sent now, because a scattered read
+ * takes its snapshots (rule X20): the session is HELD, its input kept.
+ */
+bool query_hold_commit(struct session *s, uint32_t shard_id);
 /* Index of the shard for a route with `any`: one that is held, else the session's own choice. */
 uint32_t query_any_shard(const struct session *s);
 

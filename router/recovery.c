@@ -10,6 +10,7 @@
 #include "planner/catalog.h"
 #include "router/config.h"
 #include "router/fate.h"
+#include "router/gate.h"
 #include "router/router.h"
 
 #include <pthread.h>
@@ -56,6 +57,7 @@ struct look {
     struct recovery *v;
     struct ask ask;
     bool *done_standbys; /* by index into ask.shards: seen, and its standbys have replayed the last look's position */
+    uint64_t since;      /* the gate's time when the present shard was asked */
     bool left;           /* something will have to be looked at again soon */
 };
 
@@ -157,6 +159,7 @@ static void finish(struct look *l, struct asked_shard *on, const struct prepared
         l->left = true;
         l->v->now.waiting++;
         log_err(LOG_WARN, "recovery", "cannot finish a prepared transaction", &e);
+        gate_doubt_again(l->v->router->gate, span_str(x->gtid));
         return;
     }
     FAULT("recovery.after_finish");
@@ -197,6 +200,11 @@ static void settle(struct look *l, struct asked_shard *on, const struct prepared
         FAULT("recovery.after_abort_row");
     }
     FAULT("recovery.after_decide");
+    /* Scattered reads wait until no shard has a half of it (rule X18). */
+    if (fate == FATE_COMMIT || fate == FATE_UNREACHED || fate == FATE_LOST)
+        gate_doubt_found(v->router->gate, on->db, span_str(x->gtid), l->since);
+    if (fate != FATE_COMMIT && fate != FATE_ABORT && x->ours)
+        gate_doubt_again(v->router->gate, span_str(x->gtid));
     switch (fate) {
     case FATE_COMMIT:
     case FATE_ABORT:
@@ -252,6 +260,7 @@ static void look_at_shard(struct look *l, uint32_t i)
     struct prepared_scan scan;
     struct err e = ERR_INIT;
 
+    l->since = gate_now(v->router->gate);
     if (!ask_conn(&l->ask, on, &e) ||
         !prepared_scan(on->conn, position_of(v, on->shard->id), &l->ask.arena, &scan, &e)) {
         /* Nothing is concluded from a shard that says nothing. */
@@ -267,6 +276,7 @@ static void look_at_shard(struct look *l, uint32_t i)
             v->now.oldest_s = scan.v[k].age_ms / 1000;
         settle(l, on, &scan.v[k]);
     }
+    gate_shard_clean(v->router->gate, on->shard->id, l->since);
     l->done_standbys[i] = scan.caught_up;
     note_position(v, on->shard->id, scan.lsn);
 }
@@ -382,6 +392,11 @@ static void *recovery_main(void *arg)
         v->kicked = false;
         pthread_mutex_unlock(&v->lock);
         pause = look(v);
+        /* What was settled on one shard may have been looked for too early on another. */
+        if (pause > LOOK_AGAIN_S && gate_in_doubt(v->router->gate))
+            pause = look(v);
+        if (gate_in_doubt(v->router->gate))
+            pause = LOOK_AGAIN_S;
         pthread_mutex_lock(&v->lock);
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += pause;

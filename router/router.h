@@ -23,6 +23,7 @@
 
 struct config;
 struct control;
+struct gate;
 struct gtids;
 struct recovery;
 struct directory;
@@ -39,6 +40,7 @@ struct router {
     struct connector *connector;         /* owned */
     struct control *control;             /* owned */
     struct gtids *gtids;                 /* owned */
+    struct gate *gate;                   /* owned */
     struct recovery *recovery;           /* owned */
     const struct placement_hooks *hooks; /* borrowed, from bin/; never NULL */
     unsigned nworker;

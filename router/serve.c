@@ -8,6 +8,7 @@
 #include "net/pgconn.h"
 #include "router/config.h"
 #include "router/control.h"
+#include "router/gate.h"
 #include "router/gtid.h"
 #include "router/recovery.h"
 #include "router/reload.h"
@@ -114,6 +115,11 @@ static bool router_start(struct router *r, struct err *e)
     r->connector = connector_new(r->config->connect_threads);
     r->control = control_new(CONTROL_THREADS);
     r->gtids = gtids_new();
+    r->gate = gate_new();
+    m = directory_snapshot(r->directory);
+    for (uint32_t i = 0; i < m->ndb; i++)
+        gate_doubt_database(r->gate, &m->dbs[i]);
+    map_unref(m);
     r->recovery = recovery_new(r);
     if (n > ROUTER_MAX_WORKERS)
         n = ROUTER_MAX_WORKERS;
@@ -149,6 +155,7 @@ static void router_free(struct router *r)
     connector_free(r->connector);
     budget_free_all(r);
     recovery_free(r->recovery);
+    gate_free(r->gate);
     gtids_free(r->gtids);
     directory_close(r->directory);
     pthread_mutex_destroy(&r->budget_lock);

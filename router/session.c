@@ -8,6 +8,7 @@
 #include "router/config.h"
 #include "router/console.h"
 #include "router/exec.h"
+#include "router/gate.h"
 #include "router/login.h"
 #include "router/pool.h"
 #include "router/portal.h"
@@ -167,6 +168,8 @@ void session_close(struct session *s)
     session_set_state(s, SESSION_CLOSING);
     pool_cancel_wait(s);
     list_remove(&s->wait);
+    gate_ticket_free(s->commit_hold);
+    s->commit_hold = NULL;
     committing = s->run_commit || (s->exec && exec_is_committing(s->exec));
     copying = s->exec && exec_wants_input(s->exec);
     if (s->exec)
@@ -595,6 +598,8 @@ void session_backend_lost(struct session *s, struct backend *b, const struct err
 void session_refuse_held(struct session *s, const struct err *e)
 {
     list_remove(&s->wait);
+    gate_ticket_free(s->commit_hold);
+    s->commit_hold = NULL;
     session_set_state(s, SESSION_READY);
     query_refused(s, e);
     session_continue(s);

@@ -6,6 +6,7 @@
  *
  *   STARTUP --start-up packet--> LOGIN --canonical environment known, settings verified--> READY
  *   READY --message--> READY (answered here) | WAITING (no free connection) | HELD (database is held) | RUNNING
+ *   READY --a commit while a scattered read takes its snapshots (gate.h)--> HELD --query_hold_commit is over--> READY
  *   WAITING --session_granted--> READY again with a lease: the kept bytes are looked at anew (nothing was consumed)
  *   RUNNING --ReadyForQuery of the last part: session_run_done--> READY
  *   any --Terminate, end of file, protocol violation--> CLOSING
@@ -35,6 +36,7 @@
 
 struct backend;
 struct exec;
+struct gate_ticket;
 struct pool;
 struct poolset;
 struct prepared;
@@ -98,6 +100,8 @@ struct session {
     bool wait_front;                   /* ... among those who hold leases elsewhere */
     struct lease_wait *lease_wait;     /* owned; while such a wait lasts */
     void (*resume)(struct session *s); /* after a wait: NULL: look at the input again */
+    struct gate_ticket *commit_hold;   /* owned; while the message at the head of the input is held (rule X20) */
+    bool commit_held;                  /* ... it has been */
     struct hmap statements;            /* named prepared statements */
     struct prepared *unnamed;          /* owned reference */
     struct hmap portals;               /* portals of the transaction that live on a lease */

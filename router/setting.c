@@ -48,12 +48,46 @@ static const char *show_commit(const struct session *s)
     return commit_modes[setting_commit(s)];
 }
 
+/* 1, 0, or -1: neither. */
+static int boolean_of(const char *text)
+{
+    static const char *const names[] = { "off", "on", "false", "true", "no", "yes", "0", "1" };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcasecmp(text, names[i]) == 0)
+            return (int)(i % 2);
+    }
+    return -1;
+}
+
+static bool check_consistent_reads(const char *value, struct err *e)
+{
+    if (boolean_of(value) >= 0)
+        return true;
+    err_set(e, PB0501, "parameter \"pgbraid.consistent_reads\" requires a Boolean value");
+    return err_state(e, "22023");
+}
+
+bool setting_consistent_reads(const struct session *s)
+{
+    const char *own = env_get(s->env, "pgbraid.consistent_reads");
+    int on = own ? boolean_of(own) : s->set->consistent_reads ? boolean_of(s->set->consistent_reads) : -1;
+
+    return on >= 0 ? on == 1 : s->worker->config->consistent_reads == SETTING_ON;
+}
+
+static const char *show_consistent_reads(const struct session *s)
+{
+    return setting_consistent_reads(s) ? "on" : "off";
+}
+
 static const struct {
     const char *name;
     bool (*check)(const char *value, struct err *e);
     const char *(*show)(const struct session *s); /* never NULL */
 } settings[] = {
     { "pgbraid.commit", check_commit, show_commit },
+    { "pgbraid.consistent_reads", check_consistent_reads, show_consistent_reads },
 };
 
 static bool unknown_setting(const char *name, struct err *e)

@@ -21,6 +21,7 @@ MUSTCHECK bool setting_check(const char *name, const char *value, struct err *e)
 
 /* What holds for the session now. */
 enum commit_mode setting_commit(const struct session *s);
+bool setting_consistent_reads(const struct session *s);
 
 /* Is this statement about one of them? Then the column that it answers, or NULL if it answers none. */
 bool setting_is_own(const struct plan *p, const char **column);

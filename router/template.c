@@ -77,7 +77,7 @@ struct template_job {
     struct err error;
     char *options, *search_path, *parse_settings;
     struct txn_modes modes;
-    char *commit;
+    char *commit, *consistent_reads;
     uint32_t nparameter;
     char *names[ARRAY_LEN(((struct poolset *)0)->parameters)], *values[ARRAY_LEN(((struct poolset *)0)->parameters)];
 };
@@ -105,19 +105,33 @@ static bool template_encoding(const struct pgconn *conn, struct err *e)
     return err_hint(e, "Use databases that were created with ENCODING 'UTF8'.");
 }
 
-/* pgbraid.commit of the role and the database. */
-static bool template_commit(struct template_job *t, struct pgconn *conn, struct err *e)
+static char *template_own_setting(const struct pgresult *r, int column, const char *name)
 {
-    struct pgresult *r = pgconn_query(conn, "SELECT pg_catalog.current_setting('pgbraid.commit', true)", e);
-    const char *value = r ? pgresult_value(r, 0, 0) : NULL;
+    const char *value = pgresult_value(r, 0, column);
     struct err why = ERR_INIT;
 
-    if (value && *value && setting_check("pgbraid.commit", value, &why))
-        t->commit = mem_strdup(value);
-    else if (value && *value)
-        log_err(LOG_WARN, "login", "a default of the home shard's is not used", &why);
+    if (!value || !*value)
+        return NULL;
+    if (setting_check(name, value, &why))
+        return mem_strdup(value);
+    log_err(LOG_WARN, "login", "a default of the home shard's is not used", &why);
+    return NULL;
+}
+
+/* The router's own settings of the role and the database. */
+static bool template_own_settings(struct template_job *t, struct pgconn *conn, struct err *e)
+{
+    struct pgresult *r = pgconn_query(conn,
+                                      "SELECT pg_catalog.current_setting('pgbraid.commit', true), "
+                                      "pg_catalog.current_setting('pgbraid.consistent_reads', true)",
+                                      e);
+
+    if (!r)
+        return false;
+    t->commit = template_own_setting(r, 0, "pgbraid.commit");
+    t->consistent_reads = template_own_setting(r, 1, "pgbraid.consistent_reads");
     pgresult_free(r);
-    return r != NULL;
+    return true;
 }
 
 static bool template_read(struct template_job *t, struct pgconn *conn, struct err *e)
@@ -147,7 +161,7 @@ static bool template_read(struct template_job *t, struct pgconn *conn, struct er
             strbuf_printf(&parse, "%s=%s;", name, value);
         pgresult_free(r);
     }
-    if (!template_commit(t, conn, e)) {
+    if (!template_own_settings(t, conn, e)) {
         strbuf_fini(&options);
         strbuf_fini(&parse);
         return false;
@@ -193,6 +207,7 @@ static void template_job_free(struct template_job *t)
     free(t->search_path);
     free(t->parse_settings);
     free(t->commit);
+    free(t->consistent_reads);
     free(t);
 }
 
@@ -206,7 +221,8 @@ static void template_take(struct poolset *ps, struct template_job *t)
     ps->canonical_options = t->options;
     t->options = NULL;
     ps->commit = t->commit;
-    t->commit = NULL;
+    ps->consistent_reads = t->consistent_reads;
+    t->commit = t->consistent_reads = NULL;
     ps->nparameter = t->nparameter;
     for (uint32_t i = 0; i < t->nparameter; i++) {
         ps->parameters[i].name = t->names[i];
@@ -264,6 +280,7 @@ void template_free(struct poolset *ps)
 {
     free(ps->canonical_options);
     free(ps->commit);
+    free(ps->consistent_reads);
     for (uint32_t i = 0; i < ps->nparameter; i++) {
         free(ps->parameters[i].name);
         free(ps->parameters[i].value);
