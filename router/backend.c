@@ -239,10 +239,10 @@ static bool backend_error_is_ours(struct backend *b, struct span body)
 {
     struct err theirs = ERR_INIT, e = ERR_INIT;
 
-    if (LIKELY(!b->session->timed_out))
+    if (LIKELY(!b->session->own_cancel))
         return false;
     be_error_to_err(body, &theirs);
-    if (!session_timed_out(b->session, theirs.sqlstate, &e))
+    if (!session_own_cancel(b->session, theirs.sqlstate, &e))
         return false;
     session_error(b->session, &e);
     return true;

@@ -64,6 +64,9 @@ struct expect {
 
 #define BACKEND_MAX_EXPECT 12u
 
+/* A lock taken after a savepoint goes when that is rolled back to. */
+enum announced { ANNOUNCED_NOT, ANNOUNCED_IN_SAVEPOINT, ANNOUNCED };
+
 struct backend {
     struct stream st;
     struct pgconn *conn; /* owned; NULL while connecting */
@@ -76,6 +79,7 @@ struct backend {
     uint32_t part;             /* index of the exec part that it runs */
     char tx;                   /* 'I', 'T' or 'E': from the last ReadyForQuery */
     bool begun;                /* the session's transaction was begun here */
+    uint8_t announced;         /* ... and told which transaction it is: enum announced */
     bool wrote;                /* a statement that may write ran in this transaction */
     bool unpreparable;         /* ... and may have done what PostgreSQL cannot prepare */
     bool failed;               /* ErrorResponse since the last ReadyForQuery */

@@ -55,6 +55,7 @@ struct config {
     uint64_t client_idle_timeout_ms;
     uint64_t idle_transaction_timeout_ms;
     uint64_t query_timeout_ms;
+    uint64_t deadlock_timeout_ms; /* never 0 */
     uint64_t shutdown_timeout_ms;
     enum commit_mode commit;
     uint64_t commit_timeout_ms;

@@ -90,6 +90,8 @@ const struct setting config_settings[] = {
       .doc = "Time without a statement inside a transaction after which a client is disconnected; 0 is never." },
     { DURATION("query_timeout", query_timeout_ms, "0", 0, MAX_DURATION_MS),
       .doc = "Longest run of a statement; it is canceled then; 0 is no limit." },
+    { DURATION("deadlock_timeout", deadlock_timeout_ms, "1s", 10, MAX_DURATION_MS),
+      .doc = "How long a transaction that is on several shards waits before deadlocks over shards are looked for." },
     { DURATION("shutdown_timeout", shutdown_timeout_ms, "30s", 0, MAX_DURATION_MS),
       .doc = "How long a shutdown waits for transactions to end before it disconnects clients; 0 is no limit." },
     { CHOICE("commit", commit, "atomic", commit_modes),

@@ -241,16 +241,17 @@ static void stats_on_worker(struct worker *w, void *arg)
                 console_number(c, atomic_load(&w->stats.logins)), console_number(c, atomic_load(&w->stats.queries)),
                 console_number(c, atomic_load(&w->stats.transactions)),
                 console_number(c, atomic_load(&w->stats.scattered)), console_number(c, atomic_load(&w->stats.errors)),
-                console_number(c, atomic_load(&w->stats.wait_us)), console_number(c, ps.hits),
-                console_number(c, ps.misses), console_number(c, ps.refused), console_number(c, ps.entries),
-                console_number(c, ps.bytes), console_number(c, w->nprepared));
+                console_number(c, atomic_load(&w->stats.wait_us)), console_number(c, atomic_load(&w->stats.deadlocks)),
+                console_number(c, ps.hits), console_number(c, ps.misses), console_number(c, ps.refused),
+                console_number(c, ps.entries), console_number(c, ps.bytes), console_number(c, w->nprepared));
 }
 
 bool console_stats(struct console *c, struct err *e)
 {
     (void)e;
     CONSOLE_COLUMNS(c, "#worker", "#clients", "#logins", "#queries", "#transactions", "#scattered", "#errors",
-                    "#wait_us", "#plan_hits", "#plan_misses", "#plan_refused", "#plans", "#plan_bytes", "#prepared");
+                    "#wait_us", "#deadlocks", "#plan_hits", "#plan_misses", "#plan_refused", "#plans", "#plan_bytes",
+                    "#prepared");
     router_call_all(c->router, stats_on_worker, c);
     return true;
 }

@@ -446,11 +446,11 @@ void exec_emit_error(struct exec *x)
     struct part *p = x->error_part < x->npart ? &x->parts[x->error_part] : NULL;
 
     STAT_ADD(x->s->worker->stats.errors, 1);
-    if (UNLIKELY(x->s->timed_out) && !x->own_error.message[0]) {
+    if (UNLIKELY(x->s->own_cancel) && !x->own_error.message[0]) {
         struct err theirs = ERR_INIT;
 
         be_error_to_err(strbuf_span(&x->error), &theirs);
-        (void)session_timed_out(x->s, theirs.sqlstate, &x->own_error);
+        (void)session_own_cancel(x->s, theirs.sqlstate, &x->own_error);
     }
     if (x->own_error.message[0]) {
         be_put_error(&x->out, "ERROR", &x->own_error);

@@ -181,8 +181,8 @@ void exec_gate_cancel(struct exec *x)
 {
     if (!x->gate || x->gate->phase != EXEC_GATE_WAIT)
         return;
-    err_set(&x->own_error, PB0309, "canceling statement due to %s", x->s->timed_out ? "query_timeout" : "user request");
-    x->s->timed_out = false;
+    if (!session_own_cancel(x->s, "57014", &x->own_error))
+        err_set(&x->own_error, PB0309, "canceling statement due to user request");
     x->failed = true;
     gate_over(x);
 }
@@ -614,7 +614,7 @@ static bool gate_can_repeat(const struct exec *x)
         if (!x->parts[i].backend)
             return false;
     }
-    return !x->cancelled && !x->s->timed_out;
+    return !x->cancelled && !x->s->own_cancel;
 }
 
 bool exec_gate_repeats(struct exec *x)

@@ -69,6 +69,7 @@ static void exec_end_txn_now(struct exec *x)
     for (struct backend *b = s->held; b; b = b->next_held) {
         x->nwriter += b->begun && b->wrote;
         nshard += b->begun;
+        b->announced = ANNOUNCED; /* or too late to be of use */
     }
     x->atomic = false;
     if (x->committed && exec_commits_in_phases(x, nshard)) {
@@ -203,6 +204,8 @@ static void exec_rolled_back_to(struct exec *x, struct savepoint *sp)
     for (struct backend *b = s->held; b; b = b->next_held) {
         if (!b->begun)
             continue;
+        if (b->announced == ANNOUNCED_IN_SAVEPOINT)
+            b->announced = ANNOUNCED_NOT;
         env_unref(b->env_next);
         b->env_next = env_ref(s->env);
     }

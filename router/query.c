@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "router/backend.h"
 #include "router/config.h"
+#include "router/deadlock.h"
 #include "router/exec.h"
 #include "router/gate.h"
 #include "router/isolation.h"
@@ -117,7 +118,7 @@ void query_start(struct session *s, struct backend *b, struct plan *plan, bool e
     s->run_plan = plan;
     s->run_extended = extended;
     s->run_commit = false;
-    s->timed_out = false;
+    s->own_cancel = false;
     s->commit_held = false;
     b->wrote = b->wrote || (plan && plan->writes && txn_may_write(&s->txn));
     b->unpreparable = b->unpreparable || (plan && plan->unpreparable);
@@ -143,7 +144,7 @@ static size_t query_forward(struct session *s, struct plan *plan, uint32_t shard
         plan_unref(plan);
         return 0;
     }
-    if (UNLIKELY((s->txn.env && !b->begun) || b->env_next != s->env)) {
+    if (UNLIKELY((s->txn.env && !b->begun) || b->env_next != s->env || txn_announces(s, b))) {
         uint32_t n = txn_put_prefix(s, b, out);
 
         if (n) {
@@ -345,6 +346,7 @@ void query_lost(struct session *s, const struct err *e, bool in_txn)
         s->tx = 'I';
         session_end_transaction(s, false);
     }
+    deadlock_settle(s);
     session_ready(s);
     session_set_state(s, SESSION_READY);
     session_continue(s);

@@ -458,7 +458,7 @@ static void batch_send(struct session *s, struct batch *b, struct backend *be, c
     struct strbuf *out = &s->worker->out;
     struct plan *plan = b->plan;
 
-    if (!s->run_aside && ((s->txn.env && !be->begun) || be->env_next != s->env)) {
+    if (!s->run_aside && ((s->txn.env && !be->begun) || be->env_next != s->env || txn_announces(s, be))) {
         uint32_t n = txn_put_prefix(s, be, out);
 
         if (n)

@@ -8,6 +8,7 @@
 #include "net/pgconn.h"
 #include "router/config.h"
 #include "router/control.h"
+#include "router/deadlock.h"
 #include "router/gate.h"
 #include "router/gtid.h"
 #include "router/recovery.h"
@@ -140,6 +141,7 @@ static bool router_start(struct router *r, struct err *e)
         worker_set_map(r->workers[i], m);
     map_unref(m);
     directory_subscribe(r->directory, map_changed, r);
+    r->deadlock = deadlock_new(r);
     return write_pidfile(r->config->pidfile, e);
 }
 
@@ -147,6 +149,7 @@ static void router_free(struct router *r)
 {
     if (r->directory)
         directory_subscribe(r->directory, NULL, NULL);
+    deadlock_free(r->deadlock);
     control_free(r->control);
     if (r->connector)
         connector_stop(r->connector);
@@ -159,7 +162,6 @@ static void router_free(struct router *r)
     gtids_free(r->gtids);
     directory_close(r->directory);
     pthread_mutex_destroy(&r->budget_lock);
-    pthread_mutex_destroy(&r->wait_lock);
     config_unref(r->config);
     for (size_t i = 0; i < r->nretired; i++)
         config_unref(r->retired[i]);
@@ -222,8 +224,6 @@ int router_serve(const struct config *cfg, const char *config_path, const struct
     log_set_level(cfg->log_level);
     r.started_us = clock_wall_us();
     pthread_mutex_init(&r.budget_lock, NULL);
-    pthread_mutex_init(&r.wait_lock, NULL);
-    list_init(&r.lease_waits);
     block_signals(&set);
     raise_descriptor_limit(cfg);
     if (cfg->passfile[0])

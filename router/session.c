@@ -7,6 +7,7 @@
 #include "router/cancel.h"
 #include "router/config.h"
 #include "router/console.h"
+#include "router/deadlock.h"
 #include "router/exec.h"
 #include "router/gate.h"
 #include "router/login.h"
@@ -155,6 +156,7 @@ static void session_free(void *arg)
     free(s->database);
     free(s->application);
     free(s->startup);
+    free(s->deadlock);
     free(s);
 }
 
@@ -524,6 +526,7 @@ void session_refused(struct session *s, const struct err *e)
     }
     session_set_state(s, SESSION_READY);
     query_refused(s, e);
+    deadlock_settle(s);
     session_continue(s);
 }
 
@@ -558,6 +561,8 @@ void session_run_done(struct session *s, struct backend *b)
         if (s->tx == 'I')
             session_end_transaction(s, !b->lost);
     }
+    if (UNLIKELY(s->deadlock))
+        deadlock_settle(s);
     s->active_us = loop_now_us(s->worker->loop);
     session_set_state(s, SESSION_READY);
     if (UNLIKELY(stream_kept(&s->st)))
@@ -602,22 +607,24 @@ void session_refuse_held(struct session *s, const struct err *e)
     s->commit_hold = NULL;
     session_set_state(s, SESSION_READY);
     query_refused(s, e);
+    deadlock_settle(s);
     session_continue(s);
 }
 
-bool session_timed_out(struct session *s, const char *sqlstate, struct err *e)
+bool session_own_cancel(struct session *s, const char *sqlstate, struct err *e)
 {
-    if (!s->timed_out || strcmp(sqlstate, "57014") != 0)
+    if (!s->own_cancel || strcmp(sqlstate, "57014") != 0)
         return false;
-    s->timed_out = false;
-    err_set(e, PB0309, "canceling statement due to query_timeout");
+    s->own_cancel = false;
+    if (s->deadlock)
+        *e = *s->deadlock;
+    else
+        err_set(e, PB0309, "canceling statement due to query_timeout");
     return true;
 }
 
-void session_cancel(struct session *s)
+static void cancel(struct session *s, const struct err *e)
 {
-    struct err e = ERR_INIT;
-
     switch (s->state) {
     case SESSION_RUNNING:
         for (struct backend *b = s->held; b; b = b->next_held) {
@@ -629,12 +636,10 @@ void session_cancel(struct session *s)
         break;
     case SESSION_WAITING:
         pool_cancel_wait(s);
-        err_set(&e, PB0309, "canceling statement due to user request");
-        session_refused(s, &e);
+        session_refused(s, e);
         break;
     case SESSION_HELD:
-        err_set(&e, PB0309, "canceling statement due to user request");
-        session_refuse_held(s, &e);
+        session_refuse_held(s, e);
         break;
     case SESSION_STARTUP:
     case SESSION_LOGIN:
@@ -642,4 +647,18 @@ void session_cancel(struct session *s)
     case SESSION_CLOSING:
         break;
     }
+}
+
+void session_cancel(struct session *s)
+{
+    struct err e = ERR_INIT;
+
+    err_set(&e, PB0309, "canceling statement due to user request");
+    cancel(s, &e);
+}
+
+void session_cancel_as(struct session *s, const struct err *e)
+{
+    s->own_cancel = true;
+    cancel(s, e);
 }
