@@ -60,6 +60,7 @@ struct config {
     enum commit_mode commit;
     uint64_t commit_timeout_ms;
     uint64_t decision_retention_ms;
+    uint64_t idempotency_retention_ms;
     uint64_t prepared_transaction_warning_ms; /* 0: none */
     enum on_off consistent_reads;
     uint64_t consistent_reads_timeout_ms; /* never 0 */

@@ -105,6 +105,9 @@ const struct setting config_settings[] = {
     { DURATION("decision_retention", decision_retention_ms, "7d", SECOND, MAX_DURATION_MS),
       .doc = "How long the outcome of a distributed transaction is kept, at least. What is still prepared when it is "
              "over is not presumed aborted: an operator has to look." },
+    { DURATION("idempotency_retention", idempotency_retention_ms, "7d", SECOND, MAX_DURATION_MS),
+      .doc =
+          "How long an idempotency key is remembered (pgbraid.idempotency_key); a repeat after that is carried out." },
     { DURATION("prepared_transaction_warning", prepared_transaction_warning_ms, "10min", 0, MAX_DURATION_MS),
       .doc = "Age from which somebody else's prepared transaction on a shard, which holds back vacuum, is warned of; 0 "
              "is never." },

@@ -357,6 +357,9 @@ void exec_part_ready(struct exec *x, struct part *p)
     case TASK_SETTING:
         exec_setting_done(x);
         break;
+    case TASK_KEY:
+        exec_key_done(x);
+        break;
     case TASK_CATALOG:
         exec_catalog_done(x);
         break;
@@ -404,6 +407,8 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
         return exec_txn_frame(x, p, type, body);
     if (x->task == TASK_SETTING)
         return exec_setting_frame(x, p, type, body);
+    if (x->task == TASK_KEY)
+        return exec_key_frame(x, p, type, body);
     if (x->task == TASK_CATALOG)
         return exec_catalog_frame(x, p, type, body);
     if (x->task == TASK_GATHER)

@@ -47,6 +47,7 @@ enum exec_task {
     TASK_TXN,     /* COMMIT, ROLLBACK, SAVEPOINT ... on every lease of the transaction */
     TASK_SETTING, /* SET and its kin, followed by reading the value back */
     TASK_COPY_IN,
+    TASK_KEY,      /* an idempotency key is being written */
     TASK_COMMIT,   /* two-phase commit */
     TASK_GATHER,   /* rows go to the gathering server; then its statement is a TASK_STATEMENT */
     TASK_DESCRIBE, /* Describe of a statement, or Parse: beside the transaction */
@@ -258,6 +259,12 @@ void exec_sql_prepare(struct exec *x);
 void exec_sql_execute(struct exec *x);
 /* Describe of a statement that is an EXECUTE; false: it is none. */
 bool exec_describe_execute(struct exec *x, struct prepared *p);
+
+/* exec_key.c */
+/* SET pgbraid.idempotency_key. */
+void exec_key(struct exec *x, const char *key);
+enum exec_action exec_key_frame(struct exec *x, struct part *p, char type, struct span body);
+void exec_key_done(struct exec *x);
 
 /* exec_copy.c */
 enum exec_action exec_copy_response(struct exec *x, struct part *p, char type, struct span body);
