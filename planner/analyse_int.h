@@ -70,6 +70,8 @@ struct assigned {
     bool unknown;              /* cannot be told */
 };
 
+enum { CURSOR_SCROLL = 0x2, CURSOR_HOLD = 0x20 }; /* CURSOR_OPT_* of PostgreSQL 15 */
+
 /* A column as names resolve to it. */
 struct outcol {
     const char *name; /* "": has one that is not known here */
@@ -118,6 +120,7 @@ struct inventory {
     const char *opaque;         /* code that nobody proved or declared harmless: "function a.b()" */
     const char *table_reader;   /* built-in function that runs queries */
     const char *home_function;  /* built-in function that is about one server or has side effects */
+    bool locks, unlocks;        /* session advisory locks */
     const char *session;        /* built-in function that leaves state on its connection, or reads it */
     const char *volatile_row;   /* random() ... */
     const char *moment;         /* now() ... */

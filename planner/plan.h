@@ -168,6 +168,9 @@ enum session_verb {
     SESSION_DISCARD_OTHER, /* DISCARD PLANS | SEQUENCES | TEMP */
     SESSION_DEALLOCATE,    /* name */
     SESSION_DEALLOCATE_ALL,
+    SESSION_DECLARE,        /* cursor: the plan's scope, classes and gather are the query's */
+    SESSION_FETCH,          /* cursor: also MOVE */
+    SESSION_CLOSE,          /* name; NULL: all */
     SESSION_PREPARE,        /* name; types; from */
     SESSION_EXECUTE,        /* name; args; explain */
     SESSION_SET_CONSTRAINTS /* forwarded to every enlisted shard */
@@ -195,6 +198,9 @@ struct plan_session {
     /* SESSION_SET_CONFIG of a parameter: its number (0: the value is in the text), and the answered column's name. */
     uint32_t param;
     const char *column;
+    bool hold, scroll; /* SESSION_DECLARE: WITH HOLD; backwards, too */
+    bool move;         /* SESSION_FETCH: no rows are given */
+    uint64_t count;    /* ... so many rows forward; UINT64_MAX: all; 0: another direction */
     /* SESSION_PREPARE: declared parameter types (0: to be inferred), and where in the text the statement begins. */
     uint32_t ntype, from;
     const uint32_t *types;
@@ -237,6 +243,14 @@ struct plan_ddl {
     bool bodies; /* holds a function's body, which may name tables that only the home shard has */
 };
 
+/* Why a session keeps its connection to a shard after the transaction. */
+enum plan_pin {
+    PIN_LOCK = 1,   /* advisory locks of the session */
+    PIN_LISTEN = 2, /* channels */
+    PIN_CURSOR = 4, /* cursors WITH HOLD */
+    PIN_NOTHING = 8 /* nothing any more, but it has not been given back yet */
+};
+
 struct plan {
     uint32_t refs; /* worker-local */
     enum plan_kind kind;
@@ -251,6 +265,9 @@ struct plan {
     bool moment;        /* reads the transaction's clock: now(), a column default that does, 'today' (rule X22) */
     bool moment_params; /* every shard reads the parameters by itself, and there are dates: none may be 'now' (rule P42)
                          */
+    bool long_way;      /* even on one shard the client's bytes do not just go out: rewritten, or pins */
+    uint8_t pins;       /* enum plan_pin: the connection may have to be kept after it */
+    bool pin_check;     /* after it there may be no reason any more to keep the connection */
     bool no_share;      /* holds 'now', 'today' ... as a string: never a shared prepared statement (rule P13) */
     uint32_t nclass;
     const struct key_class *classes;

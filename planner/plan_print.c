@@ -96,6 +96,9 @@ static void print_session(const struct plan_session *s, struct strbuf *out)
         [SESSION_DISCARD_OTHER] = "discard",
         [SESSION_DEALLOCATE] = "deallocate",
         [SESSION_DEALLOCATE_ALL] = "deallocate all",
+        [SESSION_DECLARE] = "declare",
+        [SESSION_FETCH] = "fetch",
+        [SESSION_CLOSE] = "close",
         [SESSION_PREPARE] = "prepare",
         [SESSION_EXECUTE] = "execute",
         [SESSION_SET_CONSTRAINTS] = "set constraints",
@@ -105,6 +108,8 @@ static void print_session(const struct plan_session *s, struct strbuf *out)
         strbuf_printf(out, " \"%s\"", s->name);
     if (s->param)
         strbuf_printf(out, " to $%u as \"%s\"", s->param, s->column);
+    strbuf_puts(out, s->hold ? " with hold" : "");
+    strbuf_puts(out, s->scroll ? " scroll" : "");
     strbuf_puts(out, s->local ? " local" : "");
     strbuf_puts(out, s->chain ? " chain" : "");
     strbuf_putc(out, '\n');
@@ -197,7 +202,8 @@ static void print_gather(const struct plan_gather *g, struct strbuf *out)
 static void print_head(const struct plan *p, bool gathers, struct strbuf *out)
 {
     strbuf_puts(out, kind_name(p->kind));
-    if (p->kind != PLAN_SESSION && p->kind != PLAN_CONTROL && p->kind != PLAN_EMPTY)
+    if ((p->kind != PLAN_SESSION || p->session->verb == SESSION_DECLARE) && p->kind != PLAN_CONTROL &&
+        p->kind != PLAN_EMPTY)
         strbuf_printf(out, " %s", scope_name(p->scope));
     if (p->combine == COMBINE_CONCAT)
         strbuf_puts(out, " concat");
@@ -215,6 +221,8 @@ static void print_head(const struct plan *p, bool gathers, struct strbuf *out)
         strbuf_puts(out, " opaque");
     if (p->no_share)
         strbuf_puts(out, " no-share");
+    if (p->pins)
+        strbuf_puts(out, " pins");
     strbuf_putc(out, '\n');
 }
 

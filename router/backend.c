@@ -5,6 +5,7 @@
 #include "net/tls.h"
 #include "router/exec.h"
 #include "router/gate.h"
+#include "router/notify.h"
 #include "router/oids.h"
 #include "router/pool.h"
 #include "router/prepared.h"
@@ -293,7 +294,11 @@ static enum frame_action frame_internal(struct backend *b, struct expect *e, cha
         e->failed = true;
         backend_note_error(b, body);
     } else if (type == BE_COMMAND_COMPLETE) {
+        size_t prefix;
+
         backend_note_tag(b, body);
+        if (!be_tag_count(span_make(body.ptr, body.len ? body.len - 1 : 0), &b->internal_rows, &prefix))
+            b->internal_rows = 0;
     } else if (type == BE_READY) {
         bool ok = !e->failed;
         backend_internal_fn *fn = e->fn;
@@ -333,6 +338,11 @@ static enum frame_action backend_frame(struct backend *b, char type, struct span
 {
     struct expect *e = &b->expect[0];
 
+    if (UNLIKELY(type == BE_NOTIFICATION)) {
+        if (b->session)
+            notify_take(b->session, b, body);
+        return FRAME_SWALLOW;
+    }
     if (b->nexpect == 0)
         return frame_unexpected(b, type, body);
     switch ((enum expect_kind)e->kind) {
@@ -500,7 +510,7 @@ static size_t backend_on_data(struct stream *st, char *data, size_t len)
         if (UNLIKELY(b->pool->oids != NULL))
             backend_map_oids(b, p[0], p + PROTO_HEADER, frame - PROTO_HEADER);
         /* What the frame's handler writes to the client must come after what came before it. */
-        if ((!relaying || p[0] == BE_ERROR) && run < pos && !frame_is_bulk(p[0])) {
+        if ((!relaying || p[0] == BE_ERROR || p[0] == BE_NOTIFICATION) && run < pos && !frame_is_bulk(p[0])) {
             backend_relay(b, data + run, pos - run);
             run = pos;
         }

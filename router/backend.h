@@ -85,6 +85,8 @@ struct backend {
     bool failed;               /* ErrorResponse since the last ReadyForQuery */
     bool rolled_back;          /* the last command tag was ROLLBACK */
     bool lost;                 /* the transaction that the last ReadyForQuery ended was rolled back */
+    uint8_t pins;              /* why the session keeps it: enum plan_pin (router/pin.h) */
+    bool pin_check;            /* ... perhaps no longer */
     bool dirty;                /* settings may have changed behind us: reset before reuse */
     uint8_t cancels;           /* cancel requests in flight */
     bool suspect;              /* ... or not yet proved to hit nothing any more (rule P49) */
@@ -101,9 +103,10 @@ struct backend {
     uint32_t nstatement;
     uint64_t (*kept)[2]; /* temporary tables of gathered statements, by signature; owned, NULL: none */
     uint32_t nkept;
-    bool oids_mapped; /* in the frame at the head, which has not been consumed yet */
-    bool shape_next;  /* ParameterDescription was relayed: what follows describes a statement */
-    uint32_t nparsed; /* ParseCompletes relayed for the running batch */
+    bool oids_mapped;       /* in the frame at the head, which has not been consumed yet */
+    bool shape_next;        /* ParameterDescription was relayed: what follows describes a statement */
+    uint64_t internal_rows; /* of the last statement on nobody's behalf */
+    uint32_t nparsed;       /* ParseCompletes relayed for the running batch */
     uint64_t opened_us, used_us;
     uint64_t queries;
     struct pool *heir; /* borrowed; being cleaned for a pool of another worker */

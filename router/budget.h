@@ -29,6 +29,7 @@ struct budget {
     struct hmap_node node;
     char *key; /* owned */
     _Atomic uint32_t open;
+    _Atomic uint32_t pinned;                          /* of those: kept by sessions (router/pin.h) */
     _Atomic uint32_t hungry;                          /* pools that wait for a connection and may not open one */
     _Atomic(struct pool *) pools[BUDGET_MAX_WORKERS]; /* by worker; borrowed, live until all workers have stopped */
 };

@@ -46,6 +46,7 @@ struct config {
     uint64_t server_lifetime_ms;        /* 0: used once */
     uint64_t server_idle_timeout_ms;
     uint32_t max_prepared_statements; /* per server connection */
+    uint32_t max_pinned_connections;  /* per shard, user and database: kept by sessions */
 
     /* Clients. */
     uint32_t max_client_conn;

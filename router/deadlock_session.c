@@ -327,8 +327,7 @@ void deadlock_settle(struct session *s)
         return;
     if (doom) {
         s->txn.doomed = true;
-        while (s->held)
-            pool_release(s->held);
+        session_release(s);
         return;
     }
     for (struct backend *b = s->held; b; b = b->next_held) {

@@ -342,6 +342,8 @@ void exec_part_ready(struct exec *x, struct part *p)
     BUG_ON(p->done);
     p->done = true;
     x->ndone++;
+    if (exec_fetch_is_done(x))
+        x->npart = x->next_part;
     if (!x->failed && x->plan && x->plan->sequential && x->next_part < x->npart) {
         exec_start_parts(x);
         return;
@@ -516,13 +518,15 @@ void exec_statement_done(struct exec *x)
         if (x->describe && !x->row_desc_sent)
             strbuf_put(&x->out, "n\0\0\0\4", 5);
     }
+    if (x->finished)
+        x->finished(x);
     if (x->gather)
         exec_gather_fini(x);
     else
         exec_note_portal(x);
     if (x->task == TASK_DESCRIBE) {
         exec_note_shape(x);
-        if (!x->parts[0].backend->begun)
+        if (!x->parts[0].backend->begun && !x->parts[0].backend->pins && x->parts[0].backend->pool != s->set->gather)
             pool_release(x->parts[0].backend);
         if (x->described) {
             void (*next)(struct exec * x) = x->described;

@@ -18,7 +18,7 @@
  *                 has overlapped, it ends with 40001 instead of its CopyDone.
  *   changes       UPDATE, DELETE, INSERT ... SELECT, MERGE take it when executed, too. If a commit has overlapped, all
  *                 is undone (the statement's own transaction, or a savepoint that the router has set) and done again.
- *                 Until it is known nothing is told to the client.
+ *                 Until it is known nothing is told to the client. DECLARE of a cursor in the same way.
  * Who does not: what reads no rows of others (INSERT ... VALUES, COPY FROM), what waits for all of them by its locks
  * (TRUNCATE and other DDL), EXPLAIN ANALYZE of a SELECT (it shows no rows), and functions declared safe that are
  * VOLATILE (each of their statements takes a snapshot of its own; PostgreSQL does the same on one server).
@@ -564,7 +564,7 @@ void exec_gate_statement(struct exec *x)
         exec_gate_begin(x, &stream_ops);
     } else if (plan->kind == PLAN_QUERY && plan->bind_snapshot && (x->extended || plan->nparam == 0)) {
         exec_gate_begin(x, &select_ops);
-    } else if (plan->kind == PLAN_QUERY && plan->writes) {
+    } else if ((plan->kind == PLAN_QUERY && plan->writes) || exec_is_declare(plan)) {
         exec_gate_begin(x, &change_ops);
     } else {
         exec_start_parts(x);

@@ -158,6 +158,9 @@ static bool gather_allowed(struct exec *x, struct gather *g)
 {
     const struct session *s = x->s;
 
+    if (session_lease_of(s, s->set->gather))
+        return gather_refuse(x, "rows cannot be gathered while a cursor over several shards is open",
+                             "The cursor is on the connection that gathers.", "Close the cursor first.");
     if (x->max_rows)
         return gather_refuse(x, "a portal over several shards cannot be fetched in pieces",
                              "Its rows are gathered by a connection "
@@ -492,8 +495,12 @@ static void gather_run_statement(struct exec *x)
         if (x->describe)
             fe_put_describe(out, 'P', x->portal);
         fe_put_execute(out, x->portal, 0);
+        if (x->gather_keep && x->plan->session->hold)
+            fe_put_statement(out, SPAN("COMMIT"), NULL, 0);
         fe_put_sync(out);
     } else {
+        if (x->gather_keep && x->plan->session->hold)
+            strbuf_puts(&text, "\n;\nCOMMIT");
         fe_put_query(out, strbuf_span(&text));
     }
     backend_expect(p->backend, EXPECT_EXEC);
@@ -769,6 +776,6 @@ void exec_gather_fini(struct exec *x)
     strbuf_fini(&g->out);
     x->gather = NULL;
     b = session_lease_of(x->s, x->s->set->gather);
-    if (b)
+    if (b && !(x->gather_keep && !x->failed))
         pool_release(b);
 }

@@ -105,8 +105,11 @@ struct exec {
     bool counted;
     struct part *speaker; /* part whose large frame is being relayed */
     bool cancelled;
-    struct catalog_builder *builder; /* TASK_CATALOG: owned; else NULL */
-    bool reload_failed;              /* the catalog is loaded again after an error */
+    bool gather_keep;                 /* the gathering server's connection is kept: a cursor is on it */
+    bool fetching;                    /* FETCH of a cursor over several shards: each is asked for what is left */
+    void (*finished)(struct exec *x); /* the statement has succeeded; NULL: nothing else to do */
+    struct catalog_builder *builder;  /* TASK_CATALOG: owned; else NULL */
+    bool reload_failed;               /* the catalog is loaded again after an error */
 
     /* extended protocol: the portal being put together */
     struct prepared *prepared; /* owned reference */
@@ -265,6 +268,20 @@ bool exec_describe_execute(struct exec *x, struct prepared *p);
 void exec_key(struct exec *x, const char *key);
 enum exec_action exec_key_frame(struct exec *x, struct part *p, char type, struct span body);
 void exec_key_done(struct exec *x);
+
+/* exec_cursor.c */
+void exec_declare(struct exec *x);
+void exec_fetch(struct exec *x);
+void exec_close_cursor(struct exec *x);
+bool exec_is_fetch(const struct plan *plan);
+bool exec_is_declare(const struct plan *plan);
+/* A FETCH of what is left, for the next shard. */
+void exec_fetch_text(struct exec *x);
+bool exec_fetch_is_done(const struct exec *x);
+/* The connection with the cursor that a FETCH is about; NULL: there is none. */
+struct backend *exec_fetch_backend(const struct session *s, const struct plan *plan);
+/* Cursors have gone: give back what was kept for them. */
+void exec_cursor_tidy(struct session *s);
 
 /* exec_copy.c */
 enum exec_action exec_copy_response(struct exec *x, struct part *p, char type, struct span body);

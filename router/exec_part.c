@@ -6,6 +6,7 @@
 #include "router/config.h"
 #include "router/exec_int.h"
 #include "router/isolation.h"
+#include "router/pin.h"
 #include "router/pool.h"
 #include "router/query.h"
 #include "router/session.h"
@@ -30,6 +31,8 @@ void exec_reset_statement(struct exec *x)
     x->npart = x->ndone = x->next_part = 0;
     x->own_txn = x->withheld = x->failed = false;
     x->bound = x->extended;
+    x->gather_keep = x->fetching = false;
+    x->finished = NULL;
     x->hide_params = false;
     x->described = NULL;
     x->after_own_txn = x->implicit_end = x->implicit_rollback = x->committed = x->warn_not_atomic = x->aside = false;
@@ -118,7 +121,9 @@ void exec_acquire(struct exec *x)
         }
         p->backend->part = i;
     }
-    if (x->gather)
+    if (x->gather && x->plan->pins && !pin_take(x->parts[x->npart].backend, x->plan, &x->own_error))
+        exec_stop_acquiring(x);
+    else if (x->gather)
         gather_start(x);
     else
         exec_gate_statement(x);
@@ -273,6 +278,11 @@ bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct er
         strbuf_fini(&types);
         return ok;
     }
+    if (x->fetching) {
+        backend_put_parse(b, out, (struct span){ 0 }, x->text, "", 0);
+        fe_put_bind(out, x->portal, (struct span){ 0 }, x->bind_rest);
+        return true;
+    }
     if (x->plan->rewritten) {
         backend_put_parse(b, out, (struct span){ 0 }, span_str(x->plan->rewritten), pr->types, pr->ntype);
         fe_put_bind(out, x->portal, (struct span){ 0 }, x->bind_rest);
@@ -306,6 +316,8 @@ static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
         exec_send_alone(x, p);
         return true;
     }
+    if (x->fetching)
+        exec_fetch_text(x);
     (void)exec_expect_prefix(x, p, out, exec_as_query(x));
     if (exec_as_query(x)) {
         backend_expect(p->backend, EXPECT_EXEC);
@@ -350,6 +362,13 @@ void exec_start_parts(struct exec *x)
     uint32_t limit = x->plan->sequential ? x->ndone + 1 : x->npart;
 
     x->s->run_aside = false;
+    for (uint32_t i = 0; (x->plan->pins || x->plan->pin_check) && i < x->npart; i++) {
+        if (pin_take(x->parts[i].backend, x->plan, &x->own_error))
+            continue;
+        x->failed = true;
+        exec_stop_acquiring(x);
+        return;
+    }
     while (x->next_part < x->npart && x->next_part < limit && !x->failed)
         (void)exec_send_part(x, &x->parts[x->next_part++], &e);
 }
@@ -462,30 +481,13 @@ void exec_close_portal(struct exec *x, struct backend *b, struct span name)
     exec_one_part(x, b);
 }
 
-/*
- * Describe of a statement: on a lease of the transaction if that shard is in it, else on a connection aside, which does
- * not enlist the shard (rule P54).
- */
-static void exec_describe_resume(struct session *s)
+static void exec_describe_on(struct exec *x, struct backend *b)
 {
-    struct exec *x = s->exec;
+    struct session *s = x->s;
     struct prepared *p = x->prepared;
-    struct pool *pool = s->set->pools[x->parts[0].shard];
-    struct backend *b = session_lease_of(s, pool);
     struct strbuf *out = &s->worker->out;
     char name[PREPARED_NAME_MAX];
 
-    if (!b) {
-        session_set_state(s, SESSION_WAITING);
-        s->resume = exec_describe_resume;
-        b = pool_acquire(pool, s, s->nheld > 0);
-        if (!b) {
-            exec_flush(x);
-            return;
-        }
-        s->resume = NULL;
-        session_set_state(s, SESSION_RUNNING);
-    }
     x->parts[0].backend = b;
     b->part = 0;
     x->next_part = 1;
@@ -499,6 +501,14 @@ static void exec_describe_resume(struct session *s)
         if (n)
             backend_expect(b, EXPECT_PREFIX)->count = n;
     }
+    if (exec_is_fetch(p->plan)) { /* a server notes the columns at Parse: those of another cursor of that name */
+        backend_expect(b, EXPECT_EXEC);
+        fe_put_parse(out, (struct span){ 0 }, p->sql, "", 0);
+        fe_put_describe(out, 'S', (struct span){ 0 });
+        fe_put_sync(out);
+        exec_write(x, &x->parts[0]);
+        return;
+    }
     if (!backend_has_statement(b, p->serial)) {
         uint32_t closed = backend_add_statement(b, p->serial, s->worker->config_max_prepared, out);
 
@@ -509,6 +519,30 @@ static void exec_describe_resume(struct session *s)
     fe_put_describe(out, 'S', prepared_server_name(p->serial, name));
     fe_put_sync(out);
     exec_write(x, &x->parts[0]);
+}
+
+/*
+ * Describe of a statement: on a lease of the transaction if that shard is in it, else on a connection aside, which does
+ * not enlist the shard (rule P54).
+ */
+static void exec_describe_resume(struct session *s)
+{
+    struct exec *x = s->exec;
+    struct pool *pool = s->set->pools[x->parts[0].shard];
+    struct backend *b = session_lease_of(s, pool);
+
+    if (!b) {
+        session_set_state(s, SESSION_WAITING);
+        s->resume = exec_describe_resume;
+        b = pool_acquire(pool, s, s->nheld > 0);
+        if (!b) {
+            exec_flush(x);
+            return;
+        }
+        s->resume = NULL;
+        session_set_state(s, SESSION_RUNNING);
+    }
+    exec_describe_on(x, b);
 }
 
 void exec_describe_statement(struct exec *x, struct prepared *p)
@@ -522,6 +556,10 @@ void exec_describe_statement(struct exec *x, struct prepared *p)
     x->prepared = p;
     x->parts = ARENA_ARRAY(&x->arena, struct part, 1);
     x->npart = 1;
+    if (exec_is_fetch(p->plan)) {
+        exec_describe_on(x, exec_fetch_backend(s, p->plan));
+        return;
+    }
     x->parts[0].shard =
         p->plan->scope == SCOPE_HOME || p->plan->kind == PLAN_GATHER || !s->held ? s->set->home : query_any_shard(s);
     exec_describe_resume(s);

@@ -199,6 +199,7 @@ static void exec_rolled_back_to(struct exec *x, struct savepoint *sp)
         depth++;
     txn_rollback_to(s, sp);
     portal_rollback_to(s, depth);
+    exec_cursor_tidy(s);
     env_unref(s->env);
     s->env = env_ref(sp->env);
     for (struct backend *b = s->held; b; b = b->next_held) {
@@ -529,6 +530,8 @@ static void exec_discard(struct exec *x)
     s->env = env_ref(s->login_env);
     session_drop_statements(s);
     portal_drop_all(s);
+    while (s->held)
+        pool_release(s->held);
     exec_answer(x, "DISCARD ALL");
     exec_step_done(x);
 }
@@ -581,6 +584,15 @@ void exec_session_verb(struct exec *x)
     case SESSION_DEALLOCATE_ALL:
         exec_bind_answer(x);
         exec_deallocate(x);
+        break;
+    case SESSION_DECLARE:
+        exec_declare(x);
+        break;
+    case SESSION_FETCH:
+        exec_fetch(x);
+        break;
+    case SESSION_CLOSE:
+        exec_close_cursor(x);
         break;
     case SESSION_PREPARE:
         exec_bind_answer(x);

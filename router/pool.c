@@ -7,6 +7,7 @@
 #include "router/backend.h"
 #include "router/config.h"
 #include "router/oids.h"
+#include "router/pin.h"
 #include "router/router.h"
 #include "router/schema.h"
 #include "router/session.h"
@@ -435,6 +436,8 @@ void pool_release(struct backend *b)
 
     if (b->session)
         session_unhold(b->session, b);
+    if (UNLIKELY(b->pins) && pin_forget(b))
+        b->dirty = true;
     if (b->state == BACKEND_CLOSING)
         return;
     b->announced = ANNOUNCED_NOT;
@@ -466,6 +469,7 @@ void pool_forget(struct backend *b)
 {
     struct pool *p = b->pool, *heir;
 
+    (void)pin_forget(b);
     if (list_linked(&b->idle)) {
         list_remove(&b->idle);
         pool_count_idle(p, -1);

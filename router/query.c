@@ -33,7 +33,9 @@ bool query_hold(struct session *s, const struct plan *plan)
 {
     struct worker_db *db = s->db;
 
-    if (LIKELY(db->hold == HOLD_NONE) || plan->kind == PLAN_SESSION || plan->kind == PLAN_EMPTY)
+    if (LIKELY(db->hold == HOLD_NONE) || plan->kind == PLAN_EMPTY ||
+        (plan->kind == PLAN_SESSION && plan->session->verb != SESSION_EXECUTE &&
+         plan->session->verb != SESSION_DECLARE))
         return false;
     if (db->hold == HOLD_NEW && s->txn.env)
         return false;
@@ -292,7 +294,7 @@ size_t query_simple(struct session *s, const char *data, size_t frame)
             query_fail(s, &e);
             return frame;
         }
-        if (LIKELY((route.n == 1 || route.any) && !plan->rewritten)) {
+        if (LIKELY((route.n == 1 || route.any) && !plan->long_way)) {
             uint32_t shard = route.any ? query_any_shard(s) : route.first;
 
             if (UNLIKELY(txn_has_snapshot(&s->txn) || plan->moment) &&
@@ -340,8 +342,7 @@ void query_lost(struct session *s, const struct err *e, bool in_txn)
     if (in_txn && !s->run_commit) {
         s->txn.doomed = true;
         s->tx = 'E';
-        while (s->held)
-            pool_release(s->held);
+        session_release(s);
     } else {
         s->tx = 'I';
         session_end_transaction(s, false);

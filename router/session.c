@@ -11,6 +11,8 @@
 #include "router/exec.h"
 #include "router/gate.h"
 #include "router/login.h"
+#include "router/notify.h"
+#include "router/pin.h"
 #include "router/pool.h"
 #include "router/portal.h"
 #include "router/prepared.h"
@@ -92,9 +94,19 @@ void session_end_transaction(struct session *s, bool committed)
         STAT_ADD(s->worker->stats.transactions, 1);
     }
     txn_reset(s);
-    portal_drop_all(s);
-    while (s->held)
-        pool_release(s->held);
+    portal_end(s, committed);
+    session_release(s);
+}
+
+void session_release(struct session *s)
+{
+    struct backend *next;
+
+    for (struct backend *b = s->held; b; b = next) {
+        next = b->next_held;
+        if (pin_releases(b))
+            pool_release(b);
+    }
 }
 
 /* --- output --- */
@@ -134,6 +146,8 @@ void session_put_ready(struct session *s, struct strbuf *out)
 {
     if (UNLIKELY(s->told != s->env))
         session_put_changes(s, out);
+    if (UNLIKELY(s->notices.len) && s->tx == 'I')
+        notify_put(s, out);
     be_put_ready(out, s->tx);
 }
 
@@ -196,6 +210,7 @@ void session_close(struct session *s)
     env_unref(s->env);
     env_unref(s->login_env);
     env_unref(s->told);
+    strbuf_fini(&s->notices);
     if (s->set)
         s->set->nsession--;
     list_remove(&s->node);
@@ -565,6 +580,8 @@ void session_run_done(struct session *s, struct backend *b)
         deadlock_settle(s);
     s->active_us = loop_now_us(s->worker->loop);
     session_set_state(s, SESSION_READY);
+    if (UNLIKELY(s->notices.len) && s->tx == 'I')
+        notify_send(s);
     if (UNLIKELY(stream_kept(&s->st)))
         session_continue(s);
 }
@@ -574,6 +591,13 @@ void session_backend_lost(struct session *s, struct backend *b, const struct err
     bool in_txn = s->txn.env != NULL;
     struct err e = *cause;
 
+    if (b->pins) { /* what lived on it is gone: for the client the session is */
+        err_state(&e, "57P01");
+        err_hint(&e, "The session kept advisory locks, channels or cursors there.");
+        backend_close(b);
+        session_fatal(s, &e);
+        return;
+    }
     if (s->exec) {
         exec_backend_lost(s->exec, b, &e);
         return;
@@ -595,8 +619,7 @@ void session_backend_lost(struct session *s, struct backend *b, const struct err
         s->txn.doomed = true;
         if (s->tx == 'T')
             s->tx = 'E';
-        while (s->held)
-            pool_release(s->held);
+        session_release(s);
     }
 }
 

@@ -17,7 +17,7 @@
  *
  * Invariants: (1) while READY nothing of an earlier statement is outstanding on any held connection; (2) tx is what the
  * client was last told by ReadyForQuery, or 'T' inside a batch; (3) held connections outside a transaction exist only
- * while a statement waits or runs; (4) input is consumed only when it has been acted upon.
+ * while a statement waits or runs, or are pinned; (4) input is consumed only when it has been acted upon.
  */
 #ifndef ROUTER_SESSION_H
 #define ROUTER_SESSION_H
@@ -107,6 +107,7 @@ struct session {
     struct prepared *unnamed;          /* owned reference */
     struct hmap portals;               /* portals of the transaction that live on a lease */
     size_t scanned;                    /* bytes of kept input already searched for a Sync */
+    struct strbuf notices;             /* notifications that wait for the end of the transaction */
     uint64_t since_us;                 /* connected */
     uint64_t active_us;                /* start of the current statement, or end of the last */
     uint64_t queries;
@@ -173,6 +174,8 @@ void session_unquarantine(struct session *s);
 struct backend *session_lease_of(const struct session *s, const struct pool *p);
 void session_hold(struct session *s, struct backend *b);
 void session_unhold(struct session *s, struct backend *b);
+/* Give all leases back, but for those that the session keeps (router/pin.h). */
+void session_release(struct session *s);
 /* The transaction is over everywhere: forget it and give all leases back. committed: settings stay. */
 void session_end_transaction(struct session *s, bool committed);
 

@@ -5,6 +5,7 @@
 #include "router/backend.h"
 #include "router/env.h"
 #include "router/gtid.h"
+#include "router/pool.h"
 #include "router/router.h"
 #include "router/schema.h"
 #include "router/session.h"
@@ -295,6 +296,8 @@ uint32_t txn_put_prefix(struct session *s, struct backend *b, struct strbuf *out
 {
     uint32_t n = 0;
 
+    if (b->pool == s->set->gather) /* no participant: at most a cursor is there (exec_cursor.c) */
+        return put_env(b, s->env, out);
     if (s->txn.env && !b->begun)
         n = put_begin(s, b, out);
     else if (UNLIKELY(txn_announces(s, b)))
