@@ -31,6 +31,7 @@ struct config {
 
     /* Files; relative ones have been resolved against the folder of the configuration file. */
     const char *directory;
+    enum on_off directory_shared;
     const char *pidfile;  /* empty: none */
     const char *passfile; /* libpq password file for logins on shards; empty: libpq's default */
     enum log_level log_level;

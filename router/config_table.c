@@ -51,6 +51,9 @@ const struct setting config_settings[] = {
       .doc = "Worker threads, each with its own event loop; 0 is one per two cores." },
     { PATH("directory", directory, "directory.db"), .restart = true,
       .doc = "File with databases, shards and key ranges. Relative to this configuration file, as all files here." },
+    { CHOICE("directory_shared", directory_shared, "off", on_off), .restart = true,
+      .doc = "Several routers of this machine may serve the same directory file, if all have this on. While more than "
+             "one runs, schemas and the distribution of tables cannot be changed." },
     { PATH("pidfile", pidfile, ""), .restart = true, .doc = "File to write the process id to; empty is none." },
     { PATH("passfile", passfile, ""), .restart = true,
       .doc = "Password file (libpq's .pgpass format) for logins on the shards; empty is libpq's default." },

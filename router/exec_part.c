@@ -9,8 +9,10 @@
 #include "router/pin.h"
 #include "router/pool.h"
 #include "router/query.h"
+#include "router/router.h"
 #include "router/session.h"
 #include "router/worker.h"
+#include "shardmap/directory.h"
 #include "wire/bemsg.h"
 #include "wire/proto.h"
 #include "wire/reader.h"
@@ -386,6 +388,13 @@ static bool exec_check_moments(const struct exec *x, struct err *e)
     return true;
 }
 
+/* Another router would not hear of a schema that changes (rule P38). */
+static bool exec_check_alone(const struct exec *x, struct err *e)
+{
+    return x->plan->kind != PLAN_DDL || !x->plan->ddl->schema_change ||
+           directory_alone(x->s->worker->router->directory, e);
+}
+
 static bool exec_check_several(struct exec *x, struct err *e)
 {
     if (x->npart <= 1)
@@ -417,7 +426,7 @@ void exec_run(struct exec *x)
     gather = x->plan->kind == PLAN_GATHER || (x->plan->combine == COMBINE_GATHER && x->npart > 1);
     if (x->plan->kind == PLAN_DDL && x->plan->ddl->once_per_server)
         exec_once_per_server(x);
-    if (!exec_check_several(x, &e) ||
+    if (!exec_check_alone(x, &e) || !exec_check_several(x, &e) ||
         !isolation_allows(s, x->plan->moment, gather ? 2 : x->npart, x->parts[0].shard, &e) ||
         !exec_check_portal(x, &e)) {
         exec_fail(x, &e);

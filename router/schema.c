@@ -272,6 +272,7 @@ static void schema_run(struct control_job *job)
     struct schema_job *j = CONTAINER_OF(job, struct schema_job, job);
     struct router *r = j->worker->router;
     struct told t = { .database = j->database };
+    struct err e = ERR_INIT;
 
     t.catalog = schema_load(r, j->database, j->first, &t.oids, &j->error);
     if (!t.catalog)
@@ -280,6 +281,9 @@ static void schema_run(struct control_job *job)
     catalog_unref(t.catalog);
     oid_maps_unref(t.oids);
     j->ok = true;
+    /* A router that has just started may have loaded what was there before. */
+    if (!j->first && !directory_touch(r->directory, &e))
+        log_err(LOG_WARN, "schema", "other routers cannot be told of a changed schema", &e);
 }
 
 static void schema_first_done(struct schema_job *j)
