@@ -106,3 +106,117 @@ struct pool *budget_idle_elsewhere(struct budget *b, const struct pool *mine)
     }
     return NULL;
 }
+
+/* --- waits of those who hold something --- */
+
+struct lease_wait *lease_wait_new(struct router *r, const struct budget *wants, uint32_t limit,
+                                  const struct budget *const *held, uint32_t nheld)
+{
+    struct lease_wait *w = mem_zalloc(sizeof(*w) + nheld * sizeof(held[0]));
+
+    w->wants = wants;
+    w->limit = limit;
+    w->nheld = nheld;
+    memcpy(w->held, held, nheld * sizeof(held[0]));
+    pthread_mutex_lock(&r->wait_lock);
+    list_push_back(&r->lease_waits, &w->node);
+    pthread_mutex_unlock(&r->wait_lock);
+    return w;
+}
+
+void lease_wait_free(struct router *r, struct lease_wait *w)
+{
+    if (!w)
+        return;
+    pthread_mutex_lock(&r->wait_lock);
+    if (list_linked(&w->node))
+        list_remove(&w->node);
+    pthread_mutex_unlock(&r->wait_lock);
+    free(w);
+}
+
+static bool holds(const struct lease_wait *w, const struct budget *b)
+{
+    for (uint32_t i = 0; i < w->nheld; i++) {
+        if (w->held[i] == b)
+            return true;
+    }
+    return false;
+}
+
+/* Shards none of whose connections will come free, as far as is known: those of `stuck`. */
+struct stuck {
+    const struct budget **v;
+    uint32_t n;
+};
+
+static bool is_stuck(const struct stuck *st, const struct budget *b)
+{
+    for (uint32_t i = 0; i < st->n; i++) {
+        if (st->v[i] == b)
+            return true;
+    }
+    return false;
+}
+
+/* No further connection may be opened, and sessions that wait hold all there are. */
+static bool all_held_by_waiters(struct router *r, const struct lease_wait *of)
+{
+    uint32_t open = atomic_load(&of->wants->open), n = 0;
+
+    LIST_FOREACH(node, &r->lease_waits)
+    {
+        n += holds(LIST_ENTRY(node, struct lease_wait, node), of->wants);
+    }
+    return open >= of->limit && n >= open;
+}
+
+/* Take out what somebody holds who waits for something that may come free; true if anything went. */
+static bool stuck_shrink(struct router *r, struct stuck *st)
+{
+    uint32_t before = st->n;
+
+    LIST_FOREACH(node, &r->lease_waits)
+    {
+        const struct lease_wait *w = LIST_ENTRY(node, struct lease_wait, node);
+
+        if (is_stuck(st, w->wants))
+            continue;
+        for (uint32_t i = 0; i < st->n;) {
+            if (holds(w, st->v[i]))
+                st->v[i] = st->v[--st->n];
+            else
+                i++;
+        }
+    }
+    return st->n < before;
+}
+
+bool lease_wait_is_deadlock(struct router *r, struct lease_wait *mine)
+{
+    struct stuck st = { 0 };
+    uint32_t n = 0;
+    bool found;
+
+    pthread_mutex_lock(&r->wait_lock);
+    LIST_FOREACH(node, &r->lease_waits)
+    {
+        n++;
+    }
+    st.v = mem_alloc((n + 1) * sizeof(st.v[0]));
+    LIST_FOREACH(node, &r->lease_waits)
+    {
+        const struct lease_wait *w = LIST_ENTRY(node, struct lease_wait, node);
+
+        if (!is_stuck(&st, w->wants) && all_held_by_waiters(r, w))
+            st.v[st.n++] = w->wants;
+    }
+    while (stuck_shrink(r, &st))
+        ;
+    found = list_linked(&mine->node) && is_stuck(&st, mine->wants);
+    if (found)
+        list_remove(&mine->node);
+    pthread_mutex_unlock(&r->wait_lock);
+    free(st.v);
+    return found;
+}
