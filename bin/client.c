@@ -229,3 +229,24 @@ void client_put_argument(struct strbuf *command, struct span text)
     }
     strbuf_putc(command, '\'');
 }
+
+bool client_command(const char *command, const struct client_args *args, struct err *e)
+{
+    struct client c;
+    bool ok;
+
+    if (!client_open(&c, args, e))
+        return false;
+    if (c.console) {
+        ok = client_run(&c, command, NULL, e);
+    } else { /* *e says who did not answer */
+        char reason[sizeof(e->message)];
+
+        snprintf(reason, sizeof(reason), "%s", e->message);
+        err_set(e, PB0301, "no router is running, and this needs one");
+        err_detail(e, "%s", reason);
+        ok = err_hint(e, "Start it with \"pgbraid serve\", or name its configuration file with --config.");
+    }
+    client_close(&c);
+    return ok;
+}

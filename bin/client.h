@@ -49,6 +49,8 @@ MUSTCHECK struct directory *client_directory(struct client *c, bool create, stru
  * NULL: all.
  */
 MUSTCHECK bool client_run(struct client *c, const char *command, const char *database, struct err *e);
+/* The same for a verb that only a running router can carry out. */
+MUSTCHECK bool client_command(const char *command, const struct client_args *args, struct err *e);
 /* An argument for the console: 'text', quotes doubled. Its quoting knows no backslashes. */
 void client_put_argument(struct strbuf *command, struct span text);
 

@@ -9,6 +9,7 @@ static const struct cmd_verb verbs[] = {
     { "demo", "start shards and a router on this machine, with a sample to try", verb_demo },
     { "shard", "add and list shards", verb_shard },
     { "table", "shard, replicate and list tables", verb_table },
+    { "transaction", "list and resolve transactions over several shards", verb_transaction },
     { "config", "print, check and explain the configuration", verb_config },
 };
 

@@ -125,27 +125,6 @@ static bool put_command(struct strbuf *out, const char *verb, const struct table
     return true;
 }
 
-static bool run_on_console(const char *command, const struct client_args *args, struct err *e)
-{
-    struct client c;
-    bool ok;
-
-    if (!client_open(&c, args, e))
-        return false;
-    if (c.console) {
-        ok = client_run(&c, command, NULL, e);
-    } else { /* *e says who did not answer */
-        char reason[sizeof(e->message)];
-
-        snprintf(reason, sizeof(reason), "%s", e->message);
-        err_set(e, PB0301, "no router is running, and this needs one");
-        err_detail(e, "%s", reason);
-        ok = err_hint(e, "Start it with \"pgbraid serve\", or name its configuration file with --config.");
-    }
-    client_close(&c);
-    return ok;
-}
-
 static int run_verb(const struct cmd *cmd, const char *verb, int argc, char **argv)
 {
     struct strbuf command = STRBUF_INIT;
@@ -158,7 +137,7 @@ static int run_verb(const struct cmd *cmd, const char *verb, int argc, char **ar
         result = CMD_BAD;
     if (result != CMD_RUN)
         status = cmd_usage(cmd, result, &e);
-    else if (!run_on_console(strbuf_str(&command), &a.client, &e))
+    else if (!client_command(strbuf_str(&command), &a.client, &e))
         status = cmd_fail(&e);
     strbuf_fini(&command);
     return status;

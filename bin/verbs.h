@@ -9,6 +9,7 @@ int verb_serve(int argc, char **argv);
 int verb_config(int argc, char **argv);
 int verb_shard(int argc, char **argv);
 int verb_table(int argc, char **argv);
+int verb_transaction(int argc, char **argv);
 int verb_demo(int argc, char **argv);
 
 #endif

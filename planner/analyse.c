@@ -142,8 +142,6 @@ static bool check_session(struct an *an)
         return true;
     err_set(an->e, PB0313, "function %s() is not supported", an->inv.session);
     err_detail(an->e, "It depends on state of one server connection, and statements of a session use many.");
-    if (strstr(an->inv.session, "advisory"))
-        return err_hint(an->e, "Use pg_advisory_xact_lock(), which lives as long as the transaction.");
     if (strcmp(an->inv.session, "currval") == 0 || strcmp(an->inv.session, "lastval") == 0)
         return err_hint(an->e, "Use INSERT ... RETURNING, or nextval() in a statement before.");
     return false;
@@ -340,6 +338,14 @@ static void allow_split(struct an *an, const PgQuery__InsertStmt *ins)
     err_hint(&p->refusal, "Insert the rows of one key at a time, in one transaction.");
 }
 
+/* A cursor that goes backwards, or outlives its transaction, is on one server. */
+static bool wants_gathering(const struct an *an)
+{
+    const PgQuery__Node *stmt = an->in->tree->stmts[0]->stmt;
+    return an->plan->combine == COMBINE_CONCAT && stmt->node_case == PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT &&
+           (stmt->declare_cursor_stmt->options & (CURSOR_SCROLL | CURSOR_HOLD));
+}
+
 static bool plan_sharded(struct an *an, const struct touched *t, const PgQuery__Node *stmt)
 {
     if (!check_sharded(an, t, stmt))
@@ -347,12 +353,7 @@ static bool plan_sharded(struct an *an, const struct touched *t, const PgQuery__
     prove(an);
     if (stmt->node_case == PG_QUERY__NODE__NODE_INSERT_STMT && an->plan->combine == COMBINE_NONE)
         allow_split(an, stmt->insert_stmt);
-    if (an->whole && (t->home_first || an->plan->combine == COMBINE_NONE) && gather_try(an, stmt)) {
-        an->plan->combine = COMBINE_GATHER;
-        if (an->plan->kind != PLAN_GATHER)
-            an->plan->finish = "rows are gathered on the home shard, where the statement runs";
-    }
-    if (an->plan->combine == COMBINE_MERGE && !an->plan->gather)
+    if (an->whole && (t->home_first || an->plan->combine == COMBINE_NONE || wants_gathering(an)))
         (void)gather_try(an, stmt);
     return !t->home_first || an->plan->combine == COMBINE_GATHER || refuse_home(an, t->home_first);
 }
@@ -468,6 +469,14 @@ static void describe(struct an *an, const PgQuery__Node *stmt)
     p->no_share = an->inv.moment_literal;
     p->moment = an->inv.moment || an->inv.moment_literal || an->default_moment || an->clock;
     p->nparam = an->inv.nparam;
+    p->pins = an->inv.locks ? PIN_LOCK : 0;
+    p->pin_check = an->inv.locks || an->inv.unlocks;
+}
+
+/* A query that stands alone, or is a cursor's: then its rows can be gathered. */
+static const PgQuery__Node *whole_query(const PgQuery__Node *stmt)
+{
+    return stmt->node_case == PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT ? stmt->declare_cursor_stmt->query : stmt;
 }
 
 bool analyse_query(const struct plan_input *in, const PgQuery__Node *stmt, struct arena *scratch,
@@ -476,7 +485,7 @@ bool analyse_query(const struct plan_input *in, const PgQuery__Node *stmt, struc
     struct an an = { .in = in, .a = scratch, .e = e, .out = out };
     struct collist unused;
     an.plan = plan_new();
-    an.whole = stmt == in->tree->stmts[0]->stmt;
+    an.whole = stmt == whole_query(in->tree->stmts[0]->stmt);
     an.stmt = tree_message(stmt);
     inventory_take(&an, an.stmt);
     query_statement(&an, scope_new(&an, NULL), stmt, true, true, &unused);
@@ -485,13 +494,10 @@ bool analyse_query(const struct plan_input *in, const PgQuery__Node *stmt, struc
         return false;
     }
     describe(&an, stmt);
-    if (an.plan->merge || an.plan->gather)
-        plan_keep_literals(an.plan, in->lits);
     catalog_hide(&an);
+    an.plan->long_way = an.plan->rewritten || an.plan->pins || an.plan->pin_check;
     *out = (struct plan_result){ .plan = an.plan,
                                  .cacheable = !an.inv.moment_literal && !an.plan->rewritten,
-                                 .nfixed = an.nfixed,
-                                 .fixed = an.fixed,
                                  .npair = an.npair,
                                  .pairs = (const uint32_t(*)[2])an.pairs };
     return true;

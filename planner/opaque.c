@@ -19,6 +19,8 @@ enum call {
     CALL_MOMENT,   /* one value for the whole statement or transaction */
     CALL_SETTINGS, /* changes settings */
     CALL_SESSION,  /* leaves state on the connection, or depends on it */
+    CALL_LOCK,     /* takes an advisory lock of the session: on the home shard, whose connection it keeps */
+    CALL_UNLOCK,   /* gives them back */
     CALL_TABLES,   /* runs queries */
     CALL_HOME      /* everything else */
 };
@@ -86,11 +88,11 @@ static const struct call_name calls[] = {
     { "now", CALL_MOMENT },
     { "numeric", CALL_HARMLESS },
     { "overlaps", CALL_HARMLESS },
-    { "pg_advisory_lock", CALL_SESSION },
-    { "pg_advisory_lock_shared", CALL_SESSION },
-    { "pg_advisory_unlock", CALL_SESSION },
-    { "pg_advisory_unlock_all", CALL_HOME }, /* no session can hold one: drivers call it to clean up */
-    { "pg_advisory_unlock_shared", CALL_SESSION },
+    { "pg_advisory_lock", CALL_LOCK },
+    { "pg_advisory_lock_shared", CALL_LOCK },
+    { "pg_advisory_unlock", CALL_UNLOCK },
+    { "pg_advisory_unlock_all", CALL_UNLOCK },
+    { "pg_advisory_unlock_shared", CALL_UNLOCK },
     { "pg_backup_start", CALL_SESSION },
     { "pg_backup_stop", CALL_SESSION },
     { "pg_client_encoding", CALL_HARMLESS },
@@ -102,8 +104,8 @@ static const struct call_name calls[] = {
     { "pg_prepared_statement", CALL_SESSION },
     { "pg_sleep", CALL_ROW },
     { "pg_sleep_for", CALL_ROW },
-    { "pg_try_advisory_lock", CALL_SESSION },
-    { "pg_try_advisory_lock_shared", CALL_SESSION },
+    { "pg_try_advisory_lock", CALL_LOCK },
+    { "pg_try_advisory_lock_shared", CALL_LOCK },
     { "pg_typeof", CALL_HARMLESS },
     { "phraseto_tsquery", CALL_HARMLESS },
     { "plainto_tsquery", CALL_HARMLESS },
@@ -203,6 +205,13 @@ static void take_builtin(struct an *an, const struct cat_func *f)
         break;
     case CALL_TABLES:
         keep_first(&inv->table_reader, f->name);
+        break;
+    case CALL_LOCK:
+    case CALL_UNLOCK:
+        inv->locks |= builtin_call(f) == CALL_LOCK;
+        inv->unlocks |= builtin_call(f) == CALL_UNLOCK;
+        inv->home_writes = true;
+        keep_first(&inv->home_function, f->name);
         break;
     case CALL_HOME:
         inv->home_writes |= f->volatility == CAT_VOLATILE;

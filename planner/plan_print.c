@@ -96,6 +96,9 @@ static void print_session(const struct plan_session *s, struct strbuf *out)
         [SESSION_DISCARD_OTHER] = "discard",
         [SESSION_DEALLOCATE] = "deallocate",
         [SESSION_DEALLOCATE_ALL] = "deallocate all",
+        [SESSION_DECLARE] = "declare",
+        [SESSION_FETCH] = "fetch",
+        [SESSION_CLOSE] = "close",
         [SESSION_PREPARE] = "prepare",
         [SESSION_EXECUTE] = "execute",
         [SESSION_SET_CONSTRAINTS] = "set constraints",
@@ -105,6 +108,8 @@ static void print_session(const struct plan_session *s, struct strbuf *out)
         strbuf_printf(out, " \"%s\"", s->name);
     if (s->param)
         strbuf_printf(out, " to $%u as \"%s\"", s->param, s->column);
+    strbuf_puts(out, s->hold ? " with hold" : "");
+    strbuf_puts(out, s->scroll ? " scroll" : "");
     strbuf_puts(out, s->local ? " local" : "");
     strbuf_puts(out, s->chain ? " chain" : "");
     strbuf_putc(out, '\n');
@@ -181,38 +186,8 @@ static void print_ddl(const struct plan_ddl *d, struct strbuf *out)
         strbuf_printf(out, "after: %s\n", d->after);
 }
 
-/* The shape of a text: its own words, and "..." for what comes from the statement. */
-static void print_text(const char *what, const struct plan_text *t, struct strbuf *out)
-{
-    strbuf_printf(out, "%s: ", what);
-    for (uint32_t i = 0; i < t->n; i++) {
-        if (t->v[i].kind == PIECE_FIXED)
-            strbuf_puts(out, t->v[i].fixed);
-        else if (t->v[i].kind == PIECE_TABLE)
-            strbuf_puts(out, "table");
-        else
-            strbuf_puts(out, "...");
-    }
-    strbuf_putc(out, '\n');
-}
-
-static void print_push(const struct plan_push *p, struct strbuf *out)
-{
-    print_text("shards", &p->shard, out);
-    print_text("then", &p->rest, out);
-}
-
-static void print_merge(const struct plan_merge *m, struct strbuf *out)
-{
-    print_text("shards", &m->text, out);
-}
-
 static void print_gather(const struct plan_gather *g, struct strbuf *out)
 {
-    if (g->push) {
-        print_push(g->push, out);
-        return;
-    }
     for (uint32_t i = 0; i < g->npart; i++) {
         const struct gather_part *part = &g->parts[i];
         strbuf_printf(out, "part: %s as %s (%s), %s, %u filters", part->table, part->alias, part->columns,
@@ -227,12 +202,11 @@ static void print_gather(const struct plan_gather *g, struct strbuf *out)
 static void print_head(const struct plan *p, bool gathers, struct strbuf *out)
 {
     strbuf_puts(out, kind_name(p->kind));
-    if (p->kind != PLAN_SESSION && p->kind != PLAN_CONTROL && p->kind != PLAN_EMPTY)
+    if ((p->kind != PLAN_SESSION || p->session->verb == SESSION_DECLARE) && p->kind != PLAN_CONTROL &&
+        p->kind != PLAN_EMPTY)
         strbuf_printf(out, " %s", scope_name(p->scope));
     if (p->combine == COMBINE_CONCAT)
         strbuf_puts(out, " concat");
-    if (p->combine == COMBINE_MERGE)
-        strbuf_puts(out, " merge");
     if (p->combine == COMBINE_SAME)
         strbuf_puts(out, " same");
     if (gathers && p->kind != PLAN_GATHER)
@@ -247,6 +221,8 @@ static void print_head(const struct plan *p, bool gathers, struct strbuf *out)
         strbuf_puts(out, " opaque");
     if (p->no_share)
         strbuf_puts(out, " no-share");
+    if (p->pins)
+        strbuf_puts(out, " pins");
     strbuf_putc(out, '\n');
 }
 
@@ -264,18 +240,16 @@ static void print_route(const struct map_db *db, const struct route *r, struct s
 
 void plan_print(const struct plan *p, const struct map_db *db, const struct route *r, struct strbuf *out)
 {
-    bool gathers = p->gather && p->combine != COMBINE_MERGE && (p->kind == PLAN_GATHER || !r || r->n > 1);
+    bool gathers = p->gather && (p->kind == PLAN_GATHER || !r || r->n > 1);
     print_head(p, gathers, out);
-    bool several = !r || r->n > 1;
     if (p->reason)
-        strbuf_printf(out, "reason: %s%s%s\n", p->reason, several && p->finish ? "; " : "",
-                      several && p->finish ? p->finish : "");
+        strbuf_printf(
+            out, "reason: %s%s\n", p->reason,
+            gathers && p->kind != PLAN_GATHER ? "; rows are gathered on the home shard, where the statement runs" : "");
     for (uint32_t i = 0; i < p->nclass; i++)
         print_class(&p->classes[i], out);
     if (gathers)
         print_gather(p->gather, out);
-    if (p->combine == COMBINE_MERGE && several)
-        print_merge(p->merge, out);
     if (p->rewritten)
         strbuf_printf(out, "sent as: %s\n", p->rewritten);
     if (p->session)

@@ -126,26 +126,16 @@ static bool deallocate_plan(const PgQuery__DeallocateStmt *d, struct plan_result
     return true;
 }
 
-static bool refuse_session(const char *what, const char *detail, const char *hint, struct err *e)
-{
-    err_set(e, PB0313, "%s is not supported", what);
-    err_detail(e, "%s", detail);
-    return err_hint(e, "%s", hint);
-}
-
-static bool refuse_cursor(const char *what, struct err *e)
-{
-    return refuse_session(what, "A cursor belongs to one server connection, and statements of a session use many.",
-                          "Read the whole result, or in pieces by key: WHERE key > the last one seen.", e);
-}
-
-/* NOTIFY and UNLISTEN: the home shard's. Nobody can listen through the router, so UNLISTEN has nothing to do. */
-static bool home_plan(const char *why, bool writes, struct plan_result *out)
+/* LISTEN, NOTIFY and UNLISTEN: the home shard's. Who listens keeps the connection. */
+static bool notify_plan(uint8_t pins, bool pin_check, struct plan_result *out)
 {
     struct plan *p = plan_new();
     p->scope = SCOPE_HOME;
-    p->writes = p->unpreparable = writes;
-    plan_reason(p, "home shard: %s", why);
+    p->writes = p->unpreparable = true;
+    p->pins = pins;
+    p->pin_check = pin_check;
+    p->long_way = pins || pin_check;
+    plan_reason(p, "home shard: channels are there");
     *out = (struct plan_result){ .plan = p, .cacheable = true };
     return true;
 }
@@ -308,20 +298,17 @@ bool utility_plan(const struct plan_input *in, struct arena *scratch, struct pla
     case PG_QUERY__NODE__NODE_EXECUTE_STMT:
         return utility_execute_plan(in, stmt->execute_stmt, out, e);
     case PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT:
-        return refuse_cursor("DECLARE CURSOR", e);
+        return utility_declare_plan(in, stmt->declare_cursor_stmt, scratch, out, e);
     case PG_QUERY__NODE__NODE_FETCH_STMT:
-        return refuse_cursor(stmt->fetch_stmt->ismove ? "MOVE" : "FETCH", e);
+        return utility_fetch_plan(stmt->fetch_stmt, out);
     case PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT:
-        if (!*tree_str(stmt->close_portal_stmt->portalname))
-            return home_plan("there are no cursors to close", false, out);
-        return refuse_cursor("CLOSE", e);
+        return utility_close_plan(stmt->close_portal_stmt, out);
     case PG_QUERY__NODE__NODE_NOTIFY_STMT:
-        return home_plan("notifications are sent there", true, out);
+        return notify_plan(0, false, out);
     case PG_QUERY__NODE__NODE_UNLISTEN_STMT:
-        return home_plan("nothing is listened to", false, out);
+        return notify_plan(0, true, out);
     case PG_QUERY__NODE__NODE_LISTEN_STMT:
-        return refuse_session("LISTEN", "It belongs to one server connection, and statements of a session use many.",
-                              "Listen on a connection to the home shard: NOTIFY goes there.", e);
+        return notify_plan(PIN_LISTEN, true, out);
     case PG_QUERY__NODE__NODE_EXPLAIN_STMT:
         return explain_plan(in, stmt->explain_stmt, scratch, out, e);
     case PG_QUERY__NODE__NODE_COPY_STMT:

@@ -28,6 +28,12 @@ MUSTCHECK bool utility_execute_plan(const struct plan_input *in, const PgQuery__
 MUSTCHECK bool utility_explain_execute_plan(const struct plan_input *in, const PgQuery__ExecuteStmt *stmt,
                                             struct plan_result *out, struct err *e);
 
+/* DECLARE, FETCH, MOVE and CLOSE (utility_cursor.c). */
+MUSTCHECK bool utility_declare_plan(const struct plan_input *in, const PgQuery__DeclareCursorStmt *stmt,
+                                    struct arena *scratch, struct plan_result *out, struct err *e);
+MUSTCHECK bool utility_fetch_plan(const PgQuery__FetchStmt *stmt, struct plan_result *out);
+MUSTCHECK bool utility_close_plan(const PgQuery__ClosePortalStmt *stmt, struct plan_result *out);
+
 /* An option's value as PostgreSQL's defGetString() reads it; "" for none. The text is in scratch or in the tree. */
 const char *def_string(const PgQuery__DefElem *d, struct arena *scratch);
 /* ... as defGetBoolean() reads it; what is not a boolean is false, PostgreSQL says so. */

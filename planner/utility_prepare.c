@@ -161,8 +161,8 @@ bool execute_value_fits(const struct execute_arg *arg, uint32_t type)
     BUG_ON(true);
 }
 
-bool utility_execute_plan(const struct plan_input *in, const PgQuery__ExecuteStmt *stmt, struct plan_result *out,
-                          struct err *e)
+static struct plan_session *execute_plan(const struct plan_input *in, const PgQuery__ExecuteStmt *stmt,
+                                         struct plan_result *out, struct err *e)
 {
     struct plan_session *s = session_plan(out, SESSION_EXECUTE, stmt->name);
     struct arena *a = plan_arena(out->plan);
@@ -174,21 +174,28 @@ bool utility_execute_plan(const struct plan_input *in, const PgQuery__ExecuteStm
         out->plan = NULL;
         err_set(e, PB0313, "argument %zu of EXECUTE is not a constant", i + 1);
         err_detail(e, "The router gives the values to the shards without evaluating anything.");
-        return err_hint(e, "Give the value itself, or use prepared statements of the protocol.");
+        err_hint(e, "Give the value itself, or use prepared statements of the protocol.");
+        return NULL;
     }
     s->narg = (uint32_t)stmt->n_params;
     s->args = args;
     out->cacheable = false;
-    return true;
+    return s;
+}
+
+bool utility_execute_plan(const struct plan_input *in, const PgQuery__ExecuteStmt *stmt, struct plan_result *out,
+                          struct err *e)
+{
+    return execute_plan(in, stmt, out, e);
 }
 
 bool utility_explain_execute_plan(const struct plan_input *in, const PgQuery__ExecuteStmt *stmt,
                                   struct plan_result *out, struct err *e)
 {
-    if (!utility_execute_plan(in, stmt, out, e))
+    struct plan_session *s = execute_plan(in, stmt, out, e);
+    if (!s)
         return false;
     /* EXPLAIN and its options stand before it. */
-    struct plan_session *s = (struct plan_session *)(uintptr_t)out->plan->session;
     s->explain = find_word(in, "execute", false);
     return true;
 }

@@ -5,6 +5,7 @@
 #include "net/tls.h"
 #include "router/exec.h"
 #include "router/gate.h"
+#include "router/notify.h"
 #include "router/oids.h"
 #include "router/pool.h"
 #include "router/prepared.h"
@@ -239,10 +240,10 @@ static bool backend_error_is_ours(struct backend *b, struct span body)
 {
     struct err theirs = ERR_INIT, e = ERR_INIT;
 
-    if (LIKELY(!b->session->timed_out))
+    if (LIKELY(!b->session->own_cancel))
         return false;
     be_error_to_err(body, &theirs);
-    if (!session_timed_out(b->session, theirs.sqlstate, &e))
+    if (!session_own_cancel(b->session, theirs.sqlstate, &e))
         return false;
     session_error(b->session, &e);
     return true;
@@ -293,7 +294,11 @@ static enum frame_action frame_internal(struct backend *b, struct expect *e, cha
         e->failed = true;
         backend_note_error(b, body);
     } else if (type == BE_COMMAND_COMPLETE) {
+        size_t prefix;
+
         backend_note_tag(b, body);
+        if (!be_tag_count(span_make(body.ptr, body.len ? body.len - 1 : 0), &b->internal_rows, &prefix))
+            b->internal_rows = 0;
     } else if (type == BE_READY) {
         bool ok = !e->failed;
         backend_internal_fn *fn = e->fn;
@@ -333,6 +338,11 @@ static enum frame_action backend_frame(struct backend *b, char type, struct span
 {
     struct expect *e = &b->expect[0];
 
+    if (UNLIKELY(type == BE_NOTIFICATION)) {
+        if (b->session)
+            notify_take(b->session, b, body);
+        return FRAME_SWALLOW;
+    }
     if (b->nexpect == 0)
         return frame_unexpected(b, type, body);
     switch ((enum expect_kind)e->kind) {
@@ -441,7 +451,6 @@ static size_t backend_on_data(struct stream *st, char *data, size_t len)
         char *p = data + pos;
         size_t left = len - pos, frame;
         enum frame_action action;
-        enum exec_action chunk;
         uint32_t body_len;
         bool relaying;
 
@@ -450,11 +459,8 @@ static size_t backend_on_data(struct stream *st, char *data, size_t len)
 
             b->frame_left -= n;
             pos += n;
-            if (b->frame_dropped)
-                run = pos;
-            if (b->frame_left == 0 && b->session && b->session->exec && !b->frame_dropped)
+            if (b->frame_left == 0 && b->session && b->session->exec)
                 exec_chunk_end(b->session->exec, b);
-            b->frame_dropped = b->frame_dropped && b->frame_left;
             continue;
         }
         if (left < PROTO_HEADER)
@@ -479,16 +485,10 @@ static size_t backend_on_data(struct stream *st, char *data, size_t len)
             /* A bulk frame larger than a read is handed on in pieces; the exec decides whose turn it is. */
             if (b->nexpect && b->expect[0].kind == EXPECT_EXEC && frame_is_bulk(p[0]) && frame > LOOP_SCRATCH_CAP) {
                 BUG_ON(!b->session);
-                chunk = exec_chunk_begin(b->session->exec, b, frame);
-                if (chunk == EXEC_SWALLOW) {
-                    backend_relay(b, data + run, pos - run);
-                    run = len;
-                }
-                if (chunk != EXEC_WAIT) {
-                    b->frame_dropped = chunk == EXEC_SWALLOW;
-                    b->frame_left = frame - left;
-                    pos = len;
-                }
+                if (!exec_chunk_begin(b->session->exec, b))
+                    break;
+                b->frame_left = frame - left;
+                pos = len;
             }
             break;
         }
@@ -510,7 +510,7 @@ static size_t backend_on_data(struct stream *st, char *data, size_t len)
         if (UNLIKELY(b->pool->oids != NULL))
             backend_map_oids(b, p[0], p + PROTO_HEADER, frame - PROTO_HEADER);
         /* What the frame's handler writes to the client must come after what came before it. */
-        if ((!relaying || p[0] == BE_ERROR) && run < pos && !frame_is_bulk(p[0])) {
+        if ((!relaying || p[0] == BE_ERROR || p[0] == BE_NOTIFICATION) && run < pos && !frame_is_bulk(p[0])) {
             backend_relay(b, data + run, pos - run);
             run = pos;
         }

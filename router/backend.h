@@ -64,6 +64,9 @@ struct expect {
 
 #define BACKEND_MAX_EXPECT 12u
 
+/* A lock taken after a savepoint goes when that is rolled back to. */
+enum announced { ANNOUNCED_NOT, ANNOUNCED_IN_SAVEPOINT, ANNOUNCED };
+
 struct backend {
     struct stream st;
     struct pgconn *conn; /* owned; NULL while connecting */
@@ -76,11 +79,14 @@ struct backend {
     uint32_t part;             /* index of the exec part that it runs */
     char tx;                   /* 'I', 'T' or 'E': from the last ReadyForQuery */
     bool begun;                /* the session's transaction was begun here */
+    uint8_t announced;         /* ... and told which transaction it is: enum announced */
     bool wrote;                /* a statement that may write ran in this transaction */
     bool unpreparable;         /* ... and may have done what PostgreSQL cannot prepare */
     bool failed;               /* ErrorResponse since the last ReadyForQuery */
     bool rolled_back;          /* the last command tag was ROLLBACK */
     bool lost;                 /* the transaction that the last ReadyForQuery ended was rolled back */
+    uint8_t pins;              /* why the session keeps it: enum plan_pin (router/pin.h) */
+    bool pin_check;            /* ... perhaps no longer */
     bool dirty;                /* settings may have changed behind us: reset before reuse */
     uint8_t cancels;           /* cancel requests in flight */
     bool suspect;              /* ... or not yet proved to hit nothing any more (rule P49) */
@@ -91,16 +97,16 @@ struct backend {
     uint8_t nexpect;
     struct expect expect[BACKEND_MAX_EXPECT]; /* [0] is the head */
     uint64_t frame_left;                      /* bytes of a frame relayed in pieces that are still to come */
-    bool frame_dropped;                       /* ... but nobody wants them */
     struct env *env, *env_next;               /* owned references */
     struct hmap statements;                   /* prepared on this connection, by serial */
     struct list statement_lru;                /* most recently used first */
     uint32_t nstatement;
     uint64_t (*kept)[2]; /* temporary tables of gathered statements, by signature; owned, NULL: none */
     uint32_t nkept;
-    bool oids_mapped; /* in the frame at the head, which has not been consumed yet */
-    bool shape_next;  /* ParameterDescription was relayed: what follows describes a statement */
-    uint32_t nparsed; /* ParseCompletes relayed for the running batch */
+    bool oids_mapped;       /* in the frame at the head, which has not been consumed yet */
+    bool shape_next;        /* ParameterDescription was relayed: what follows describes a statement */
+    uint64_t internal_rows; /* of the last statement on nobody's behalf */
+    uint32_t nparsed;       /* ParseCompletes relayed for the running batch */
     uint64_t opened_us, used_us;
     uint64_t queries;
     struct pool *heir; /* borrowed; being cleaned for a pool of another worker */

@@ -1,14 +1,10 @@
 /*
- * What the pools of all workers for one (database, user, shard) share: the number of open server connections, who waits
- * for one, and who waits while holding connections to other shards.
+ * What the pools of all workers for one (database, user, shard) share: the number of open server connections, and who
+ * waits for one.
  *
  * Fairness: each pool publishes since when its first session has waited. A worker that gets a connection free gives it
  * to the pool that has waited longest, its own being preferred by BUDGET_FAIR_US, so that connections do not change
  * worker all the time and nobody waits for ever.
- *
- * Deadlock (rule P50): a session that holds leases and waits for another one is noted here, with what it holds. When
- * every connection of a shard is held by such sessions, and what they wait for is, again, only held by such sessions,
- * none of them can go on. No server sees that cycle.
  *
  * All functions: any thread.
  */
@@ -33,6 +29,7 @@ struct budget {
     struct hmap_node node;
     char *key; /* owned */
     _Atomic uint32_t open;
+    _Atomic uint32_t pinned;                          /* of those: kept by sessions (router/pin.h) */
     _Atomic uint32_t hungry;                          /* pools that wait for a connection and may not open one */
     _Atomic(struct pool *) pools[BUDGET_MAX_WORKERS]; /* by worker; borrowed, live until all workers have stopped */
 };
@@ -58,20 +55,5 @@ void budget_give(struct budget *b);
 struct pool *budget_heir(struct budget *b, const struct pool *mine);
 /* A pool on another worker with a connection that nobody uses, or NULL. */
 struct pool *budget_idle_elsewhere(struct budget *b, const struct pool *mine);
-
-/* A session that waits for a connection of `wants` and holds connections of `held`. */
-struct lease_wait {
-    struct list node;
-    const struct budget *wants;
-    uint32_t limit; /* of connections to it */
-    uint32_t nheld;
-    const struct budget *held[];
-};
-
-struct lease_wait *lease_wait_new(struct router *r, const struct budget *wants, uint32_t limit,
-                                  const struct budget *const *held, uint32_t nheld);
-void lease_wait_free(struct router *r, struct lease_wait *w); /* NULL is fine */
-/* Can it never be granted, unless one of those that wait gives up? Then it counts no more: its owner gives up. */
-bool lease_wait_is_deadlock(struct router *r, struct lease_wait *w);
 
 #endif

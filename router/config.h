@@ -31,6 +31,7 @@ struct config {
 
     /* Files; relative ones have been resolved against the folder of the configuration file. */
     const char *directory;
+    enum on_off directory_shared;
     const char *pidfile;  /* empty: none */
     const char *passfile; /* libpq password file for logins on shards; empty: libpq's default */
     enum log_level log_level;
@@ -46,6 +47,7 @@ struct config {
     uint64_t server_lifetime_ms;        /* 0: used once */
     uint64_t server_idle_timeout_ms;
     uint32_t max_prepared_statements; /* per server connection */
+    uint32_t max_pinned_connections;  /* per shard, user and database: kept by sessions */
 
     /* Clients. */
     uint32_t max_client_conn;
@@ -55,10 +57,12 @@ struct config {
     uint64_t client_idle_timeout_ms;
     uint64_t idle_transaction_timeout_ms;
     uint64_t query_timeout_ms;
+    uint64_t deadlock_timeout_ms; /* never 0 */
     uint64_t shutdown_timeout_ms;
     enum commit_mode commit;
     uint64_t commit_timeout_ms;
     uint64_t decision_retention_ms;
+    uint64_t idempotency_retention_ms;
     uint64_t prepared_transaction_warning_ms; /* 0: none */
     enum on_off consistent_reads;
     uint64_t consistent_reads_timeout_ms; /* never 0 */

@@ -51,6 +51,9 @@ const struct setting config_settings[] = {
       .doc = "Worker threads, each with its own event loop; 0 is one per two cores." },
     { PATH("directory", directory, "directory.db"), .restart = true,
       .doc = "File with databases, shards and key ranges. Relative to this configuration file, as all files here." },
+    { CHOICE("directory_shared", directory_shared, "off", on_off), .restart = true,
+      .doc = "Several routers of this machine may serve the same directory file, if all have this on. While more than "
+             "one runs, schemas and the distribution of tables cannot be changed." },
     { PATH("pidfile", pidfile, ""), .restart = true, .doc = "File to write the process id to; empty is none." },
     { PATH("passfile", passfile, ""), .restart = true,
       .doc = "Password file (libpq's .pgpass format) for logins on the shards; empty is libpq's default." },
@@ -60,6 +63,9 @@ const struct setting config_settings[] = {
       .doc = "Server connections per shard, user and database." },
     { INTEGER("reserve_pool_size", reserve_pool_size, "5", 0, 100000),
       .doc = "Server connections on top of pool_size for transactions that hold connections to other shards already." },
+    { INTEGER("max_pinned_connections", max_pinned_connections, "10", 0, 100000),
+      .doc = "Of pool_size: connections that sessions may keep after a transaction, for advisory locks, LISTEN or "
+             "cursors WITH HOLD." },
     { INTEGER("connect_threads", connect_threads, "2", 1, 64), .restart = true,
       .doc = "Threads that log in on servers; a SCRAM login costs 3 ms of CPU." },
     { STRING("server_check_query", server_check_query, "select 1"),
@@ -90,6 +96,8 @@ const struct setting config_settings[] = {
       .doc = "Time without a statement inside a transaction after which a client is disconnected; 0 is never." },
     { DURATION("query_timeout", query_timeout_ms, "0", 0, MAX_DURATION_MS),
       .doc = "Longest run of a statement; it is canceled then; 0 is no limit." },
+    { DURATION("deadlock_timeout", deadlock_timeout_ms, "1s", 10, MAX_DURATION_MS),
+      .doc = "How long a transaction that is on several shards waits before deadlocks over shards are looked for." },
     { DURATION("shutdown_timeout", shutdown_timeout_ms, "30s", 0, MAX_DURATION_MS),
       .doc = "How long a shutdown waits for transactions to end before it disconnects clients; 0 is no limit." },
     { CHOICE("commit", commit, "atomic", commit_modes),
@@ -103,6 +111,9 @@ const struct setting config_settings[] = {
     { DURATION("decision_retention", decision_retention_ms, "7d", SECOND, MAX_DURATION_MS),
       .doc = "How long the outcome of a distributed transaction is kept, at least. What is still prepared when it is "
              "over is not presumed aborted: an operator has to look." },
+    { DURATION("idempotency_retention", idempotency_retention_ms, "7d", SECOND, MAX_DURATION_MS),
+      .doc =
+          "How long an idempotency key is remembered (pgbraid.idempotency_key); a repeat after that is carried out." },
     { DURATION("prepared_transaction_warning", prepared_transaction_warning_ms, "10min", 0, MAX_DURATION_MS),
       .doc = "Age from which somebody else's prepared transaction on a shard, which holds back vacuum, is warned of; 0 "
              "is never." },

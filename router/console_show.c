@@ -133,6 +133,26 @@ static const struct pool *pool_at(struct console *c, const struct poolset *ps, u
     return p;
 }
 
+static uint64_t pinned_in(const struct pool *p)
+{
+    uint64_t n = 0;
+
+    LIST_FOREACH(node, &p->all)
+    {
+        n += LIST_ENTRY(node, struct backend, node)->pins != 0;
+    }
+    return n;
+}
+
+static uint64_t pinned_by(const struct session *s)
+{
+    uint64_t n = 0;
+
+    for (const struct backend *b = s->held; b; b = b->next_held)
+        n += b->pins != 0;
+    return n;
+}
+
 static void pool_rows(struct hmap_node *node, void *arg)
 {
     struct console *c = arg;
@@ -146,7 +166,7 @@ static void pool_rows(struct hmap_node *node, void *arg)
             continue;
         CONSOLE_ROW(c, ps->database, ps->user, name, console_number(c, ps->worker->index),
                     console_number(c, p->nopen - p->nidle - p->nconnecting), console_number(c, p->nidle),
-                    console_number(c, p->nconnecting), console_number(c, p->nwaiting), console_number(c, p->served),
+                    console_number(c, p->nconnecting), console_number(c, p->nwaiting), console_number(c, pinned_in(p)), console_number(c, p->served),
                     console_number(c, p->wait_us), console_number(c, p->max_wait_us), p->last_error.message);
     }
 }
@@ -159,7 +179,7 @@ static void pools_on_worker(struct worker *w, void *arg)
 bool console_pools(struct console *c, struct err *e)
 {
     (void)e;
-    CONSOLE_COLUMNS(c, "database", "user", "shard", "#worker", "#active", "#idle", "#connecting", "#waiting", "#served",
+    CONSOLE_COLUMNS(c, "database", "user", "shard", "#worker", "#active", "#idle", "#connecting", "#waiting", "#pinned", "#served",
                     "#wait_us", "#max_wait_us", "last_error");
     router_call_all(c->router, pools_on_worker, c);
     return true;
@@ -177,7 +197,7 @@ static void clients_on_worker(struct worker *w, void *arg)
 
         CONSOLE_ROW(c, console_number(c, s->id), console_number(c, w->index), s->user ? s->user : "",
                     s->database ? s->database : "", s->application ? s->application : "", session_state_name(s->state),
-                    arena_strdup(&c->arena, txn), console_number(c, s->nheld),
+                    arena_strdup(&c->arena, txn), console_number(c, s->nheld), console_number(c, pinned_by(s)),
                     arena_printf(&c->arena, "%s:%d", s->peer.address, s->peer.port), console_number(c, s->queries),
                     console_number(c, (now - s->since_us) / 1000000),
                     console_number(c, (now - s->active_us) / 1000000));
@@ -187,7 +207,7 @@ static void clients_on_worker(struct worker *w, void *arg)
 bool console_clients(struct console *c, struct err *e)
 {
     (void)e;
-    CONSOLE_COLUMNS(c, "#id", "#worker", "user", "database", "application", "state", "transaction", "#leases",
+    CONSOLE_COLUMNS(c, "#id", "#worker", "user", "database", "application", "state", "transaction", "#leases", "#pinned",
                     "address", "#queries", "#connected_s", "#since_s");
     router_call_all(c->router, clients_on_worker, c);
     return true;
@@ -241,16 +261,17 @@ static void stats_on_worker(struct worker *w, void *arg)
                 console_number(c, atomic_load(&w->stats.logins)), console_number(c, atomic_load(&w->stats.queries)),
                 console_number(c, atomic_load(&w->stats.transactions)),
                 console_number(c, atomic_load(&w->stats.scattered)), console_number(c, atomic_load(&w->stats.errors)),
-                console_number(c, atomic_load(&w->stats.wait_us)), console_number(c, ps.hits),
-                console_number(c, ps.misses), console_number(c, ps.refused), console_number(c, ps.entries),
-                console_number(c, ps.bytes), console_number(c, w->nprepared));
+                console_number(c, atomic_load(&w->stats.wait_us)), console_number(c, atomic_load(&w->stats.deadlocks)),
+                console_number(c, ps.hits), console_number(c, ps.misses), console_number(c, ps.refused),
+                console_number(c, ps.entries), console_number(c, ps.bytes), console_number(c, w->nprepared));
 }
 
 bool console_stats(struct console *c, struct err *e)
 {
     (void)e;
     CONSOLE_COLUMNS(c, "#worker", "#clients", "#logins", "#queries", "#transactions", "#scattered", "#errors",
-                    "#wait_us", "#plan_hits", "#plan_misses", "#plan_refused", "#plans", "#plan_bytes", "#prepared");
+                    "#wait_us", "#deadlocks", "#plan_hits", "#plan_misses", "#plan_refused", "#plans", "#plan_bytes",
+                    "#prepared");
     router_call_all(c->router, stats_on_worker, c);
     return true;
 }

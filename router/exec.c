@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "net/loop.h"
 #include "router/backend.h"
+#include "router/deadlock.h"
 #include "router/exec_int.h"
 #include "router/pool.h"
 #include "router/portal.h"
@@ -29,7 +30,7 @@ static struct exec *exec_new(struct session *s)
     s->exec = x;
     session_set_state(s, SESSION_RUNNING);
     s->queries++;
-    s->timed_out = false;
+    s->own_cancel = false;
     s->commit_held = false;
     STAT_ADD(s->worker->stats.queries, 1);
     s->active_us = loop_now_us(s->worker->loop);
@@ -115,6 +116,7 @@ static void exec_finish(struct exec *x, bool ready)
     s->exec = NULL;
     if (!s->txn.env)
         session_end_transaction(s, true);
+    deadlock_settle(s);
     s->active_us = loop_now_us(s->worker->loop);
     exec_free(x);
     if (s->state == SESSION_CLOSING)

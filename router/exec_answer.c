@@ -16,20 +16,6 @@
 
 /* --- answers --- */
 
-/* They work for nothing now. */
-void exec_cancel_parts(struct exec *x, const struct part *except)
-{
-    for (uint32_t i = 0; i < x->npart; i++) {
-        struct part *other = &x->parts[i];
-
-        if (other != except && other->started && !other->done && other->backend &&
-            (x->task == TASK_STATEMENT || x->task == TASK_GATHER))
-            backend_cancel(other->backend);
-        if (other->backend)
-            stream_resume(&other->backend->st, PAUSE_TURN);
-    }
-}
-
 void exec_note_error(struct exec *x, struct part *p, struct span body)
 {
     if (x->plan && x->plan->kind == PLAN_COPY_IN && !p->backend->fatal) {
@@ -51,7 +37,16 @@ void exec_note_error(struct exec *x, struct part *p, struct span body)
         exec_copy_failed(x);
         return;
     }
-    exec_cancel_parts(x, p);
+    /* The others work for nothing now. */
+    for (uint32_t i = 0; i < x->npart; i++) {
+        struct part *other = &x->parts[i];
+
+        if (other != p && other->started && !other->done && other->backend &&
+            (x->task == TASK_STATEMENT || x->task == TASK_GATHER))
+            backend_cancel(other->backend);
+        if (other->backend)
+            stream_resume(&other->backend->st, PAUSE_TURN);
+    }
 }
 
 /* Equal but for where they come from: table oids and column numbers are each shard's own (rules P31, P37). */
@@ -79,7 +74,7 @@ static bool row_desc_equal(struct span a, struct span b)
     return rd_finish(&ra) && rd_finish(&rb);
 }
 
-void exec_send_row_desc(struct exec *x)
+static void exec_send_row_desc(struct exec *x)
 {
     if (x->row_desc_sent)
         return;
@@ -96,11 +91,8 @@ void exec_send_row_desc(struct exec *x)
         return;
     if (x->row_desc_type) {
         size_t at = msg_begin(&x->out, x->row_desc_type);
-        struct span columns = strbuf_span(&x->row_desc);
 
-        if (x->merge && x->row_desc_type == BE_ROW_DESCRIPTION)
-            columns = exec_merge_own_columns(x, columns);
-        strbuf_put(&x->out, columns.ptr, columns.len);
+        strbuf_put(&x->out, x->row_desc.ptr, x->row_desc.len);
         msg_end(&x->out, at);
     }
 }
@@ -135,8 +127,6 @@ static enum exec_action exec_described(struct exec *x, struct part *p, char type
         strbuf_put(&x->row_desc, body.ptr, body.len);
         if (x->gather && type == BE_ROW_DESCRIPTION)
             forget_tables(&x->row_desc);
-        if (x->merge && !x->failed)
-            exec_merge_described(x, body);
     } else if (!x->failed && (type != x->row_desc_type ||
                               (type == BE_ROW_DESCRIPTION && !row_desc_equal(strbuf_span(&x->row_desc), body)))) {
         err_set(&x->own_error, PB0310, "shard \"%s\" describes the result differently", p->backend->pool->shard_name);
@@ -197,8 +187,6 @@ static enum exec_action exec_row(struct exec *x, struct part *p, struct span bod
     }
     if (x->plan && x->plan->combine == COMBINE_SAME && p != x->parts)
         return EXEC_SWALLOW;
-    if (x->merge)
-        return exec_merge_row(x, p, body);
     if (!x->row_desc_sent)
         exec_send_row_desc(x);
     if (exec_gate_withholds(x)) {
@@ -210,21 +198,14 @@ static enum exec_action exec_row(struct exec *x, struct part *p, struct span bod
     return EXEC_RELAY;
 }
 
-enum exec_action exec_chunk_begin(struct exec *x, struct backend *b, uint64_t size)
+bool exec_chunk_begin(struct exec *x, struct backend *b)
 {
     struct part *p = &x->parts[b->part];
-    enum exec_action action;
 
-    if (x->failed)
-        return EXEC_SWALLOW;
-    if (x->task == TASK_GATHER || exec_gate_withholds(x)) /* a row goes on with another header, or stays */
-        return EXEC_WAIT;
-    if (x->merge)
-        return exec_merge_long_row(x, size);
-    action = exec_row(x, p, (struct span){ 0 });
-    if (action == EXEC_RELAY)
-        x->speaker = p;
-    return action;
+    if (x->failed || exec_gate_withholds(x) || exec_row(x, p, (struct span){ 0 }) != EXEC_RELAY)
+        return false;
+    x->speaker = p;
+    return true;
 }
 
 void exec_chunk_end(struct exec *x, struct backend *b)
@@ -329,15 +310,13 @@ static enum exec_action exec_statement_frame(struct exec *x, struct part *p, cha
         return exec_row(x, p, body);
     case BE_COMMAND_COMPLETE:
         exec_note_tag(x, p, body);
-        if (x->merge)
-            exec_merge_ended(x, p);
         return EXEC_SWALLOW;
     case BE_EMPTY_QUERY:
     case BE_PORTAL_SUSPENDED:
         exec_put_frame(x, type, body);
         return EXEC_SWALLOW;
     case BE_NOTICE:
-        if (p == x->parts || (x->plan && (x->plan->combine == COMBINE_CONCAT || x->merge)))
+        if (p == x->parts || (x->plan && x->plan->combine == COMBINE_CONCAT))
             exec_put_frame(x, type, body);
         return EXEC_SWALLOW;
     case BE_PARAMETER_STATUS:
@@ -363,6 +342,8 @@ void exec_part_ready(struct exec *x, struct part *p)
     BUG_ON(p->done);
     p->done = true;
     x->ndone++;
+    if (exec_fetch_is_done(x))
+        x->npart = x->next_part;
     if (!x->failed && x->plan && x->plan->sequential && x->next_part < x->npart) {
         exec_start_parts(x);
         return;
@@ -377,6 +358,9 @@ void exec_part_ready(struct exec *x, struct part *p)
         break;
     case TASK_SETTING:
         exec_setting_done(x);
+        break;
+    case TASK_KEY:
+        exec_key_done(x);
         break;
     case TASK_CATALOG:
         exec_catalog_done(x);
@@ -425,6 +409,8 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
         return exec_txn_frame(x, p, type, body);
     if (x->task == TASK_SETTING)
         return exec_setting_frame(x, p, type, body);
+    if (x->task == TASK_KEY)
+        return exec_key_frame(x, p, type, body);
     if (x->task == TASK_CATALOG)
         return exec_catalog_frame(x, p, type, body);
     if (x->task == TASK_GATHER)
@@ -467,11 +453,11 @@ void exec_emit_error(struct exec *x)
     struct part *p = x->error_part < x->npart ? &x->parts[x->error_part] : NULL;
 
     STAT_ADD(x->s->worker->stats.errors, 1);
-    if (UNLIKELY(x->s->timed_out) && !x->own_error.message[0]) {
+    if (UNLIKELY(x->s->own_cancel) && !x->own_error.message[0]) {
         struct err theirs = ERR_INIT;
 
         be_error_to_err(strbuf_span(&x->error), &theirs);
-        (void)session_timed_out(x->s, theirs.sqlstate, &x->own_error);
+        (void)session_own_cancel(x->s, theirs.sqlstate, &x->own_error);
     }
     if (x->own_error.message[0]) {
         be_put_error(&x->out, "ERROR", &x->own_error);
@@ -480,7 +466,7 @@ void exec_emit_error(struct exec *x)
     if (x->npart > 1 && p && p->backend)
         snprintf(context, sizeof(context), "shard \"%s\"", p->backend->pool->shard_name);
     be_put_error_rewritten(&x->out, BE_ERROR, strbuf_span(&x->error), exec_characters_before(x),
-                           x->plan && (x->plan->rewritten || exec_split(x) || x->gather || x->merge ||
+                           x->plan && (x->plan->rewritten || exec_split(x) || x->gather ||
                                        (x->plan->kind == PLAN_DDL && p && p != x->parts)),
                            context[0] ? context : NULL);
 }
@@ -501,8 +487,6 @@ void exec_statement_done(struct exec *x)
 
     if (exec_gate_repeats(x))
         return;
-    if (x->merge && !x->failed)
-        exec_merge_done(x);
     if (x->failed) {
         bool lost = !x->gather && exec_lost_a_part(x);
 
@@ -534,13 +518,15 @@ void exec_statement_done(struct exec *x)
         if (x->describe && !x->row_desc_sent)
             strbuf_put(&x->out, "n\0\0\0\4", 5);
     }
+    if (x->finished)
+        x->finished(x);
     if (x->gather)
         exec_gather_fini(x);
     else
         exec_note_portal(x);
     if (x->task == TASK_DESCRIBE) {
         exec_note_shape(x);
-        if (!x->parts[0].backend->begun)
+        if (!x->parts[0].backend->begun && !x->parts[0].backend->pins && x->parts[0].backend->pool != s->set->gather)
             pool_release(x->parts[0].backend);
         if (x->described) {
             void (*next)(struct exec * x) = x->described;

@@ -558,6 +558,7 @@ const char *exec_commit_phase(const struct exec *x)
 {
     static const char *const names[] = { [COMMIT_BEGIN] = "commit: begin",
                                          [COMMIT_PREPARE] = "commit: prepare",
+                                         [COMMIT_GATE] = "commit: gate",
                                          [COMMIT_DECIDE] = "commit: decide",
                                          [COMMIT_FINISH] = "commit: finish",
                                          [COMMIT_UNDO] = "commit: undo" };

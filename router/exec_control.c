@@ -224,6 +224,8 @@ bool exec_describe_local(struct exec *x, struct prepared *p)
     case PLAN_COPY_OUT:
         break;
     case PLAN_SESSION:
+        if (p->plan->session->verb == SESSION_FETCH && !p->plan->session->move && exec_fetch_backend(x->s, p->plan))
+            return false;
         if (!own && (p->plan->session->verb == SESSION_SHOW || p->plan->session->verb == SESSION_SET_CONFIG))
             return false;
         break;

@@ -241,7 +241,7 @@ static bool exec_put_kept_columns(struct exec *x, const struct plan *plan, struc
     }
     if (plan->kind == PLAN_SESSION)
         rows = plan->session->verb == SESSION_SHOW || plan->session->verb == SESSION_SET_CONFIG ||
-               plan->session->verb == SESSION_EXECUTE;
+               plan->session->verb == SESSION_EXECUTE || (plan->session->verb == SESSION_FETCH && !plan->session->move);
     if (rows) {
         err_set(e, PB0313, "this portal cannot be described before it is executed");
         err_detail(e, "It has no single server that could tell its columns.");
@@ -344,7 +344,7 @@ void exec_note_shape(struct exec *x)
 {
     struct session_statement *st;
 
-    if (!x->row_desc_type)
+    if (!x->row_desc_type || exec_is_fetch(x->prepared->plan))
         return;
     x->prepared->shape = prepared_shape(x->row_desc_type, strbuf_span(&x->row_desc));
     st = x->checking || x->described_name.len == 0 ? NULL : session_find_statement(x->s, x->described_name);

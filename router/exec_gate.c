@@ -18,7 +18,7 @@
  *                 has overlapped, it ends with 40001 instead of its CopyDone.
  *   changes       UPDATE, DELETE, INSERT ... SELECT, MERGE take it when executed, too. If a commit has overlapped, all
  *                 is undone (the statement's own transaction, or a savepoint that the router has set) and done again.
- *                 Until it is known nothing is told to the client.
+ *                 Until it is known nothing is told to the client. DECLARE of a cursor in the same way.
  * Who does not: what reads no rows of others (INSERT ... VALUES, COPY FROM), what waits for all of them by its locks
  * (TRUNCATE and other DDL), EXPLAIN ANALYZE of a SELECT (it shows no rows), and functions declared safe that are
  * VOLATILE (each of their statements takes a snapshot of its own; PostgreSQL does the same on one server).
@@ -181,8 +181,8 @@ void exec_gate_cancel(struct exec *x)
 {
     if (!x->gate || x->gate->phase != EXEC_GATE_WAIT)
         return;
-    err_set(&x->own_error, PB0309, "canceling statement due to %s", x->s->timed_out ? "query_timeout" : "user request");
-    x->s->timed_out = false;
+    if (!session_own_cancel(x->s, "57014", &x->own_error))
+        err_set(&x->own_error, PB0309, "canceling statement due to user request");
     x->failed = true;
     gate_over(x);
 }
@@ -423,10 +423,6 @@ static void select_bind(struct exec *x, struct part *p, struct strbuf *out)
 
     p->backend->wrote = p->backend->wrote || x->plan->writes;
     p->backend->dirty = p->backend->dirty || x->plan->opaque;
-    if (x->merge) {
-        exec_merge_bind(x, p, out);
-        return;
-    }
     if (x->extended) {
         BUG_ON(!exec_put_bind(x, p, out, &e)); /* only rows of VALUES can fail */
     } else {
@@ -438,17 +434,11 @@ static void select_bind(struct exec *x, struct part *p, struct strbuf *out)
         fe_put_describe(out, 'P', x->portal);
 }
 
-/* Rows that are merged come from unnamed portals. */
-static struct span select_portal(const struct exec *x)
-{
-    return x->merge ? (struct span){ 0 } : x->portal;
-}
-
 static void select_release(struct exec *x, struct part *p, struct strbuf *out)
 {
     (void)p;
     if (exec_in_txn(x)) /* else its transaction ends */
-        fe_put_close(out, 'P', select_portal(x));
+        fe_put_close(out, 'P', x->portal);
 }
 
 static void select_go(struct exec *x)
@@ -456,7 +446,7 @@ static void select_go(struct exec *x)
     struct strbuf *out = &x->s->worker->out;
 
     for (uint32_t i = 0; i < x->npart; i++) {
-        fe_put_execute(out, select_portal(x), 0);
+        fe_put_execute(out, x->portal, 0);
         fe_put_sync(out);
         gate_write(x, &x->parts[i]);
     }
@@ -572,9 +562,9 @@ void exec_gate_statement(struct exec *x)
         exec_start_parts(x);
     } else if (plan->kind == PLAN_COPY_OUT) {
         exec_gate_begin(x, &stream_ops);
-    } else if (plan->kind == PLAN_QUERY && plan->bind_snapshot && (x->extended || x->merge || plan->nparam == 0)) {
+    } else if (plan->kind == PLAN_QUERY && plan->bind_snapshot && (x->extended || plan->nparam == 0)) {
         exec_gate_begin(x, &select_ops);
-    } else if (plan->kind == PLAN_QUERY && plan->writes) {
+    } else if ((plan->kind == PLAN_QUERY && plan->writes) || exec_is_declare(plan)) {
         exec_gate_begin(x, &change_ops);
     } else {
         exec_start_parts(x);
@@ -624,7 +614,7 @@ static bool gate_can_repeat(const struct exec *x)
         if (!x->parts[i].backend)
             return false;
     }
-    return !x->cancelled && !x->s->timed_out;
+    return !x->cancelled && !x->s->own_cancel;
 }
 
 bool exec_gate_repeats(struct exec *x)

@@ -47,6 +47,7 @@ enum exec_task {
     TASK_TXN,     /* COMMIT, ROLLBACK, SAVEPOINT ... on every lease of the transaction */
     TASK_SETTING, /* SET and its kin, followed by reading the value back */
     TASK_COPY_IN,
+    TASK_KEY,      /* an idempotency key is being written */
     TASK_COMMIT,   /* two-phase commit */
     TASK_GATHER,   /* rows go to the gathering server; then its statement is a TASK_STATEMENT */
     TASK_DESCRIBE, /* Describe of a statement, or Parse: beside the transaction */
@@ -85,14 +86,14 @@ struct exec {
     const struct literals *lits;
     struct literals lits_copy;
     struct route route;
-    struct part *parts;
     uint32_t text_offset; /* bytes of the string before text: error positions are shifted by as much */
+    struct part *parts;
     uint32_t npart, ndone, next_part;
     bool own_txn;  /* the statement is a transaction of its own over several shards */
     bool withheld; /* CommandComplete waits for the commit */
     bool failed;
+    struct strbuf error; /* body of the first ErrorResponse */
     uint32_t error_part;
-    struct strbuf error;    /* body of the first ErrorResponse */
     struct err own_error;   /* when the error is the router's */
     struct strbuf row_desc; /* body of the first RowDescription or CopyOutResponse; 'n' alone: NoData */
     char row_desc_type;
@@ -101,11 +102,14 @@ struct exec {
     struct strbuf tag;      /* first command tag */
     struct strbuf last_tag; /* CommandComplete of a string's last statement, which waits for the implicit commit */
     uint64_t rows;          /* sum of the tags' counts */
-    struct part *speaker;   /* part whose large frame is being relayed */
     bool counted;
+    struct part *speaker; /* part whose large frame is being relayed */
     bool cancelled;
-    bool reload_failed;              /* the catalog is loaded again after an error */
-    struct catalog_builder *builder; /* TASK_CATALOG: owned; else NULL */
+    bool gather_keep;                 /* the gathering server's connection is kept: a cursor is on it */
+    bool fetching;                    /* FETCH of a cursor over several shards: each is asked for what is left */
+    void (*finished)(struct exec *x); /* the statement has succeeded; NULL: nothing else to do */
+    struct catalog_builder *builder;  /* TASK_CATALOG: owned; else NULL */
+    bool reload_failed;               /* the catalog is loaded again after an error */
 
     /* extended protocol: the portal being put together */
     struct prepared *prepared; /* owned reference */
@@ -143,14 +147,13 @@ struct exec {
     uint64_t copy_error_line;      /* what the error is about; UINT64_MAX: not known */
     bool copying;                  /* the client may send data */
     bool copy_ended;               /* IN: every part was told the end; OUT: a header has gone out */
-    bool atomic;                   /* the commit over several shards is (or was) two-phase */
 
     struct dist_commit *commit; /* in the arena; NULL: none runs */
+    bool atomic;                /* the commit over several shards is (or was) two-phase */
     struct gather *gather;      /* in the arena; NULL: the statement is not gathered */
     struct exec_gate *gate;     /* in the arena; NULL: snapshots are taken as they come */
     struct gate_ticket *pass;   /* owned; NULL: nothing of the session's is being committed at the gate */
     void (*pass_then)(struct exec *x);
-    struct exec_merge *merge; /* in the arena; NULL: rows of several parts come as they are */
 
     struct control_request *request;
 };
@@ -208,8 +211,6 @@ MUSTCHECK bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out,
  * result formats, which the caller puts, and then ends the message that began at the returned offset.
  */
 size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t *map, uint32_t n, struct strbuf *out);
-/* The same, whole, with the client's portal and result formats. */
-void exec_put_bind_some(const struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out);
 /* A split INSERT: each part has rows of its own. */
 bool exec_split(const struct exec *x);
 bool exec_is_copy(const struct exec *x);
@@ -232,10 +233,6 @@ void exec_parts_of_leases(struct exec *x);
 void exec_part_ready(struct exec *x, struct part *p);
 /* An ErrorResponse: the others work for nothing now. */
 void exec_note_error(struct exec *x, struct part *p, struct span body);
-/* The parts that still run, but for one (may be NULL), work for nothing now. */
-void exec_cancel_parts(struct exec *x, const struct part *except);
-/* RowDescription and what comes before it, once. */
-void exec_send_row_desc(struct exec *x);
 void exec_emit_error(struct exec *x);
 void exec_put_tag(struct exec *x);
 void exec_statement_done(struct exec *x);
@@ -265,6 +262,26 @@ void exec_sql_prepare(struct exec *x);
 void exec_sql_execute(struct exec *x);
 /* Describe of a statement that is an EXECUTE; false: it is none. */
 bool exec_describe_execute(struct exec *x, struct prepared *p);
+
+/* exec_key.c */
+/* SET pgbraid.idempotency_key. */
+void exec_key(struct exec *x, const char *key);
+enum exec_action exec_key_frame(struct exec *x, struct part *p, char type, struct span body);
+void exec_key_done(struct exec *x);
+
+/* exec_cursor.c */
+void exec_declare(struct exec *x);
+void exec_fetch(struct exec *x);
+void exec_close_cursor(struct exec *x);
+bool exec_is_fetch(const struct plan *plan);
+bool exec_is_declare(const struct plan *plan);
+/* A FETCH of what is left, for the next shard. */
+void exec_fetch_text(struct exec *x);
+bool exec_fetch_is_done(const struct exec *x);
+/* The connection with the cursor that a FETCH is about; NULL: there is none. */
+struct backend *exec_fetch_backend(const struct session *s, const struct plan *plan);
+/* Cursors have gone: give back what was kept for them. */
+void exec_cursor_tidy(struct session *s);
 
 /* exec_copy.c */
 enum exec_action exec_copy_response(struct exec *x, struct part *p, char type, struct span body);
@@ -352,22 +369,6 @@ MUSTCHECK bool exec_gate_commit(struct exec *x, const uint32_t *shards, uint32_t
 MUSTCHECK bool exec_gate_hold(struct exec *x, void (*then)(struct exec *x));
 /* It has, or has not; in_doubt: the name of one that is not known to be finished everywhere, else NULL. */
 void exec_gate_committed(struct exec *x, const char *in_doubt);
-/* exec_merge.c */
-/* The statement's rows are to be merged; false: they cannot be, this time. */
-MUSTCHECK bool exec_merge_begin(struct exec *x);
-/* Parse and Bind of a part, and Describe unless it has described its rows. */
-void exec_merge_bind(struct exec *x, const struct part *p, struct strbuf *out);
-/* The first RowDescription tells how keys are compared; the statement fails if they cannot be. */
-void exec_merge_described(struct exec *x, struct span row_desc);
-/* It without the keys; in the arena. */
-struct span exec_merge_own_columns(struct exec *x, struct span row_desc);
-enum exec_action exec_merge_row(struct exec *x, struct part *p, struct span body);
-/* A row that is longer than a read. */
-enum exec_action exec_merge_long_row(struct exec *x, uint64_t frame);
-void exec_merge_ended(struct exec *x, const struct part *p);
-/* All parts have ended well: what is left. */
-void exec_merge_done(struct exec *x);
-void exec_merge_fini(struct exec *x);
 
 /* exec_control.c */
 void control_abandon(struct exec *x);

@@ -6,10 +6,13 @@
 #include "router/config.h"
 #include "router/exec_int.h"
 #include "router/isolation.h"
+#include "router/pin.h"
 #include "router/pool.h"
 #include "router/query.h"
+#include "router/router.h"
 #include "router/session.h"
 #include "router/worker.h"
+#include "shardmap/directory.h"
 #include "wire/bemsg.h"
 #include "wire/proto.h"
 #include "wire/reader.h"
@@ -21,7 +24,6 @@ void exec_reset_statement(struct exec *x)
     x->builder = NULL;
     exec_gate_fini(x);
     exec_gather_fini(x);
-    exec_merge_fini(x);
     exec_commit_fini(x);
     exec_gate_committed(x, NULL);
     plan_unref(x->plan);
@@ -31,6 +33,8 @@ void exec_reset_statement(struct exec *x)
     x->npart = x->ndone = x->next_part = 0;
     x->own_txn = x->withheld = x->failed = false;
     x->bound = x->extended;
+    x->gather_keep = x->fetching = false;
+    x->finished = NULL;
     x->hide_params = false;
     x->described = NULL;
     x->after_own_txn = x->implicit_end = x->implicit_rollback = x->committed = x->warn_not_atomic = x->aside = false;
@@ -119,7 +123,9 @@ void exec_acquire(struct exec *x)
         }
         p->backend->part = i;
     }
-    if (x->gather)
+    if (x->gather && x->plan->pins && !pin_take(x->parts[x->npart].backend, x->plan, &x->own_error))
+        exec_stop_acquiring(x);
+    else if (x->gather)
         gather_start(x);
     else
         exec_gate_statement(x);
@@ -229,7 +235,8 @@ size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t 
     return at;
 }
 
-void exec_put_bind_some(const struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out)
+/* The Bind of a split INSERT: only the parameters that its rows use. */
+static void exec_put_split_bind(struct exec *x, struct strbuf *out, const uint16_t *map, uint32_t n)
 {
     size_t at = exec_begin_bind(x, x->portal, map, n, out);
     struct reader results = rd_make(span_make(x->bind.results, x->bind.nresult * 2u));
@@ -267,11 +274,16 @@ bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct er
             msg_u32(&types, map[i] < pr->ntype ? proto_get32(pr->types + 4 * (size_t)map[i]) : 0);
         if (ok) {
             backend_put_parse(b, out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "", (uint16_t)n);
-            exec_put_bind_some(x, map, n, out);
+            exec_put_split_bind(x, out, map, n);
         }
         strbuf_fini(&text);
         strbuf_fini(&types);
         return ok;
+    }
+    if (x->fetching) {
+        backend_put_parse(b, out, (struct span){ 0 }, x->text, "", 0);
+        fe_put_bind(out, x->portal, (struct span){ 0 }, x->bind_rest);
+        return true;
     }
     if (x->plan->rewritten) {
         backend_put_parse(b, out, (struct span){ 0 }, span_str(x->plan->rewritten), pr->types, pr->ntype);
@@ -291,7 +303,7 @@ bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct er
 /* DDL has no parameters; as a Query it may carry what else its transaction has to do. */
 static bool exec_as_query(const struct exec *x)
 {
-    return (!x->bound && !x->merge) || x->plan->kind == PLAN_DDL;
+    return !x->bound || x->plan->kind == PLAN_DDL;
 }
 
 static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
@@ -306,6 +318,8 @@ static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
         exec_send_alone(x, p);
         return true;
     }
+    if (x->fetching)
+        exec_fetch_text(x);
     (void)exec_expect_prefix(x, p, out, exec_as_query(x));
     if (exec_as_query(x)) {
         backend_expect(p->backend, EXPECT_EXEC);
@@ -325,11 +339,6 @@ static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
         } else {
             fe_put_query(out, x->plan->rewritten ? span_str(x->plan->rewritten) : x->text);
         }
-    } else if (x->merge) {
-        backend_expect(p->backend, EXPECT_EXEC);
-        exec_merge_bind(x, p, out);
-        fe_put_execute(out, (struct span){ 0 }, 0);
-        fe_put_sync(out);
     } else {
         ok = exec_put_bind(x, p, out, e);
         backend_expect(p->backend, EXPECT_EXEC);
@@ -355,6 +364,13 @@ void exec_start_parts(struct exec *x)
     uint32_t limit = x->plan->sequential ? x->ndone + 1 : x->npart;
 
     x->s->run_aside = false;
+    for (uint32_t i = 0; (x->plan->pins || x->plan->pin_check) && i < x->npart; i++) {
+        if (pin_take(x->parts[i].backend, x->plan, &x->own_error))
+            continue;
+        x->failed = true;
+        exec_stop_acquiring(x);
+        return;
+    }
     while (x->next_part < x->npart && x->next_part < limit && !x->failed)
         (void)exec_send_part(x, &x->parts[x->next_part++], &e);
 }
@@ -370,6 +386,13 @@ static bool exec_check_moments(const struct exec *x, struct err *e)
         return err_hint(e, "Give the date itself.");
     }
     return true;
+}
+
+/* Another router would not hear of a schema that changes (rule P38). */
+static bool exec_check_alone(const struct exec *x, struct err *e)
+{
+    return x->plan->kind != PLAN_DDL || !x->plan->ddl->schema_change ||
+           directory_alone(x->s->worker->router->directory, e);
 }
 
 static bool exec_check_several(struct exec *x, struct err *e)
@@ -388,17 +411,6 @@ static bool exec_check_several(struct exec *x, struct err *e)
     return true;
 }
 
-/* Does the statement need a server to put rows of several shards together? Else, if it needs it, they are merged here.
- */
-static bool exec_gathers(struct exec *x)
-{
-    if (x->plan->kind == PLAN_GATHER)
-        return true;
-    if (x->npart <= 1)
-        return false;
-    return x->plan->combine == COMBINE_GATHER || (x->plan->combine == COMBINE_MERGE && !exec_merge_begin(x));
-}
-
 void exec_run(struct exec *x)
 {
     struct session *s = x->s;
@@ -411,10 +423,10 @@ void exec_run(struct exec *x)
         return;
     }
     (void)exec_make_parts(x, &x->route.set, x->route.any);
-    gather = exec_gathers(x);
+    gather = x->plan->kind == PLAN_GATHER || (x->plan->combine == COMBINE_GATHER && x->npart > 1);
     if (x->plan->kind == PLAN_DDL && x->plan->ddl->once_per_server)
         exec_once_per_server(x);
-    if (!exec_check_several(x, &e) ||
+    if (!exec_check_alone(x, &e) || !exec_check_several(x, &e) ||
         !isolation_allows(s, x->plan->moment, gather ? 2 : x->npart, x->parts[0].shard, &e) ||
         !exec_check_portal(x, &e)) {
         exec_fail(x, &e);
@@ -426,10 +438,6 @@ void exec_run(struct exec *x)
     }
     if (x->npart > 1)
         STAT_ADD(s->worker->stats.scattered, 1);
-    if (gather && !x->plan->gather) {
-        exec_fail(x, &x->plan->refusal);
-        return;
-    }
     if (gather) {
         exec_gather(x);
         return;
@@ -482,30 +490,13 @@ void exec_close_portal(struct exec *x, struct backend *b, struct span name)
     exec_one_part(x, b);
 }
 
-/*
- * Describe of a statement: on a lease of the transaction if that shard is in it, else on a connection aside, which does
- * not enlist the shard (rule P54).
- */
-static void exec_describe_resume(struct session *s)
+static void exec_describe_on(struct exec *x, struct backend *b)
 {
-    struct exec *x = s->exec;
+    struct session *s = x->s;
     struct prepared *p = x->prepared;
-    struct pool *pool = s->set->pools[x->parts[0].shard];
-    struct backend *b = session_lease_of(s, pool);
     struct strbuf *out = &s->worker->out;
     char name[PREPARED_NAME_MAX];
 
-    if (!b) {
-        session_set_state(s, SESSION_WAITING);
-        s->resume = exec_describe_resume;
-        b = pool_acquire(pool, s, s->nheld > 0);
-        if (!b) {
-            exec_flush(x);
-            return;
-        }
-        s->resume = NULL;
-        session_set_state(s, SESSION_RUNNING);
-    }
     x->parts[0].backend = b;
     b->part = 0;
     x->next_part = 1;
@@ -519,6 +510,14 @@ static void exec_describe_resume(struct session *s)
         if (n)
             backend_expect(b, EXPECT_PREFIX)->count = n;
     }
+    if (exec_is_fetch(p->plan)) { /* a server notes the columns at Parse: those of another cursor of that name */
+        backend_expect(b, EXPECT_EXEC);
+        fe_put_parse(out, (struct span){ 0 }, p->sql, "", 0);
+        fe_put_describe(out, 'S', (struct span){ 0 });
+        fe_put_sync(out);
+        exec_write(x, &x->parts[0]);
+        return;
+    }
     if (!backend_has_statement(b, p->serial)) {
         uint32_t closed = backend_add_statement(b, p->serial, s->worker->config_max_prepared, out);
 
@@ -529,6 +528,30 @@ static void exec_describe_resume(struct session *s)
     fe_put_describe(out, 'S', prepared_server_name(p->serial, name));
     fe_put_sync(out);
     exec_write(x, &x->parts[0]);
+}
+
+/*
+ * Describe of a statement: on a lease of the transaction if that shard is in it, else on a connection aside, which does
+ * not enlist the shard (rule P54).
+ */
+static void exec_describe_resume(struct session *s)
+{
+    struct exec *x = s->exec;
+    struct pool *pool = s->set->pools[x->parts[0].shard];
+    struct backend *b = session_lease_of(s, pool);
+
+    if (!b) {
+        session_set_state(s, SESSION_WAITING);
+        s->resume = exec_describe_resume;
+        b = pool_acquire(pool, s, s->nheld > 0);
+        if (!b) {
+            exec_flush(x);
+            return;
+        }
+        s->resume = NULL;
+        session_set_state(s, SESSION_RUNNING);
+    }
+    exec_describe_on(x, b);
 }
 
 void exec_describe_statement(struct exec *x, struct prepared *p)
@@ -542,6 +565,10 @@ void exec_describe_statement(struct exec *x, struct prepared *p)
     x->prepared = p;
     x->parts = ARENA_ARRAY(&x->arena, struct part, 1);
     x->npart = 1;
+    if (exec_is_fetch(p->plan)) {
+        exec_describe_on(x, exec_fetch_backend(s, p->plan));
+        return;
+    }
     x->parts[0].shard =
         p->plan->scope == SCOPE_HOME || p->plan->kind == PLAN_GATHER || !s->held ? s->set->home : query_any_shard(s);
     exec_describe_resume(s);

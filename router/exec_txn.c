@@ -69,6 +69,7 @@ static void exec_end_txn_now(struct exec *x)
     for (struct backend *b = s->held; b; b = b->next_held) {
         x->nwriter += b->begun && b->wrote;
         nshard += b->begun;
+        b->announced = ANNOUNCED; /* or too late to be of use */
     }
     x->atomic = false;
     if (x->committed && exec_commits_in_phases(x, nshard)) {
@@ -198,11 +199,14 @@ static void exec_rolled_back_to(struct exec *x, struct savepoint *sp)
         depth++;
     txn_rollback_to(s, sp);
     portal_rollback_to(s, depth);
+    exec_cursor_tidy(s);
     env_unref(s->env);
     s->env = env_ref(sp->env);
     for (struct backend *b = s->held; b; b = b->next_held) {
         if (!b->begun)
             continue;
+        if (b->announced == ANNOUNCED_IN_SAVEPOINT)
+            b->announced = ANNOUNCED_NOT;
         env_unref(b->env_next);
         b->env_next = env_ref(s->env);
     }
@@ -526,6 +530,8 @@ static void exec_discard(struct exec *x)
     s->env = env_ref(s->login_env);
     session_drop_statements(s);
     portal_drop_all(s);
+    while (s->held)
+        pool_release(s->held);
     exec_answer(x, "DISCARD ALL");
     exec_step_done(x);
 }
@@ -578,6 +584,15 @@ void exec_session_verb(struct exec *x)
     case SESSION_DEALLOCATE_ALL:
         exec_bind_answer(x);
         exec_deallocate(x);
+        break;
+    case SESSION_DECLARE:
+        exec_declare(x);
+        break;
+    case SESSION_FETCH:
+        exec_fetch(x);
+        break;
+    case SESSION_CLOSE:
+        exec_close_cursor(x);
         break;
     case SESSION_PREPARE:
         exec_bind_answer(x);

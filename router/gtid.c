@@ -105,6 +105,26 @@ uint64_t gtid_time_us(const char *gtid)
     return strtoull(gtid, NULL, 16);
 }
 
+uint64_t gtid_key_at(uint64_t wall_us)
+{
+    return wall_us >> 7 << 12 & GTID_KEY_MASK;
+}
+
+uint64_t gtid_key(struct span gtid)
+{
+    char chance[4] = "";
+
+    BUG_ON(!gtid_ok(gtid));
+    memcpy(chance, gtid.ptr + gtid.len - 3, 3);
+    return gtid_key_at(gtid_time_us(gtid.ptr)) | strtoull(chance, NULL, 16);
+}
+
+uint64_t gtid_key_age(uint64_t key, uint64_t now_us)
+{
+    /* Half of all keys may be of the future. */
+    return (gtid_key_at(now_us) + (UINT64_C(1) << 47) - key) & GTID_KEY_MASK;
+}
+
 void gtid_begin(struct gtids *g, const char *gtid)
 {
     struct live_gtid *l = mem_zalloc(sizeof(*l));

@@ -35,6 +35,19 @@ bool gtid_ok(struct span gtid);
 /* When it was given, in microseconds since 1970, by its router's clock. */
 uint64_t gtid_time_us(const char *gtid);
 
+/*
+ * A gtid as 48 bits: its time in units of 128 µs, which wraps after 101 days, and 12 bits of chance. Its transaction
+ * holds, once it is on two shards, the advisory lock of GTID_LOCK_CLASS << 48 | key on each (rule X25); router/sql/
+ * waits.sql knows the class, too.
+ */
+#define GTID_LOCK_CLASS UINT64_C(0x7067)
+#define GTID_KEY_MASK   ((UINT64_C(1) << 48) - 1)
+uint64_t gtid_key(struct span gtid);
+/* The least key of a moment. */
+uint64_t gtid_key_at(uint64_t wall_us);
+/* How old, in units of keys; one from the future (another machine's clock) is younger than all others. */
+uint64_t gtid_key_age(uint64_t key, uint64_t now_us);
+
 /* It is being committed: recovery leaves it alone until gtid_end. */
 void gtid_begin(struct gtids *g, const char *gtid);
 void gtid_end(struct gtids *g, const char *gtid);

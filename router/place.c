@@ -52,9 +52,12 @@ static bool place_stopping(struct placement_request *r)
 
 bool place_blocking(struct router *r, struct placement_request *req, struct err *e)
 {
-    struct map *m = directory_snapshot(r->directory);
+    struct map *m;
     bool ok;
 
+    if (!directory_alone(r->directory, e))
+        return false;
+    m = directory_snapshot(r->directory);
     req->db = map_find_db(m, span_str(req->database));
     req->timeout_ms = (uint32_t)r->config->server_connect_timeout_ms;
     req->hold = place_hold;

@@ -7,6 +7,7 @@
 #include "router/backend.h"
 #include "router/config.h"
 #include "router/oids.h"
+#include "router/pin.h"
 #include "router/router.h"
 #include "router/schema.h"
 #include "router/session.h"
@@ -17,14 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POOL_RETRY_US    1000000u /* pause after a failed connect */
-#define POOL_DEADLOCK_US 1000000u /* wait before it is asked whether it can end */
-#define POOL_ENV_SEARCH  8u       /* idle connections looked at for one with the session's settings */
+#define POOL_RETRY_US   1000000u /* pause after a failed connect */
+#define POOL_ENV_SEARCH 8u       /* idle connections looked at for one with the session's settings */
 
 static void pool_open(struct pool *p);
 static void pool_hand_over(struct backend *b, struct pool *to);
 
-static uint32_t pool_limit(const struct pool *p, bool front)
+uint32_t pool_limit(const struct pool *p, bool front)
 {
     const struct config *c = p->worker->config;
 
@@ -263,15 +263,8 @@ static void pool_enqueue(struct pool *p, struct session *s, bool front)
     s->wait_front = front;
     p->nwaiting++;
     if (front) {
-        const struct budget **held = mem_alloc((s->nheld + 1) * sizeof(*held));
-        uint32_t n = 0;
-
         list_insert(pool_last_front(p), &s->wait);
         p->nfront++;
-        for (const struct backend *b = s->held; b; b = b->next_held)
-            held[n++] = b->pool->budget;
-        s->lease_wait = lease_wait_new(p->worker->router, p->budget, pool_limit(p, true), held, n);
-        free(held);
     } else {
         list_push_back(&p->waiting, &s->wait);
     }
@@ -309,8 +302,6 @@ void pool_cancel_wait(struct session *s)
     if (s->wait_front)
         p->nfront--;
     s->wait_front = false;
-    lease_wait_free(p->worker->router, s->lease_wait);
-    s->lease_wait = NULL;
     pool_publish_demand(p);
     if (list_empty(&p->waiting))
         pool_set_hungry(p, false);
@@ -445,8 +436,11 @@ void pool_release(struct backend *b)
 
     if (b->session)
         session_unhold(b->session, b);
+    if (UNLIKELY(b->pins) && pin_forget(b))
+        b->dirty = true;
     if (b->state == BACKEND_CLOSING)
         return;
+    b->announced = ANNOUNCED_NOT;
     b->begun = b->wrote = b->unpreparable = false;
     b->used_us = loop_now_us(p->worker->loop);
     if (UNLIKELY(b->tx != 'I' || b->dirty || b->suspect || b->nexpect)) {
@@ -475,6 +469,7 @@ void pool_forget(struct backend *b)
 {
     struct pool *p = b->pool, *heir;
 
+    (void)pin_forget(b);
     if (list_linked(&b->idle)) {
         list_remove(&b->idle);
         pool_count_idle(p, -1);
@@ -518,20 +513,6 @@ static void pool_refuse_late(struct pool *p, struct session *s, uint64_t now_us)
     session_refused(s, &e);
 }
 
-static void pool_refuse_deadlock(struct pool *p, struct session *s)
-{
-    struct err e = ERR_INIT;
-
-    pool_cancel_wait(s);
-    err_set(&e, PB0315, "deadlock detected");
-    err_detail(&e,
-               "The transaction holds connections to other shards and waits for a connection to shard \"%s\"; all of "
-               "those are held by transactions that wait in the same way (pool_size %u, reserve_pool_size %u).",
-               p->shard_name, (unsigned)p->worker->config->pool_size, (unsigned)p->worker->config->reserve_pool_size);
-    err_hint(&e, "Retry the transaction. Raise reserve_pool_size when this happens often.");
-    session_refused(s, &e);
-}
-
 static void pool_tick_waiting(struct pool *p, uint64_t now_us)
 {
     uint64_t limit_us = (uint64_t)p->worker->config->query_wait_timeout_ms * 1000u;
@@ -543,9 +524,6 @@ static void pool_tick_waiting(struct pool *p, uint64_t now_us)
 
         if (limit_us && waited_us >= limit_us)
             pool_refuse_late(p, s, now_us);
-        else if (s->lease_wait && waited_us >= POOL_DEADLOCK_US &&
-                 lease_wait_is_deadlock(p->worker->router, s->lease_wait))
-            pool_refuse_deadlock(p, s);
     }
     if (!list_empty(&p->waiting) && now_us >= p->retry_at_us)
         pool_open(p);

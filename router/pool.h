@@ -6,8 +6,8 @@
  *
  * A session that finds no free connection waits in a first-come queue with a deadline (query_wait_timeout). Sessions
  * that hold leases elsewhere stand before all others, first come first among themselves, and may use the reserve; a
- * connection of the reserve is closed when no such session waits. One that could wait for ever is refused with 40P01
- * (rule P50).
+ * connection of the reserve is closed when no such session waits. One that could wait for ever is found by the deadlock
+ * detector (rule P50).
  */
 #ifndef ROUTER_POOL_H
 #define ROUTER_POOL_H
@@ -91,6 +91,8 @@ void poolset_free(struct poolset *ps);
  * is called later. `front`: holds leases already.
  */
 struct backend *pool_acquire(struct pool *p, struct session *s, bool front);
+/* How many connections may be open, all workers together; `front`: with the reserve. */
+uint32_t pool_limit(const struct pool *p, bool front);
 /* Take a session out of the queue (it went away or was cancelled). */
 void pool_cancel_wait(struct session *s);
 /* A leased connection comes back: cleaned if it must be, then given to the next in the queue. */

@@ -2,11 +2,14 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "router/backend.h"
+#include "router/pin.h"
 #include "router/prepared.h"
 #include "router/session.h"
 #include "router/worker.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct portal {
     struct hmap_node node;
@@ -14,6 +17,9 @@ struct portal {
     struct prepared *prepared; /* owned reference while kept here */
     struct span bind;          /* owned while kept here */
     uint32_t depth;            /* savepoints around it */
+    struct pool **pools;       /* of a cursor, owned; NULL: none */
+    uint32_t npool, at;
+    bool hold, settled; /* WITH HOLD; its transaction has committed */
     char name[];
 };
 
@@ -33,6 +39,10 @@ static void portal_clear(struct session *s, struct portal *p)
     p->prepared = NULL;
     p->bind = (struct span){ 0 };
     p->pool = NULL;
+    free(p->pools);
+    p->pools = NULL;
+    p->npool = p->at = 0;
+    p->hold = p->settled = false;
 }
 
 static struct portal *portal_get(const struct session *s, struct span name, uint64_t *hash)
@@ -121,6 +131,84 @@ void portal_drop(struct session *s, struct span name)
         portal_free(s, p);
 }
 
+void portal_put_cursor(struct session *s, struct span name, struct pool *const *pools, uint32_t n, bool hold)
+{
+    struct portal *p = portal_make(s, name);
+
+    p->pools = mem_alloc(n * sizeof(struct pool *));
+    memcpy(p->pools, pools, n * sizeof(struct pool *));
+    p->npool = n;
+    p->pool = n == 1 ? pools[0] : NULL;
+    p->hold = hold;
+}
+
+uint32_t portal_cursor(const struct session *s, struct span name, bool all, struct pool *const **pools)
+{
+    uint64_t hash;
+    const struct portal *p = portal_get(s, name, &hash);
+    uint32_t from = p && !all ? p->at : 0;
+
+    if (!p || p->npool == 0)
+        return 0;
+    *pools = p->pools + from;
+    return p->npool - from;
+}
+
+bool portal_is_scattered(const struct session *s, struct span name)
+{
+    uint64_t hash;
+    const struct portal *p = portal_get(s, name, &hash);
+
+    return p && p->npool > 1;
+}
+
+void portal_advance(struct session *s, struct span name, uint32_t n)
+{
+    uint64_t hash;
+    struct portal *p = portal_get(s, name, &hash);
+
+    if (p && p->at + n < p->npool)
+        p->at += n;
+}
+
+struct portal_search {
+    const struct pool *pool;
+    bool hold, found;
+};
+
+static void portal_look(struct hmap_node *node, void *arg)
+{
+    const struct portal *p = CONTAINER_OF(node, struct portal, node);
+    struct portal_search *search = arg;
+
+    if (search->hold && !p->hold)
+        return;
+    search->found = search->found || p->pool == search->pool;
+    for (uint32_t i = 0; i < p->npool; i++)
+        search->found = search->found || p->pools[i] == search->pool;
+}
+
+bool portal_lives_on(const struct session *s, const struct pool *pool)
+{
+    struct portal_search search = { .pool = pool };
+
+    hmap_each(&s->portals, portal_look, &search);
+    return search.found;
+}
+
+void portal_unpin(struct session *s)
+{
+    for (struct backend *b = s->held; b; b = b->next_held) {
+        struct portal_search search = { .pool = b->pool, .hold = true };
+
+        if (!(b->pins & PIN_CURSOR))
+            continue;
+        hmap_each(&s->portals, portal_look, &search);
+        if (!search.found)
+            pin_drop(b, PIN_CURSOR);
+    }
+}
+
 struct portal_change {
     struct session *s;
     uint32_t depth;
@@ -158,6 +246,37 @@ void portal_release(struct session *s, uint32_t depth)
     struct portal_change c = { .s = s, .depth = depth };
 
     hmap_each(&s->portals, portal_visit, &c);
+}
+
+struct portal_ending {
+    bool committed;
+    struct portal *found;
+};
+
+static void portal_look_ended(struct hmap_node *node, void *arg)
+{
+    struct portal *p = CONTAINER_OF(node, struct portal, node);
+    struct portal_ending *e = arg;
+
+    p->settled = p->settled || (p->hold && e->committed);
+    p->depth = 0;
+    if (!p->settled)
+        e->found = p;
+}
+
+void portal_end(struct session *s, bool committed)
+{
+    struct portal_ending e = { .committed = committed };
+
+    if (LIKELY(s->portals.nbucket == 0))
+        return;
+    do {
+        e.found = NULL;
+        hmap_each(&s->portals, portal_look_ended, &e);
+        if (e.found)
+            portal_free(s, e.found);
+    } while (e.found);
+    portal_unpin(s);
 }
 
 void portal_drop_all(struct session *s)

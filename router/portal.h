@@ -25,6 +25,22 @@ bool portal_exists(const struct session *s, struct span name);
 struct pool *portal_find(const struct session *s, struct span name);
 /* Statement (borrowed) and Bind message of a portal kept here; NULL: it is not. */
 struct prepared *portal_kept(const struct session *s, struct span name, struct span *bind);
+/*
+ * A cursor declared in SQL: on the connections of these pools, whose rows follow one another (copied). hold: it
+ * outlives the transaction if that commits.
+ */
+void portal_put_cursor(struct session *s, struct span name, struct pool *const *pools, uint32_t n, bool hold);
+/* Its pools, from where it stands on or all; how many, 0: it is no such cursor. Borrowed until it changes. */
+uint32_t portal_cursor(const struct session *s, struct span name, bool all, struct pool *const **pools);
+bool portal_is_scattered(const struct session *s, struct span name);
+/* The next n of its pools have no more rows. */
+void portal_advance(struct session *s, struct span name, uint32_t n);
+/* Is there any portal on this pool's connection? */
+bool portal_lives_on(const struct session *s, const struct pool *pool);
+/* Connections that are kept for cursors that no longer exist need not be kept. */
+void portal_unpin(struct session *s);
+/* The transaction is over: what is left are cursors WITH HOLD. */
+void portal_end(struct session *s, bool committed);
 void portal_drop(struct session *s, struct span name);
 void portal_drop_all(struct session *s);
 

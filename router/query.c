@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "router/backend.h"
 #include "router/config.h"
+#include "router/deadlock.h"
 #include "router/exec.h"
 #include "router/gate.h"
 #include "router/isolation.h"
@@ -32,7 +33,9 @@ bool query_hold(struct session *s, const struct plan *plan)
 {
     struct worker_db *db = s->db;
 
-    if (LIKELY(db->hold == HOLD_NONE) || plan->kind == PLAN_SESSION || plan->kind == PLAN_EMPTY)
+    if (LIKELY(db->hold == HOLD_NONE) || plan->kind == PLAN_EMPTY ||
+        (plan->kind == PLAN_SESSION && plan->session->verb != SESSION_EXECUTE &&
+         plan->session->verb != SESSION_DECLARE))
         return false;
     if (db->hold == HOLD_NEW && s->txn.env)
         return false;
@@ -117,7 +120,7 @@ void query_start(struct session *s, struct backend *b, struct plan *plan, bool e
     s->run_plan = plan;
     s->run_extended = extended;
     s->run_commit = false;
-    s->timed_out = false;
+    s->own_cancel = false;
     s->commit_held = false;
     b->wrote = b->wrote || (plan && plan->writes && txn_may_write(&s->txn));
     b->unpreparable = b->unpreparable || (plan && plan->unpreparable);
@@ -143,7 +146,7 @@ static size_t query_forward(struct session *s, struct plan *plan, uint32_t shard
         plan_unref(plan);
         return 0;
     }
-    if (UNLIKELY((s->txn.env && !b->begun) || b->env_next != s->env)) {
+    if (UNLIKELY((s->txn.env && !b->begun) || b->env_next != s->env || txn_announces(s, b))) {
         uint32_t n = txn_put_prefix(s, b, out);
 
         if (n) {
@@ -291,7 +294,7 @@ size_t query_simple(struct session *s, const char *data, size_t frame)
             query_fail(s, &e);
             return frame;
         }
-        if (LIKELY((route.n == 1 || route.any) && !plan->rewritten)) {
+        if (LIKELY((route.n == 1 || route.any) && !plan->long_way)) {
             uint32_t shard = route.any ? query_any_shard(s) : route.first;
 
             if (UNLIKELY(txn_has_snapshot(&s->txn) || plan->moment) &&
@@ -339,12 +342,12 @@ void query_lost(struct session *s, const struct err *e, bool in_txn)
     if (in_txn && !s->run_commit) {
         s->txn.doomed = true;
         s->tx = 'E';
-        while (s->held)
-            pool_release(s->held);
+        session_release(s);
     } else {
         s->tx = 'I';
         session_end_transaction(s, false);
     }
+    deadlock_settle(s);
     session_ready(s);
     session_set_state(s, SESSION_READY);
     session_continue(s);

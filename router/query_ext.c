@@ -161,7 +161,7 @@ static bool batch_route(struct session *s, struct batch *b, struct prepared *p, 
 
     b->plan = p->plan;
     /* What is malformed is the long way's to say; what is not a plain statement goes there, too. */
-    if ((p->plan->kind != PLAN_QUERY && p->plan->kind != PLAN_INSERT) || p->plan->rewritten ||
+    if ((p->plan->kind != PLAN_QUERY && p->plan->kind != PLAN_INSERT) || p->plan->long_way ||
         bind->nparam > BATCH_MAX_PARAMS || bind->nparam != prepared_nparam(p) ||
         (bind->portal.len && portal_exists(s, bind->portal)) || !fe_bind_values(bind, values, binary)) {
         b->slow = true;
@@ -262,6 +262,8 @@ static bool batch_message(struct session *s, struct batch *b, char type, struct 
             p = batch_statement(s, b, target.name, e);
             if (p && !b->plan)
                 b->plan = p->plan;
+            if (p && p->plan->kind == PLAN_SESSION && p->plan->session->verb != SESSION_SHOW)
+                b->slow = true; /* what it is about may be on a shard of its own */
             if (b->describes && (target.name.len || b->described.len))
                 b->slow = true; /* one name can be noted */
             b->describes = true;
@@ -458,7 +460,7 @@ static void batch_send(struct session *s, struct batch *b, struct backend *be, c
     struct strbuf *out = &s->worker->out;
     struct plan *plan = b->plan;
 
-    if (!s->run_aside && ((s->txn.env && !be->begun) || be->env_next != s->env)) {
+    if (!s->run_aside && ((s->txn.env && !be->begun) || be->env_next != s->env || txn_announces(s, be))) {
         uint32_t n = txn_put_prefix(s, be, out);
 
         if (n)

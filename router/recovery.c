@@ -342,6 +342,22 @@ static void forget_decisions(struct look *l, struct asked_shard *on)
     strbuf_fini(&list);
 }
 
+/* Idempotency keys are kept as long as they can be of use. A thousand at a look: what is left is for the next. */
+static void forget_keys(struct look *l, struct asked_shard *on)
+{
+    const char *after =
+        arena_printf(&l->ask.arena, "%.3f", (double)l->v->router->config->idempotency_retention_ms / 1000.0);
+    struct err e = ERR_INIT;
+    struct pgresult *r =
+        pgconn_query_params(on->conn,
+                            "DELETE FROM pgbraid.idempotency_keys WHERE key IN (SELECT k.key FROM "
+                            "pgbraid.idempotency_keys k WHERE k.used_at < pg_catalog.now() - $1::pg_catalog.float8 * "
+                            "INTERVAL '1 second' ORDER BY k.used_at LIMIT 1000)",
+                            1, &after, &e);
+
+    pgresult_free(r);
+}
+
 /* --- the thread --- */
 
 static void publish(struct recovery *v)
@@ -371,8 +387,10 @@ static time_t look(struct recovery *v)
     if (v->now.unseen == 0)
         forget_stale(v);
     for (uint32_t i = 0; i < l.ask.n; i++) {
-        if (l.ask.shards[i].conn)
-            forget_decisions(&l, &l.ask.shards[i]);
+        if (!l.ask.shards[i].conn)
+            continue;
+        forget_decisions(&l, &l.ask.shards[i]);
+        forget_keys(&l, &l.ask.shards[i]);
     }
     publish(v);
     pause = l.left ? LOOK_AGAIN_S : 10 + (time_t)l.ask.n / 8;

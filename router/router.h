@@ -23,6 +23,7 @@
 
 struct config;
 struct control;
+struct deadlock;
 struct gate;
 struct gtids;
 struct recovery;
@@ -42,13 +43,12 @@ struct router {
     struct gtids *gtids;                 /* owned */
     struct gate *gate;                   /* owned */
     struct recovery *recovery;           /* owned */
+    struct deadlock *deadlock;           /* owned */
     const struct placement_hooks *hooks; /* borrowed, from bin/; never NULL */
     unsigned nworker;
     struct worker *workers[ROUTER_MAX_WORKERS];
     pthread_mutex_t budget_lock; /* budgets */
     struct hmap budgets;
-    pthread_mutex_t wait_lock; /* lease_waits */
-    struct list lease_waits;   /* struct lease_wait */
     _Atomic uint32_t nclient;
     _Atomic uint64_t catalog_epoch;
     _Atomic int stop;    /* 1: drain and stop, 2: stop now */

@@ -12,6 +12,7 @@
 #include "router/session.h"
 #include "router/worker.h"
 #include "shardmap/directory.h"
+#include "shardmap/placement.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -116,6 +117,25 @@ static void warn_unprepared(struct router *router, const struct map_shard *shard
     pgresult_free(r);
 }
 
+/* Keys of another shard's range cannot be written here (rule P19): the table is pgbraid's, so nobody shards it. */
+static bool place_keys(const struct map_shard *shard, struct pgconn *conn, struct err *e)
+{
+    static const struct placement_key key = { .ncolumn = 1, .columns = { "key" }, .types = { KEY_TEXT } };
+    struct strbuf sql = STRBUF_INIT;
+    struct pgresult *r = NULL;
+
+    strbuf_puts(&sql, "DO $place$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = "
+                      "'pgbraid.idempotency_keys'::pg_catalog.regclass AND conname = '" PLACEMENT_CONSTRAINT
+                      "') THEN ALTER TABLE pgbraid.idempotency_keys ADD CONSTRAINT " PLACEMENT_CONSTRAINT " CHECK (");
+    if (placement_condition_sql(&key, &shard->range, &sql, e)) {
+        strbuf_puts(&sql, "); END IF; END $place$");
+        r = pgconn_query(conn, sql.ptr, e);
+    }
+    strbuf_fini(&sql);
+    pgresult_free(r);
+    return r != NULL;
+}
+
 /* What pgbraid needs on each shard; a shard that is down gets it when it is first seen again, by the next load. */
 static bool schema_bootstrap(struct router *router, const struct map_shard *shard, uint32_t timeout_ms, bool must,
                              struct err *e)
@@ -126,7 +146,7 @@ static bool schema_bootstrap(struct router *router, const struct map_shard *shar
                                .timeout_ms = timeout_ms };
     struct pgconn *conn = pgconn_open_blocking(&t, e);
     struct pgresult *r = conn ? pgconn_query(conn, catalog_bootstrap_sql(), e) : NULL;
-    bool ok = r != NULL;
+    bool ok = r != NULL && place_keys(shard, conn, e);
 
     pgresult_free(r);
     if (ok)
@@ -252,6 +272,7 @@ static void schema_run(struct control_job *job)
     struct schema_job *j = CONTAINER_OF(job, struct schema_job, job);
     struct router *r = j->worker->router;
     struct told t = { .database = j->database };
+    struct err e = ERR_INIT;
 
     t.catalog = schema_load(r, j->database, j->first, &t.oids, &j->error);
     if (!t.catalog)
@@ -260,6 +281,9 @@ static void schema_run(struct control_job *job)
     catalog_unref(t.catalog);
     oid_maps_unref(t.oids);
     j->ok = true;
+    /* A router that has just started may have loaded what was there before. */
+    if (!j->first && !directory_touch(r->directory, &e))
+        log_err(LOG_WARN, "schema", "other routers cannot be told of a changed schema", &e);
 }
 
 static void schema_first_done(struct schema_job *j)

@@ -8,11 +8,13 @@
 #include "net/pgconn.h"
 #include "router/config.h"
 #include "router/control.h"
+#include "router/deadlock.h"
 #include "router/gate.h"
 #include "router/gtid.h"
 #include "router/recovery.h"
 #include "router/reload.h"
 #include "router/router.h"
+#include "router/schema.h"
 #include "router/worker.h"
 #include "shardmap/directory.h"
 
@@ -105,7 +107,9 @@ static void map_changed(void *arg, struct map *m)
 
 static bool router_start(struct router *r, struct err *e)
 {
-    struct directory_options o = { .create = true, .check_conninfo = pgconn_check_conninfo };
+    struct directory_options o = { .create = true,
+                                   .shared = r->config->directory_shared == SETTING_ON,
+                                   .check_conninfo = pgconn_check_conninfo };
     unsigned n = config_worker_count(r->config);
     struct map *m;
 
@@ -140,6 +144,7 @@ static bool router_start(struct router *r, struct err *e)
         worker_set_map(r->workers[i], m);
     map_unref(m);
     directory_subscribe(r->directory, map_changed, r);
+    r->deadlock = deadlock_new(r);
     return write_pidfile(r->config->pidfile, e);
 }
 
@@ -147,6 +152,7 @@ static void router_free(struct router *r)
 {
     if (r->directory)
         directory_subscribe(r->directory, NULL, NULL);
+    deadlock_free(r->deadlock);
     control_free(r->control);
     if (r->connector)
         connector_stop(r->connector);
@@ -159,7 +165,6 @@ static void router_free(struct router *r)
     gtids_free(r->gtids);
     directory_close(r->directory);
     pthread_mutex_destroy(&r->budget_lock);
-    pthread_mutex_destroy(&r->wait_lock);
     config_unref(r->config);
     for (size_t i = 0; i < r->nretired; i++)
         config_unref(r->retired[i]);
@@ -177,10 +182,31 @@ static void block_signals(sigset_t *set)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* What another router has changed in the directory they share: the map, and what was done on the shards before. */
+static void follow_directory(struct router *r)
+{
+    struct err e = ERR_INIT;
+    bool changed;
+    struct map *m;
+
+    if (!directory_refresh(r->directory, &changed, &e)) {
+        log_err(LOG_WARN, "serve", "cannot read the directory that is shared", &e);
+        return;
+    }
+    if (!changed)
+        return;
+    m = directory_snapshot(r->directory);
+    for (uint32_t i = 0; i < m->ndb; i++) {
+        if (!schema_reload_blocking(r, m->dbs[i].name, &e))
+            log_err(LOG_WARN, "serve", "cannot load a catalog again", &e);
+    }
+    map_unref(m);
+}
+
 /* Wait for signals on the main thread; workers never see them. Returns when the process is to end. */
 static void run_until_stopped(struct router *r, const sigset_t *set)
 {
-    uint64_t stop_at_us = 0;
+    uint64_t stop_at_us = 0, follow_at_us = 0;
 
     for (;;) {
         struct timespec tick = { .tv_nsec = 100000000 };
@@ -198,8 +224,13 @@ static void run_until_stopped(struct router *r, const sigset_t *set)
         } else if (sig == SIGQUIT) {
             atomic_store(&r->stop, 2);
         }
-        if (!atomic_load(&r->stop))
+        if (!atomic_load(&r->stop)) {
+            if (r->config->directory_shared == SETTING_ON && clock_mono_us() >= follow_at_us) {
+                follow_directory(r);
+                follow_at_us = clock_mono_us() + 1000000;
+            }
             continue;
+        }
         if (stop_at_us == 0) {
             stop_at_us = clock_mono_us() + r->config->shutdown_timeout_ms * 1000u;
             log_line(LOG_INFO, "serve", "shutting down", "clients=%u", atomic_load(&r->nclient));
@@ -222,8 +253,6 @@ int router_serve(const struct config *cfg, const char *config_path, const struct
     log_set_level(cfg->log_level);
     r.started_us = clock_wall_us();
     pthread_mutex_init(&r.budget_lock, NULL);
-    pthread_mutex_init(&r.wait_lock, NULL);
-    list_init(&r.lease_waits);
     block_signals(&set);
     raise_descriptor_limit(cfg);
     if (cfg->passfile[0])

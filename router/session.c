@@ -7,9 +7,12 @@
 #include "router/cancel.h"
 #include "router/config.h"
 #include "router/console.h"
+#include "router/deadlock.h"
 #include "router/exec.h"
 #include "router/gate.h"
 #include "router/login.h"
+#include "router/notify.h"
+#include "router/pin.h"
 #include "router/pool.h"
 #include "router/portal.h"
 #include "router/prepared.h"
@@ -91,9 +94,19 @@ void session_end_transaction(struct session *s, bool committed)
         STAT_ADD(s->worker->stats.transactions, 1);
     }
     txn_reset(s);
-    portal_drop_all(s);
-    while (s->held)
-        pool_release(s->held);
+    portal_end(s, committed);
+    session_release(s);
+}
+
+void session_release(struct session *s)
+{
+    struct backend *next;
+
+    for (struct backend *b = s->held; b; b = next) {
+        next = b->next_held;
+        if (pin_releases(b))
+            pool_release(b);
+    }
 }
 
 /* --- output --- */
@@ -133,6 +146,8 @@ void session_put_ready(struct session *s, struct strbuf *out)
 {
     if (UNLIKELY(s->told != s->env))
         session_put_changes(s, out);
+    if (UNLIKELY(s->notices.len) && s->tx == 'I')
+        notify_put(s, out);
     be_put_ready(out, s->tx);
 }
 
@@ -155,6 +170,7 @@ static void session_free(void *arg)
     free(s->database);
     free(s->application);
     free(s->startup);
+    free(s->deadlock);
     free(s);
 }
 
@@ -194,6 +210,7 @@ void session_close(struct session *s)
     env_unref(s->env);
     env_unref(s->login_env);
     env_unref(s->told);
+    strbuf_fini(&s->notices);
     if (s->set)
         s->set->nsession--;
     list_remove(&s->node);
@@ -524,6 +541,7 @@ void session_refused(struct session *s, const struct err *e)
     }
     session_set_state(s, SESSION_READY);
     query_refused(s, e);
+    deadlock_settle(s);
     session_continue(s);
 }
 
@@ -558,8 +576,12 @@ void session_run_done(struct session *s, struct backend *b)
         if (s->tx == 'I')
             session_end_transaction(s, !b->lost);
     }
+    if (UNLIKELY(s->deadlock))
+        deadlock_settle(s);
     s->active_us = loop_now_us(s->worker->loop);
     session_set_state(s, SESSION_READY);
+    if (UNLIKELY(s->notices.len) && s->tx == 'I')
+        notify_send(s);
     if (UNLIKELY(stream_kept(&s->st)))
         session_continue(s);
 }
@@ -569,6 +591,13 @@ void session_backend_lost(struct session *s, struct backend *b, const struct err
     bool in_txn = s->txn.env != NULL;
     struct err e = *cause;
 
+    if (b->pins) { /* what lived on it is gone: for the client the session is */
+        err_state(&e, "57P01");
+        err_hint(&e, "The session kept advisory locks, channels or cursors there.");
+        backend_close(b);
+        session_fatal(s, &e);
+        return;
+    }
     if (s->exec) {
         exec_backend_lost(s->exec, b, &e);
         return;
@@ -590,8 +619,7 @@ void session_backend_lost(struct session *s, struct backend *b, const struct err
         s->txn.doomed = true;
         if (s->tx == 'T')
             s->tx = 'E';
-        while (s->held)
-            pool_release(s->held);
+        session_release(s);
     }
 }
 
@@ -602,22 +630,24 @@ void session_refuse_held(struct session *s, const struct err *e)
     s->commit_hold = NULL;
     session_set_state(s, SESSION_READY);
     query_refused(s, e);
+    deadlock_settle(s);
     session_continue(s);
 }
 
-bool session_timed_out(struct session *s, const char *sqlstate, struct err *e)
+bool session_own_cancel(struct session *s, const char *sqlstate, struct err *e)
 {
-    if (!s->timed_out || strcmp(sqlstate, "57014") != 0)
+    if (!s->own_cancel || strcmp(sqlstate, "57014") != 0)
         return false;
-    s->timed_out = false;
-    err_set(e, PB0309, "canceling statement due to query_timeout");
+    s->own_cancel = false;
+    if (s->deadlock)
+        *e = *s->deadlock;
+    else
+        err_set(e, PB0309, "canceling statement due to query_timeout");
     return true;
 }
 
-void session_cancel(struct session *s)
+static void cancel(struct session *s, const struct err *e)
 {
-    struct err e = ERR_INIT;
-
     switch (s->state) {
     case SESSION_RUNNING:
         for (struct backend *b = s->held; b; b = b->next_held) {
@@ -629,12 +659,10 @@ void session_cancel(struct session *s)
         break;
     case SESSION_WAITING:
         pool_cancel_wait(s);
-        err_set(&e, PB0309, "canceling statement due to user request");
-        session_refused(s, &e);
+        session_refused(s, e);
         break;
     case SESSION_HELD:
-        err_set(&e, PB0309, "canceling statement due to user request");
-        session_refuse_held(s, &e);
+        session_refuse_held(s, e);
         break;
     case SESSION_STARTUP:
     case SESSION_LOGIN:
@@ -642,4 +670,18 @@ void session_cancel(struct session *s)
     case SESSION_CLOSING:
         break;
     }
+}
+
+void session_cancel(struct session *s)
+{
+    struct err e = ERR_INIT;
+
+    err_set(&e, PB0309, "canceling statement due to user request");
+    cancel(s, &e);
+}
+
+void session_cancel_as(struct session *s, const struct err *e)
+{
+    s->own_cancel = true;
+    cancel(s, e);
 }

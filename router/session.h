@@ -17,7 +17,7 @@
  *
  * Invariants: (1) while READY nothing of an earlier statement is outstanding on any held connection; (2) tx is what the
  * client was last told by ReadyForQuery, or 'T' inside a batch; (3) held connections outside a transaction exist only
- * while a statement waits or runs; (4) input is consumed only when it has been acted upon.
+ * while a statement waits or runs, or are pinned; (4) input is consumed only when it has been acted upon.
  */
 #ifndef ROUTER_SESSION_H
 #define ROUTER_SESSION_H
@@ -72,7 +72,7 @@ struct session {
     bool admin;         /* the console */
     bool in_job;        /* a control thread works for it: no statement of it runs */
     bool quarantine;    /* a held connection may still be hit by a cancel request: nothing is sent (rule P49) */
-    bool timed_out;     /* query_timeout has cancelled the running statement */
+    bool own_cancel;    /* the router has canceled the running statement: query_timeout, or `deadlock` */
     bool run_extended;  /* the running short-way batch is extended protocol */
     bool run_commit;    /* ... is a COMMIT */
     bool run_aside;     /* ... runs beside the transaction: Parse and Describe (rule P54) */
@@ -98,14 +98,16 @@ struct session {
     struct pool *wait_pool; /* borrowed; while WAITING */
     uint64_t wait_since_us;
     bool wait_front;                   /* ... among those who hold leases elsewhere */
-    struct lease_wait *lease_wait;     /* owned; while such a wait lasts */
     void (*resume)(struct session *s); /* after a wait: NULL: look at the input again */
     struct gate_ticket *commit_hold;   /* owned; while the message at the head of the input is held (rule X20) */
     bool commit_held;                  /* ... it has been */
+    struct err *deadlock;              /* the statement is the victim of one, and hears this; owned, NULL: none */
+    bool deadlock_dooms;               /* ... and has to give its connections back */
     struct hmap statements;            /* named prepared statements */
     struct prepared *unnamed;          /* owned reference */
     struct hmap portals;               /* portals of the transaction that live on a lease */
     size_t scanned;                    /* bytes of kept input already searched for a Sync */
+    struct strbuf notices;             /* notifications that wait for the end of the transaction */
     uint64_t since_us;                 /* connected */
     uint64_t active_us;                /* start of the current statement, or end of the last */
     uint64_t queries;
@@ -159,10 +161,12 @@ void session_backend_drained(struct session *s);
 void session_backend_lost(struct session *s, struct backend *b, const struct err *e);
 /* The database is held, and the statement shall wait no longer. */
 void session_refuse_held(struct session *s, const struct err *e);
-/* Is a server's error of this state the answer to our own query_timeout? Then *e says so. */
-bool session_timed_out(struct session *s, const char *sqlstate, struct err *e);
+/* Is a server's error of this state the answer to our own cancel request? Then *e says why. */
+bool session_own_cancel(struct session *s, const char *sqlstate, struct err *e);
 /* The client asked to cancel what runs. */
 void session_cancel(struct session *s);
+/* The router does: the client hears *e. */
+void session_cancel_as(struct session *s, const struct err *e);
 /* The last cancel request to one of its connections is done. */
 void session_unquarantine(struct session *s);
 
@@ -170,6 +174,8 @@ void session_unquarantine(struct session *s);
 struct backend *session_lease_of(const struct session *s, const struct pool *p);
 void session_hold(struct session *s, struct backend *b);
 void session_unhold(struct session *s, struct backend *b);
+/* Give all leases back, but for those that the session keeps (router/pin.h). */
+void session_release(struct session *s);
 /* The transaction is over everywhere: forget it and give all leases back. committed: settings stay. */
 void session_end_transaction(struct session *s, bool committed);
 

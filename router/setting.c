@@ -81,6 +81,20 @@ static const char *show_consistent_reads(const struct session *s)
     return setting_consistent_reads(s) ? "on" : "off";
 }
 
+static bool check_text(const char *value, struct err *e)
+{
+    (void)value;
+    (void)e;
+    return true;
+}
+
+const char *setting_idempotency_key(const struct session *s)
+{
+    const char *key = env_get(s->env, "pgbraid.idempotency_key");
+
+    return key ? key : "";
+}
+
 static const struct {
     const char *name;
     bool (*check)(const char *value, struct err *e);
@@ -88,6 +102,7 @@ static const struct {
 } settings[] = {
     { "pgbraid.commit", check_commit, show_commit },
     { "pgbraid.consistent_reads", check_consistent_reads, show_consistent_reads },
+    { "pgbraid.idempotency_key", check_text, setting_idempotency_key }, /* of the transaction: exec_key.c */
 };
 
 static bool unknown_setting(const char *name, struct err *e)
@@ -103,6 +118,15 @@ bool setting_check(const char *name, const char *value, struct err *e)
             return !value || settings[i].check(value, e);
     }
     return unknown_setting(name, e);
+}
+
+bool setting_check_startup(const char *name, const char *value, struct err *e)
+{
+    if (strcasecmp(name, "pgbraid.idempotency_key") != 0)
+        return setting_check(name, value, e);
+    err_set(e, PB0501, "parameter \"%s\" cannot be set when a session begins", name);
+    err_state(e, "55000");
+    return err_hint(e, "It is of one transaction: SET it after BEGIN.");
 }
 
 bool setting_is_own(const struct plan *p, const char **column)
@@ -188,6 +212,30 @@ static void setting_answer(struct exec *x, const char *column, const char *value
     be_put_data_row(&x->out, &v, 1);
 }
 
+void exec_own_setting_done(struct exec *x, const char *value, bool local)
+{
+    const struct plan_session *ps = x->plan->session;
+    struct session *s = x->s;
+    const char *column;
+    char *name = arena_strdup(&x->arena, ps->name);
+
+    BUG_ON(!setting_is_own(x->plan, &column));
+    for (char *c = name; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    if (!local || s->txn.env)
+        setting_put(s, name, value, local);
+    else
+        exec_warn(x, "25P01", "SET LOCAL can only be used in transaction blocks");
+    if (column) {
+        setting_answer(x, column, setting_show(s, name));
+        exec_answer(x, "SELECT 1");
+    } else {
+        exec_bind_answer(x);
+        exec_answer(x, ps->verb == SESSION_RESET ? "RESET" : "SET");
+    }
+    exec_step_done(x);
+}
+
 void exec_own_setting(struct exec *x)
 {
     const struct plan_session *ps = x->plan->session;
@@ -209,18 +257,9 @@ void exec_own_setting(struct exec *x)
         exec_step_done(x);
         return;
     }
-    if (!value)
-        value = setting_default(s, name, ps->local, setting_show(s, name));
-    if (!ps->local || s->txn.env)
-        setting_put(s, name, value, ps->local);
-    else
-        exec_warn(x, "25P01", "SET LOCAL can only be used in transaction blocks");
-    if (column) {
-        setting_answer(x, column, setting_show(s, name));
-        exec_answer(x, "SELECT 1");
-    } else {
-        exec_bind_answer(x);
-        exec_answer(x, ps->verb == SESSION_RESET ? "RESET" : "SET");
+    if (strcmp(name, "pgbraid.idempotency_key") == 0 && (ps->verb != SESSION_RESET || s->txn.env)) {
+        exec_key(x, value ? value : "");
+        return;
     }
-    exec_step_done(x);
+    exec_own_setting_done(x, value ? value : setting_default(s, name, ps->local, setting_show(s, name)), ps->local);
 }

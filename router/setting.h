@@ -19,6 +19,9 @@ struct session;
 /* Is there such a setting, and may it have this value? Any thread. SQLSTATE 42704 or 22023. */
 MUSTCHECK bool setting_check(const char *name, const char *value, struct err *e);
 
+/* The same, of a client's start-up packet. */
+MUSTCHECK bool setting_check_startup(const char *name, const char *value, struct err *e);
+
 /* What holds for the session now. */
 enum commit_mode setting_commit(const struct session *s);
 bool setting_consistent_reads(const struct session *s);
@@ -27,5 +30,9 @@ bool setting_consistent_reads(const struct session *s);
 bool setting_is_own(const struct plan *p, const char **column);
 /* Carry it out. */
 void exec_own_setting(struct exec *x);
+/* The value may be set: set it (local: until the end of the transaction), and answer. */
+void exec_own_setting_done(struct exec *x, const char *value, bool local);
+/* Of the running transaction; "": none. */
+const char *setting_idempotency_key(const struct session *s);
 
 #endif

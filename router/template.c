@@ -361,7 +361,7 @@ static bool login_check(struct login_job *j, struct pgconn *conn)
         l->settings[l->n].name = lower_dup(name);
         if (env_is_own(l->settings[l->n].name)) {
             l->settings[l->n].value = v;
-            if (!setting_check(l->settings[l->n++].name, v, &j->error))
+            if (!setting_check_startup(l->settings[l->n++].name, v, &j->error))
                 return false;
             continue;
         }

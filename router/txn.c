@@ -5,12 +5,14 @@
 #include "router/backend.h"
 #include "router/env.h"
 #include "router/gtid.h"
+#include "router/pool.h"
 #include "router/router.h"
 #include "router/schema.h"
 #include "router/session.h"
 #include "router/worker.h"
 #include "wire/femsg.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +23,7 @@ static void begin(struct session *s, const struct txn_modes *start, bool implici
     BUG_ON(s->txn.env);
     s->txn.env = env_ref(s->env);
     s->txn.epoch = catalog_epoch(session_catalog(s));
+    s->txn.since_us = loop_now_us(s->worker->loop);
     s->txn.implicit = implicit;
     s->txn.start = s->txn.modes = *start;
 }
@@ -209,6 +212,28 @@ static uint32_t put_savepoints(const struct txn *t, struct backend *b, size_t *a
     return n;
 }
 
+void txn_announcement(struct session *s, char out[TXN_ANNOUNCEMENT_MAX])
+{
+    snprintf(out, TXN_ANNOUNCEMENT_MAX, "SELECT pg_catalog.pg_try_advisory_xact_lock_shared(%llu)",
+             (unsigned long long)(GTID_LOCK_CLASS << 48 | gtid_key(span_str(txn_gtid(s)))));
+}
+
+bool txn_announces(const struct session *s, const struct backend *b)
+{
+    return s->nheld > 1 && b->begun && b->announced == ANNOUNCED_NOT && s->tx == 'T' && b->tx == 'T' && s->txn.env;
+}
+
+/* After what it has said: some of that must come before the first query. */
+static uint32_t put_announcement(struct session *s, struct backend *b, struct strbuf *out)
+{
+    char sql[TXN_ANNOUNCEMENT_MAX];
+
+    txn_announcement(s, sql);
+    fe_put_statement(out, span_str(sql), NULL, 0);
+    b->announced = s->txn.savepoint ? ANNOUNCED_IN_SAVEPOINT : ANNOUNCED;
+    return 1;
+}
+
 /* BEGIN and all that the transaction has said since, in its order. */
 static uint32_t put_begin(struct session *s, struct backend *b, struct strbuf *out)
 {
@@ -217,15 +242,14 @@ static uint32_t put_begin(struct session *s, struct backend *b, struct strbuf *o
     uint32_t n = 1;
 
     b->begun = true;
-    if (s->nheld > 1)
-        (void)txn_gtid(s);
     if (UNLIKELY(t->savepoint))
         n = put_savepoints(t, b, &at, out);
     else if (UNLIKELY(!modes_equal(&b->env_next->defaults, &t->modes)))
         n = put_modes("BEGIN", &b->env_next->defaults, &t->modes, out);
     else
         fe_put_statement(out, SPAN("BEGIN"), NULL, 0);
-    return n + put_constraints(t, &at, t->constraints_len, out);
+    n += put_constraints(t, &at, t->constraints_len, out);
+    return s->nheld > 1 ? n + put_announcement(s, b, out) : n;
 }
 
 /*
@@ -272,8 +296,12 @@ uint32_t txn_put_prefix(struct session *s, struct backend *b, struct strbuf *out
 {
     uint32_t n = 0;
 
+    if (b->pool == s->set->gather) /* no participant: at most a cursor is there (exec_cursor.c) */
+        return put_env(b, s->env, out);
     if (s->txn.env && !b->begun)
         n = put_begin(s, b, out);
+    else if (UNLIKELY(txn_announces(s, b)))
+        n = put_announcement(s, b, out);
     else if (!s->txn.env && b->env_next != s->env)
         n = put_defaults(&b->env_next->defaults, &s->env->defaults, out);
     return n + put_env(b, s->env, out);

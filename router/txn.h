@@ -38,6 +38,7 @@ struct txn {
     struct env *env;             /* environment at BEGIN: back to it on rollback; owned reference, NULL outside */
     struct savepoint *savepoint; /* innermost */
     uint64_t epoch;              /* catalog epoch at BEGIN */
+    uint64_t since_us;           /* BEGIN, by the loop's clock */
     bool implicit;               /* no BEGIN by the client: ends with the string or at Sync */
     bool queried;                /* a query has run beside it: too late for some modes */
     bool ddl;                    /* changed the schema: reload after COMMIT */
@@ -75,6 +76,15 @@ void txn_reset(struct session *s);
 const char *txn_gtid(struct session *s);
 /* The same, and its outcome can be asked for afterwards (pgbraid.transaction_status). */
 const char *txn_record(struct session *s);
+
+/*
+ * What tells a shard, and so every router, which transaction its part belongs to (rule X25): an advisory lock that goes
+ * out in front of a message that goes out anyway, once there is a second shard.
+ */
+#define TXN_ANNOUNCEMENT_MAX 96u
+void txn_announcement(struct session *s, char out[TXN_ANNOUNCEMENT_MAX]);
+/* Is it still to go out on this connection? */
+bool txn_announces(const struct session *s, const struct backend *b);
 
 void txn_note_constraints(struct txn *t, struct span sql);
 void txn_savepoint(struct session *s, const char *name);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "router/backend.h"
 #include "router/config.h"
+#include "router/deadlock.h"
 #include "router/exec.h"
 #include "router/oids.h"
 #include "router/pool.h"
@@ -74,7 +75,7 @@ static void tick_session(struct session *s, uint64_t now_us)
                 exec_commit_expired(s->exec);
         } else if (past(now_us, s->active_us, c->query_timeout_ms)) {
             s->active_us = now_us;
-            s->timed_out = true;
+            s->own_cancel = true;
             session_cancel(s);
         }
         break;
@@ -128,12 +129,19 @@ static void worker_tick(struct loop_timer *t)
 {
     struct worker *w = CONTAINER_OF(t, struct worker, tick);
     uint64_t now_us = loop_now_us(w->loop);
+    bool waits = false;
 
     hmap_each(&w->poolsets, tick_poolset, &now_us);
     LIST_FOREACH(node, &w->sessions)
     {
-        tick_session(LIST_ENTRY(node, struct session, node), now_us);
+        struct session *s = LIST_ENTRY(node, struct session, node);
+
+        waits = waits || deadlock_waits_long(s, now_us);
+        deadlock_announce(s, now_us);
+        tick_session(s, now_us);
     }
+    if (waits)
+        deadlock_wake(w->router->deadlock);
     if (atomic_load(&w->router->stop))
         worker_drain(w);
     loop_timer_start(&w->tick, TICK_MS);

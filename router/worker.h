@@ -24,7 +24,7 @@ struct session;
 
 /* Counters: written by the worker only, read by anybody (relaxed). */
 struct worker_stats {
-    _Atomic uint64_t queries, transactions, scattered, errors, bytes_in, bytes_out, logins, wait_us;
+    _Atomic uint64_t queries, transactions, scattered, errors, bytes_in, bytes_out, logins, wait_us, deadlocks;
 };
 #define STAT_ADD(field, n)                                                                                             \
     atomic_store_explicit(&(field), atomic_load_explicit(&(field), memory_order_relaxed) + (uint64_t)(n),              \

@@ -27,11 +27,15 @@
 #include "shardmap/directory.h"
 
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "shardmap/directory_int.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct directory {
     pthread_mutex_t lock;
@@ -43,6 +47,7 @@ struct directory {
     pthread_mutex_t map_lock;
     struct map *map;    /* owned reference; under map_lock */
     char *decision_key; /* owned; fixed once opened */
+    int routers;        /* shared: PATH.routers, on which every router has a read lock; else -1 */
 };
 
 /* ---- the map ---- */
@@ -113,6 +118,35 @@ static bool load(struct directory *d, struct err *e)
     return d->map != NULL;
 }
 
+/* The kernel's lock: who dies leaves none. An open file description's own, so a look at it disturbs nobody. */
+static bool join_routers(struct directory *d, const char *path, struct err *e)
+{
+    struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+    struct strbuf name = STRBUF_INIT;
+    bool ok;
+
+    strbuf_printf(&name, "%s.routers", path);
+    d->routers = open(name.ptr, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    ok = d->routers >= 0 && fcntl(d->routers, F_OFD_SETLK, &lock) == 0;
+    if (!ok) {
+        err_set(e, PB0401, "file \"%s\" cannot be locked: %s", name.ptr, strerror(errno));
+        err_hint(e, "It shows which routers share the directory: its folder must be writable.");
+    }
+    strbuf_fini(&name);
+    return ok;
+}
+
+bool directory_alone(const struct directory *d, struct err *e)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+    if (d->routers < 0 || (fcntl(d->routers, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK))
+        return true;
+    err_set(e, PB0601, "this cannot be changed while another router serves the same directory");
+    err_detail(e, "The other router would go on with what it knows of tables and shards.");
+    return err_hint(e, "Stop the other routers, make the change, and start them again.");
+}
+
 struct directory *directory_open(const char *path, const struct directory_options *o, struct err *e)
 {
     struct directory *d = mem_zalloc(sizeof(*d));
@@ -120,8 +154,11 @@ struct directory *directory_open(const char *path, const struct directory_option
     pthread_mutex_init(&d->lock, NULL);
     pthread_mutex_init(&d->map_lock, NULL);
     d->check_conninfo = o->check_conninfo;
-    d->db = db_open(path, &persist_schema, o->create, e);
-    if (d->db && persist_key(d->db, "decision", &d->decision_key, e) && load(d, e))
+    d->routers = -1;
+    d->db =
+        o->shared ? db_open_shared(path, &persist_schema, o->create, e) : db_open(path, &persist_schema, o->create, e);
+    if (d->db && (!o->shared || join_routers(d, path, e)) && persist_key(d->db, "decision", &d->decision_key, e) &&
+        load(d, e))
         return d;
     directory_close(d);
     return NULL;
@@ -134,6 +171,8 @@ void directory_close(struct directory *d)
     map_unref(d->map);
     db_close(d->db);
     free(d->decision_key);
+    if (d->routers >= 0)
+        close(d->routers);
     pthread_mutex_destroy(&d->map_lock);
     pthread_mutex_destroy(&d->lock);
     free(d);
@@ -185,6 +224,43 @@ static bool change_end(struct directory *d, bool ok, struct err *e)
     }
     pthread_mutex_unlock(&d->lock);
     return m != NULL;
+}
+
+bool directory_touch(struct directory *d, struct err *e)
+{
+    return d->routers < 0 || (change_begin(d, e) && change_end(d, true, e));
+}
+
+static struct map *refreshed(struct directory *d, struct err *e)
+{
+    uint64_t epoch;
+
+    return persist_epoch(d->db, &epoch, e) ? build_map(d->db, epoch, e) : NULL;
+}
+
+bool directory_refresh(struct directory *d, bool *changed, struct err *e)
+{
+    struct map *m = NULL;
+    uint64_t epoch = 0;
+    bool ok;
+
+    *changed = false;
+    pthread_mutex_lock(&d->lock);
+    ok = persist_epoch(d->db, &epoch, e);
+    if (ok && epoch != d->map->epoch) {
+        ok = db_begin(d->db, e); /* nobody changes it while it is read */
+        m = ok ? refreshed(d, e) : NULL;
+        db_rollback(d->db);
+        ok = m != NULL;
+    }
+    if (m) {
+        *changed = true;
+        set_map(d, m);
+        if (d->notify)
+            d->notify(d->notify_arg, m);
+    }
+    pthread_mutex_unlock(&d->lock);
+    return ok;
 }
 
 static bool need_database(struct directory *d, const char *name, int64_t *id, struct err *e)

@@ -30,6 +30,7 @@ struct directory;
 
 struct directory_options {
     bool create; /* make a missing file */
+    bool shared; /* other routers of this machine may have it open, too */
     /* Does libpq take it? This layer may not ask (pgconn_check_conninfo). NULL: anything goes. */
     bool (*check_conninfo)(const char *conninfo, struct err *e);
 };
@@ -41,6 +42,17 @@ void directory_close(struct directory *d); /* NULL is fine. Maps handed out stay
 /* Proves that a decision about a distributed transaction is one of a router of this directory. Borrowed, text. Any
  * thread. */
 struct span directory_decision_key(const struct directory *d);
+
+/*
+ * Shared by several routers: has another one changed it? Then the new map is published as after a change of our own.
+ * Blocks on the file.
+ */
+MUSTCHECK bool directory_refresh(struct directory *d, bool *changed, struct err *e);
+/* Tell the others that something has changed that only looks at the shards can show: a new epoch. Nothing
+ * when it is not shared. */
+MUSTCHECK bool directory_touch(struct directory *d, struct err *e);
+/* False and PB0601: another router has it open now. Any thread; does not block. */
+MUSTCHECK bool directory_alone(const struct directory *d, struct err *e);
 
 /* ---- what routers work on ---- */
 

@@ -36,7 +36,7 @@
     X(PB0312, "28000", "login refused") \
     X(PB0313, "0A000", "session feature not supported") \
     X(PB0314, "42P05", "prepared statement already exists") \
-    X(PB0315, "40P01", "deadlock over server connections") \
+    X(PB0315, "40P01", "deadlock over several shards") \
     X(PB0317, "40000", "distributed transaction rolled back") \
     X(PB0318, "08007", "outcome of a distributed commit unknown") \
     X(PB0324, "40001", "no consistent view of several shards") \

@@ -359,6 +359,32 @@ struct pgresult *pgconn_query_params(struct pgconn *c, const char *sql, int n, c
     return pgconn_wrap_result(c, PQexecParams(c->pg, sql, n, NULL, values, NULL, NULL, 0), e);
 }
 
+struct pgresult *pgconn_query_within(struct pgconn *c, const char *sql, int n, const char *const *values,
+                                     uint32_t timeout_ms, struct err *e)
+{
+    uint64_t deadline = clock_mono_us() + (uint64_t)timeout_ms * 1000u;
+    PGresult *first, *more;
+
+    if (!PQsendQueryParams(c->pg, sql, n, NULL, values, NULL, NULL, 0)) {
+        conn_error(e, c->pg);
+        return NULL;
+    }
+    while (PQisBusy(c->pg)) {
+        if (!wait_for(PQsocket(c->pg), POLLIN, deadline)) {
+            err_set(e, PB0602, "the server did not answer within %u ms", timeout_ms);
+            return NULL;
+        }
+        if (!PQconsumeInput(c->pg)) {
+            conn_error(e, c->pg);
+            return NULL;
+        }
+    }
+    first = PQgetResult(c->pg);
+    while ((more = PQgetResult(c->pg)))
+        PQclear(more);
+    return pgconn_wrap_result(c, first, e);
+}
+
 int pgresult_rows(const struct pgresult *r)
 {
     return PQntuples(r->res);

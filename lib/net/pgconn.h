@@ -70,6 +70,9 @@ MUSTCHECK struct pgresult *pgconn_query(struct pgconn *c, const char *sql, struc
 /* The same with text parameters ($1 ...); NULL pointers are SQL NULL. */
 MUSTCHECK struct pgresult *pgconn_query_params(struct pgconn *c, const char *sql, int n, const char *const *values,
                                                struct err *e);
+/* ... but not for longer: NULL and PB0602 when timeout_ms have passed; the connection is of no use then. */
+MUSTCHECK struct pgresult *pgconn_query_within(struct pgconn *c, const char *sql, int n, const char *const *values,
+                                               uint32_t timeout_ms, struct err *e);
 int pgresult_rows(const struct pgresult *r);
 int pgresult_columns(const struct pgresult *r);
 const char *pgresult_column_name(const struct pgresult *r, int column); /* borrowed */

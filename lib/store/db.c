@@ -378,13 +378,13 @@ static bool open_handle(struct db *db, bool create, struct err *e)
     return true;
 }
 
-static bool prepare_file(struct db *db, struct err *e)
+static bool prepare_file(struct db *db, bool shared, struct err *e)
 {
     size_t version = 0;
     bool ok;
 
     /* In exclusive mode the lock that BEGIN EXCLUSIVE takes stays after the transaction. */
-    if (!run_script(db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE", e))
+    if (!run_script(db, shared ? "BEGIN EXCLUSIVE" : "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE", e))
         return false;
     ok = identify(db, &version, e) && check_content(db, e);
     db_rollback(db);
@@ -396,16 +396,26 @@ static bool prepare_file(struct db *db, struct err *e)
            upgrade(db, version, e) && check_schema(db, e);
 }
 
-struct db *db_open(const char *path, const struct db_schema *schema, bool create, struct err *e)
+static struct db *open_file(const char *path, const struct db_schema *schema, bool create, bool shared, struct err *e)
 {
     struct db *db = mem_zalloc(sizeof(*db));
 
     db->path = mem_strdup(path);
     db->schema = schema;
-    if (open_handle(db, create, e) && prepare_file(db, e))
+    if (open_handle(db, create, e) && prepare_file(db, shared, e))
         return db;
     db_close(db);
     return NULL;
+}
+
+struct db *db_open(const char *path, const struct db_schema *schema, bool create, struct err *e)
+{
+    return open_file(path, schema, create, false, e);
+}
+
+struct db *db_open_shared(const char *path, const struct db_schema *schema, bool create, struct err *e)
+{
+    return open_file(path, schema, create, true, e);
 }
 
 void db_close(struct db *db)

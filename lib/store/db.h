@@ -2,8 +2,9 @@
  * A SQLite file with an owner: the only user of sqlite3.h.
  *
  * One process owns a file at a time, from db_open to db_close or its death (SQLite's exclusive locking mode: the lock
- * is the kernel's, so nothing stale is left behind). WAL mode, synchronous = FULL: what db_commit acknowledged survives
- * kill -9 and power loss. Foreign keys are on.
+ * is the kernel's, so nothing stale is left behind). Several may share it by db_open_shared: then an owner is refused,
+ * changes are transactions one after another, and what was read may have changed. WAL mode, synchronous = FULL: what
+ * db_commit acknowledged survives kill -9 and power loss. Foreign keys are on.
  *
  * The header of the file names what it is (application_id) and which version of the schema it has (user_version);
  * db_open brings an older one up to date, step by step, each step in its own transaction, and refuses a newer one, a
@@ -37,6 +38,8 @@ struct db_schema {
 
 /* Open, or make when `create` and missing. NULL and PB0401. Waits up to 2 s for another owner to finish. Blocks. */
 MUSTCHECK struct db *db_open(const char *path, const struct db_schema *schema, bool create, struct err *e);
+/* The same, beside other processes that do so. */
+MUSTCHECK struct db *db_open_shared(const char *path, const struct db_schema *schema, bool create, struct err *e);
 /* Rows have been finished and no transaction is open. NULL is fine. */
 void db_close(struct db *db);
 

@@ -137,6 +137,34 @@ BEGIN
     END IF;
 END $body$;
 
+-- Idempotency keys that have been used: an ordinary table sharded by the key, so that a repeat finds its key whatever else it does
+-- (rule X34). The router adds the placement constraint, which depends on the shard's range.
+CREATE TABLE IF NOT EXISTS pgbraid.idempotency_keys (
+    key text PRIMARY KEY,
+    gtid text NOT NULL,
+    used_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+CREATE INDEX IF NOT EXISTS idempotency_keys_used_at ON pgbraid.idempotency_keys (used_at);
+REVOKE ALL ON pgbraid.idempotency_keys FROM PUBLIC;
+INSERT INTO pgbraid.tables (schema_name, table_name, dist, key_columns)
+VALUES ('pgbraid', 'idempotency_keys', 'sharded', '{key}') ON CONFLICT (schema_name, table_name) DO NOTHING;
+
+CREATE OR REPLACE FUNCTION pgbraid.remember_key(key text, gtid text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $body$
+#variable_conflict use_column
+DECLARE
+    first text;
+BEGIN
+    INSERT INTO pgbraid.idempotency_keys (key, gtid) VALUES (remember_key.key, remember_key.gtid) ON CONFLICT (key) DO NOTHING;
+    IF NOT FOUND THEN
+        SELECT k.gtid INTO first FROM pgbraid.idempotency_keys k WHERE k.key = remember_key.key;
+        RAISE EXCEPTION USING ERRCODE = '23505', MESSAGE = 'a transaction with this idempotency key has committed already',
+            DETAIL = format('It was transaction %s.', first),
+            HINT = 'Do not repeat it: what it did is there.',
+            SCHEMA = 'pgbraid', TABLE = 'idempotency_keys', CONSTRAINT = 'idempotency_keys_pkey';
+    END IF;
+END $body$;
+
 -- The router answers SELECT pgbraid.shard_table(...) itself; a call that reaches a shard came from inside something
 -- else (rule P40), where moving rows between shards is impossible.
 CREATE OR REPLACE FUNCTION pgbraid.shard_table(VARIADIC arguments text[]) RETURNS text LANGUAGE plpgsql AS $stub$

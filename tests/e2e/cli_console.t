@@ -119,6 +119,16 @@ pgbraid: hint: Look again.
 ERROR
 }
 
+# Transactions.
+for my $show ([ list => 'SHOW TRANSACTIONS' ], [ prepared => 'SHOW PREPARED' ], [ recovery => 'SHOW RECOVERY' ]) {
+    $r = play($welcome, columns('gtid') . row('x') . tag('SHOW'), 'transaction', $show->[0]);
+    is_deeply($r->{queries}, [ $show->[1] ], "transaction $show->[0]");
+}
+$r = play($welcome, columns('shard', 'result') . row('s1', 'committed') . tag('SHOW'), 'transaction', 'resolve', '0-0-0-0', 'COMMIT');
+is_deeply($r->{queries}, [q{RESOLVE TRANSACTION '0-0-0-0' COMMIT}], 'transaction resolve');
+is(run([ $pgbraid, 'transaction', 'resolve', 'x', 'maybe', '--config', $conf ])->{rc}, 2, '... neither commit nor abort');
+is(run([ $pgbraid, 'transaction', 'resolve', 'x', '--config', $conf ])->{rc}, 2, '... nothing said');
+
 # A router that is there but refuses is not passed by.
 my $refusal = frame('E', fields('SFATAL', 'VFATAL', 'C28000', 'Mno console for you'));
 $r = play($refusal, '', 'shard', 'list');

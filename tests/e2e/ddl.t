@@ -373,7 +373,7 @@ all('DROP SCHEMA application CASCADE', 'DROP SCHEMA');
 is($w->do('DROP OWNED BY ann'), 'DROP OWNED', 'DROP OWNED');
 is($w->do('DROP ROLE ann, bob'), 'DROP ROLE', 'DROP ROLE');
 for (1 .. 3) {
-    is($cluster->value($_, q{SELECT count(*) FROM pgbraid.tables WHERE table_name NOT IN ('numbered', 's1')}), 0, "shard $_ has forgotten what was dropped");
+    is($cluster->value($_, q{SELECT count(*) FROM pgbraid.tables WHERE table_name NOT IN ('numbered', 's1') AND schema_name <> 'pgbraid'}), 0, "shard $_ has forgotten what was dropped");
 }
 note("on every shard: $counted[0], at home: $counted[1], refused: $counted[2]");
 

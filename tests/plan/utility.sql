@@ -143,3 +143,11 @@ SELECT pgbraid.nonsense('orders');
 SELECT pgbraid.shard_table(name, 'id') FROM settings;
 SELECT 1, pgbraid.shard_table('orders', 'customer_id');
 SELECT * FROM pgbraid.shard_table('orders', 'customer_id');
+
+-- cursors
+DECLARE c CURSOR FOR SELECT * FROM orders WHERE customer_id = 5;
+DECLARE c CURSOR FOR SELECT * FROM orders;
+DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT status FROM orders ORDER BY status;
+DECLARE c CURSOR FOR SELECT nosuch();
+FETCH BACKWARD 2 FROM c;
+MOVE ALL IN c;

@@ -94,13 +94,37 @@ static void not_ours(void **state)
     assert_true(gid_parse(span_str("pgbraid:" GTID ":1:2"), &gtid, &decider, &shard));
 }
 
+/* X25: what stands for a gtid in pg_locks, and who is the youngest by it. */
+static void keys_of_locks(void **state)
+{
+    const uint64_t now = UINT64_C(0x5f5e1001234567);
+    struct gtids *g = gtids_new();
+    char a[GTID_MAX], b[GTID_MAX];
+    uint64_t key = gtid_key(span_str("5f5e1001234567-0000000a-0000000b-00000000000000bb"));
+
+    (void)state;
+    assert_int_equal(key >> 48, 0);
+    assert_int_equal(key & 0xFFF, 0x0BB);
+    assert_int_equal(key & ~UINT64_C(0xFFF), gtid_key_at(now));
+    assert_true(gtid_key_age(key, now + 128) > gtid_key_age(gtid_key_at(now + 128), now + 128));
+    /* across the end of the range, and from a clock that is ahead */
+    for (uint64_t at = 0; at < UINT64_C(1) << 44; at += UINT64_C(0x7654321000)) {
+        uint64_t old = gtid_key_at(at), young = gtid_key_at(at + 256);
+
+        assert_true(gtid_key_age(young, at + 1000000) < gtid_key_age(old, at + 1000000));
+        assert_true(gtid_key_age(young, at) < gtid_key_age(old, at));
+    }
+    gtid_new(g, a);
+    gtid_new(g, b);
+    assert_true(gtid_key(span_str(a)) != gtid_key(span_str(b)));
+    gtids_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_grow),
-        cmocka_unit_test(live_until_end),
-        cmocka_unit_test(gid_and_back),
-        cmocka_unit_test(not_ours),
+        cmocka_unit_test(names_grow), cmocka_unit_test(live_until_end), cmocka_unit_test(gid_and_back),
+        cmocka_unit_test(not_ours),   cmocka_unit_test(keys_of_locks),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -1,0 +1,115 @@
+#!/usr/bin/perl
+# What keeps a session's connection after the transaction: advisory locks, channels, cursors WITH HOLD (rules P10, P55).
+use strict;
+use warnings;
+use Test::More;
+use PgbraidTest::Cluster;
+use PgbraidTest::Proc qw(wait_for);
+use PgbraidTest::Router;
+use PgbraidTest::Wire;
+
+my $cluster = PgbraidTest::Cluster->new(shards => 3);
+my $router = PgbraidTest::Router->new(cluster => $cluster, config => { workers => 2, pool_size => 6, max_pinned_connections => 3 });
+my @w = map { $router->wire } 1 .. 6; # on both workers
+my ($p, $q, $r) = @w;
+$p->do('CREATE TABLE t (id bigint PRIMARY KEY, v int)', "SELECT pgbraid.shard_table('t', 'id')", 'INSERT INTO t VALUES ' . join(',', map { "($_, $_)" } 1 .. 40));
+
+# Rows of SHOW CLIENTS and SHOW POOLS, by column.
+my $console = $router->wire(database => 'pgbraid');
+sub show { my ($what) = @_; my $r = $console->query("SHOW $what"); return [ map { my %h; @h{ @{ $r->{columns} } } = @$_; \%h } @{ $r->{rows} } ]; }
+sub pinned { my $n = 0; $n += $_->{pinned} for @{ show('CLIENTS') }; return $n; }
+sub settles { my ($n, $why) = @_; ok(wait_for($why, sub { pinned() == $n }), $why); return; }
+sub server_locks { return $cluster->value(1, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"); }
+
+# --- locks of a session exclude every other client
+$p->do('SELECT pg_advisory_lock(1)', 'SELECT v FROM t WHERE id = 1', 'SELECT count(*) FROM t');
+is($_->value('SELECT pg_try_advisory_lock(1)'), 'f', 'P55: a lock of a session keeps the others out') for @w[ 1 .. 5 ];
+is($q->value('SELECT pg_try_advisory_xact_lock(1)'), 'f', 'P55: those of transactions, too');
+settles(1, 'a try that fails keeps nothing');
+is($p->value('SELECT pg_try_advisory_lock(1)'), 't', 'its own session gets it again');
+is($p->value('SELECT pg_advisory_unlock(1)'), 't', 'unlocked once');
+is($q->value('SELECT pg_try_advisory_lock(1)'), 'f', 'P55: it was locked twice');
+is($p->value('SELECT pg_advisory_unlock(1)'), 't', 'unlocked twice');
+is($p->value('SELECT pg_advisory_unlock(1)'), 'f', 'not locked any more');
+is($q->value('SELECT pg_try_advisory_lock(1, 2)'), 't', 'P55: a lock with two keys');
+is($r->value('SELECT pg_try_advisory_lock_shared(1, 2)'), 'f', 'P55: is not shared');
+$q->do('SELECT pg_advisory_unlock_all()');
+settles(0, 'what is unlocked is given back');
+is($r->value('SELECT pg_try_advisory_lock_shared(1, 2)'), 't', 'P55: shared');
+is($p->value('SELECT pg_try_advisory_lock_shared(1, 2)'), 't', 'P55: by two');
+$r->do('DISCARD ALL');
+$p->do('DISCARD ALL');
+settles(0, 'DISCARD ALL unlocks');
+is(server_locks(), 0, 'no lock is left on the server');
+
+# --- in a transaction
+$p->do('BEGIN', 'SELECT pg_advisory_lock(7)', 'UPDATE t SET v = v + 1', 'ROLLBACK');
+is($q->value('SELECT pg_try_advisory_lock(7)'), 'f', 'a lock of a session outlives its transaction');
+$p->do('BEGIN', 'SELECT pg_advisory_unlock(7)', 'UPDATE t SET v = v + 1', 'COMMIT');
+is($q->value('SELECT pg_try_advisory_lock(7)'), 't', 'X12, P10: locks and writes on several shards in one transaction');
+is($p->value('SELECT sum(v) FROM t'), 820 + 40, 'which has committed');
+$q->do('SELECT pg_advisory_unlock(7)');
+settles(0, 'given back');
+
+# --- a client that goes away
+my $gone = $router->wire;
+$gone->do('SELECT pg_advisory_lock(8)', 'LISTEN x', 'DECLARE h CURSOR WITH HOLD FOR SELECT v FROM t');
+$gone->close;
+ok(wait_for('the lock', sub { $q->value('SELECT pg_try_advisory_lock(8)') eq 't' }), 'a client that goes away gives its locks back');
+$q->do('SELECT pg_advisory_unlock(8)');
+settles(0, 'and its connections');
+
+# --- bounded
+$_->do('SELECT pg_advisory_lock_shared(9)') for @w[ 0 .. 2 ];
+is($w[3]->error('SELECT pg_advisory_lock_shared(9)')->{C}, '53300', 'max_pinned_connections bounds what is kept');
+is($w[3]->error('LISTEN x')->{C}, '53300', 'whatever it is kept for');
+is($w[3]->value('SELECT 1'), 1, 'others go on');
+is_deeply([ sort { $a <=> $b } map { $_->{pinned} } @{ show('CLIENTS') } ], [ (0) x (@{ show('CLIENTS') } - 3), 1, 1, 1 ], 'SHOW CLIENTS tells who keeps one');
+my $in_pools = 0;
+$in_pools += $_->{pinned} for @{ show('POOLS') };
+is($in_pools, 3, 'and SHOW POOLS where');
+$_->do('SELECT pg_advisory_unlock_shared(9)') for @w[ 0 .. 2 ];
+settles(0, 'given back');
+
+# --- a server that is lost takes the session with it
+$p->do('SELECT pg_advisory_lock(10)');
+$cluster->value(1, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 10");
+my $fatal = $p->read_frame;
+is($fatal->{fields}{C}, '57P01', 'a connection that is lost ends the session that kept something on it');
+is($q->value('SELECT pg_try_advisory_lock(10)'), 't', 'its lock is free');
+$q->do('SELECT pg_advisory_unlock_all()');
+$p = $w[0] = $router->wire;
+
+# --- LISTEN
+sub heard { my ($w) = @_; my $f = $w->read_frame; return $f->{type} eq 'A' ? "$f->{channel}=$f->{payload}" : $f->{type}; }
+$p->do('LISTEN news', 'LISTEN more', 'SELECT v FROM t WHERE id = 3');
+$r->do('LISTEN news');
+$q->do(q{NOTIFY news, '1'}, q{SELECT pg_notify('more', '2')}, q{NOTIFY other, '3'}, q{NOTIFY news, '4'});
+is(heard($p), $_, "heard: $_") for 'news=1', 'more=2', 'news=4';
+is(heard($r), $_, "heard by another: $_") for 'news=1', 'news=4';
+$q->do('BEGIN', q{NOTIFY news, '5'}, 'UPDATE t SET v = 0', 'ROLLBACK', 'BEGIN', q{NOTIFY news, '6'}, 'UPDATE t SET v = 0', q{NOTIFY news, '7'}, 'COMMIT');
+is(heard($p), $_, "X12: a transaction over several shards notifies when it commits: $_") for 'news=6', 'news=7';
+$p->do('BEGIN', 'SELECT v FROM t WHERE id = 3');
+$q->do(q{NOTIFY news, '8'});
+is(heard($r), $_, "$_") for 'news=6', 'news=7', 'news=8';
+is($p->value('SELECT v FROM t WHERE id = 4'), 0, 'nothing is told inside a transaction');
+$p->send(PgbraidTest::Wire::Query('COMMIT'));
+my @frames = $p->until_ready;
+is(join(' ', map { $_->{type} } @frames), 'C A Z', 'but at its end, before ReadyForQuery');
+# its own
+my @own = @{ $p->query(q{NOTIFY news, 'me'})->{frames} };
+is(join(' ', map { $_->{type} } @own), 'C A Z', 'its own notification comes with the statement');
+is($own[1]{pid}, $p->{pid}, 'from the process id that the client was told');
+$p->do('UNLISTEN news');
+$q->do(q{NOTIFY news, '9'}, q{NOTIFY more, '10'});
+is(heard($p), 'more=10', 'UNLISTEN of one channel');
+$p->do('UNLISTEN *');
+$r->do('DISCARD ALL');
+settles(0, 'who does not listen any more gives the connection back');
+$q->do(q{NOTIFY news, '11'});
+is($p->value('SELECT 1'), 1, 'and hears nothing');
+
+# --- WHAT a later client sees
+is($router->wire->value('SELECT count(*) FROM pg_listening_channels()'), 0, 'nobody listens') for 1 .. 4;
+is(server_locks(), 0, 'no lock is left');
+done_testing();
