@@ -4,9 +4,11 @@
 #include "base/strbuf.h"
 #include "net/pgconn.h"
 #include "router/config.h"
+#include "router/gtid.h"
 #include "router/router.h"
 #include "shardmap/directory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,10 +46,18 @@ const struct map_shard *decision_shard(const struct map *m, uint32_t id)
     return NULL;
 }
 
+static const char *lock_text(const char *gtid, char out[24])
+{
+    snprintf(out, 24, "%llu", (unsigned long long)gtid_lock(span_str(gtid)));
+    return out;
+}
+
 bool decision_look(const struct router *r, struct pgconn *c, uint32_t shard, const char *gtid, struct arena *a,
                    struct decision *out, struct err *e)
 {
-    struct pgresult *res = pgconn_query_params(c, sql_decision_look, 1, &gtid, e);
+    char lock[24];
+    const char *values[2] = { gtid, lock_text(gtid, lock) };
+    struct pgresult *res = pgconn_query_params(c, sql_decision_look, 2, values, e);
     const char *committed, *since;
     char mac[HMAC_TEXT_LEN + 1];
 
@@ -86,14 +96,16 @@ bool decision_forbid(struct pgconn *c, const char *gtid, struct err *e)
 void decision_end_running(struct pgconn *c, const char *gtid)
 {
     struct err e = ERR_INIT;
-    struct pgresult *res =
-        pgconn_query_params(c,
-                            "SELECT pg_catalog.pg_terminate_backend(l.pid) FROM pg_catalog.pg_locks l JOIN "
-                            "pg_catalog.pg_stat_activity a USING (pid) "
-                            "WHERE l.locktype = 'advisory' AND l.database = (SELECT d.oid FROM pg_catalog.pg_database "
-                            "d WHERE d.datname = pg_catalog.current_database()) AND l.classid = 1348821572 AND l.objid "
-                            "= pg_catalog.hashtext($1)::pg_catalog.oid AND l.granted",
-                            1, &gtid, &e);
+    char lock[24];
+    const char *value = lock_text(gtid, lock);
+    struct pgresult *res = pgconn_query_params(
+        c,
+        "SELECT pg_catalog.pg_terminate_backend(l.pid) FROM pg_catalog.pg_locks l "
+        "WHERE l.locktype = 'advisory' AND l.granted AND l.pid IS NOT NULL AND l.database = (SELECT "
+        "d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) AND "
+        "l.objsubid = 1 AND l.classid = ($1::pg_catalog.int8 >> 32)::pg_catalog.oid AND l.objid = "
+        "($1::pg_catalog.int8 & 4294967295)::pg_catalog.oid",
+        1, &value, &e);
 
     if (!res)
         log_err(LOG_WARN, "recovery", "cannot end the backend of an abandoned transaction", &e);

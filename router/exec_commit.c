@@ -41,9 +41,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of the advisory lock on a gtid, as pgbraid.decide() has it. */
-#define LOCK_CLASS "1348821572"
-
 enum commit_phase { COMMIT_BEGIN, COMMIT_PREPARE, COMMIT_GATE, COMMIT_DECIDE, COMMIT_FINISH, COMMIT_UNDO };
 
 /* What is known of one participant; by index into the exec's parts. */
@@ -123,9 +120,8 @@ void exec_commit(struct exec *x)
         c->gtid = arena_strdup(&x->arena, txn_gtid(s));
         sql = arena_printf(
             &x->arena,
-            "SELECT pg_catalog.pg_current_xact_id_if_assigned(), pg_catalog.pg_advisory_xact_lock_shared(" LOCK_CLASS
-            ", pg_catalog.hashtext('%s'))",
-            c->gtid);
+            "SELECT pg_catalog.pg_current_xact_id_if_assigned(), pg_catalog.pg_advisory_xact_lock_shared(%llu)",
+            (unsigned long long)gtid_lock(span_str(c->gtid)));
         for (uint32_t i = 0; i < x->npart; i++) {
             if (c->of[i].writer)
                 commit_ask(x, i, sql);
@@ -243,6 +239,9 @@ static void commit_decide(struct exec *x)
                 strbuf_printf(&participants, "%s%u", participants.len ? "," : "", x->parts[i].backend->pool->shard_id);
         }
         decision_sign(x->s->worker->router, c->gtid, c->decider_id, strbuf_str(&participants), mac);
+        if (c->nwriter == 1) /* else it has it since BEGIN */
+            strbuf_printf(&sql, "SELECT pg_catalog.pg_advisory_xact_lock_shared(%llu);",
+                          (unsigned long long)gtid_lock(span_str(c->gtid)));
         /* At least flushed here before anybody else commits, whatever the session has set (rule X4). */
         strbuf_printf(&sql,
                       "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) "
@@ -556,12 +555,10 @@ bool exec_in_two_phase(const struct exec *x)
 
 const char *exec_commit_phase(const struct exec *x)
 {
-    static const char *const names[] = { [COMMIT_BEGIN] = "commit: begin",
-                                         [COMMIT_PREPARE] = "commit: prepare",
-                                         [COMMIT_GATE] = "commit: gate",
-                                         [COMMIT_DECIDE] = "commit: decide",
-                                         [COMMIT_FINISH] = "commit: finish",
-                                         [COMMIT_UNDO] = "commit: undo" };
+    static const char *const names[] = {
+        [COMMIT_BEGIN] = "commit: begin",   [COMMIT_PREPARE] = "commit: prepare", [COMMIT_GATE] = "commit: gate",
+        [COMMIT_DECIDE] = "commit: decide", [COMMIT_FINISH] = "commit: finish",   [COMMIT_UNDO] = "commit: undo"
+    };
 
     return exec_in_two_phase(x) ? names[x->commit->phase] : NULL;
 }

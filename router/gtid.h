@@ -43,6 +43,11 @@ uint64_t gtid_time_us(const char *gtid);
 #define GTID_LOCK_CLASS UINT64_C(0x7067)
 #define GTID_KEY_MASK   ((UINT64_C(1) << 48) - 1)
 uint64_t gtid_key(struct span gtid);
+/* The lock's argument. */
+static inline uint64_t gtid_lock(struct span gtid)
+{
+    return GTID_LOCK_CLASS << 48 | gtid_key(gtid);
+}
 /* The least key of a moment. */
 uint64_t gtid_key_at(uint64_t wall_us);
 /* How old, in units of keys; one from the future (another machine's clock) is younger than all others. */

@@ -215,12 +215,13 @@ static uint32_t put_savepoints(const struct txn *t, struct backend *b, size_t *a
 void txn_announcement(struct session *s, char out[TXN_ANNOUNCEMENT_MAX])
 {
     snprintf(out, TXN_ANNOUNCEMENT_MAX, "SELECT pg_catalog.pg_try_advisory_xact_lock_shared(%llu)",
-             (unsigned long long)(GTID_LOCK_CLASS << 48 | gtid_key(span_str(txn_gtid(s)))));
+             (unsigned long long)gtid_lock(span_str(txn_gtid(s))));
 }
 
 bool txn_announces(const struct session *s, const struct backend *b)
 {
-    return s->nheld > 1 && b->begun && b->announced == ANNOUNCED_NOT && s->tx == 'T' && b->tx == 'T' && s->txn.env;
+    return (s->nheld > 1 || s->txn.recorded) && b->begun && b->announced == ANNOUNCED_NOT && s->tx == 'T' &&
+           b->tx == 'T' && s->txn.env;
 }
 
 /* After what it has said: some of that must come before the first query. */
@@ -249,7 +250,7 @@ static uint32_t put_begin(struct session *s, struct backend *b, struct strbuf *o
     else
         fe_put_statement(out, SPAN("BEGIN"), NULL, 0);
     n += put_constraints(t, &at, t->constraints_len, out);
-    return s->nheld > 1 ? n + put_announcement(s, b, out) : n;
+    return s->nheld > 1 || t->recorded ? n + put_announcement(s, b, out) : n;
 }
 
 /*

@@ -121,13 +121,11 @@ CREATE TABLE IF NOT EXISTS pgbraid.decisions (
 INSERT INTO pgbraid.decisions (gtid, committed) VALUES ('', false) ON CONFLICT (gtid) DO NOTHING;
 REVOKE ALL ON pgbraid.decisions FROM PUBLIC;
 
--- The commit point: called by the router as the client's role, in one message with COMMIT. The lock tells recovery which backend
--- it is while it has not ended.
+-- The commit point: called by the router as the client's role, in one message with COMMIT.
 CREATE OR REPLACE FUNCTION pgbraid.decide(gtid text, participants text[], mac text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $body$
 #variable_conflict use_column
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared(1348821572, hashtext(decide.gtid));
     INSERT INTO pgbraid.decisions (gtid, committed, participants, mac)
     VALUES (decide.gtid, true, decide.participants, decide.mac) ON CONFLICT (gtid) DO NOTHING;
     IF NOT FOUND THEN

@@ -31,6 +31,13 @@ sub prepare
     $x->do('BEGIN', "UPDATE t SET v = v + 1 WHERE id = $key", "PREPARE TRANSACTION 'pgbraid:$gtid:$decider:$i'");
     return;
 }
+# The lock that a transaction's backends have (gtid_lock): class, time in units of 128 microseconds, chance.
+sub lock_sql
+{
+    my ($g) = @_;
+    no warnings 'portable';
+    return 'SELECT pg_advisory_xact_lock_shared(' . (0x7067 << 48 | (hex(substr $g, 0, 14) >> 7 << 12 & (1 << 48) - 1) | hex substr $g, -3) . ')';
+}
 sub is_prepared { my ($i, $gtid) = @_; return $cluster->value($i, "SELECT count(*) FROM pg_prepared_xacts WHERE gid LIKE 'pgbraid:$gtid:%' AND database = current_database()"); }
 
 # --- abandoned: rolled back, and nobody can commit it afterwards
@@ -48,7 +55,7 @@ like($router->log_text, qr/rolled back a prepared transaction.*gid=pgbraid:$gtid
 # --- somebody is at it: its lock on the decider is seen by every router, until commit_timeout and a little more have passed
 $gtid = name();
 my $live = $cluster->wire(1);
-$live->do('BEGIN', "SELECT pg_advisory_xact_lock_shared(1348821572, hashtext('$gtid'))");
+$live->do('BEGIN', lock_sql($gtid));
 prepare(2, $gtid, 1, $b);
 looked();
 is(is_prepared(2, $gtid), 1, 'one that another router may be committing is left alone');
@@ -60,7 +67,7 @@ wait_for('X10: and its backend is ended', sub { !eval { $live->query('SELECT 1')
 # --- X10: the row of the decision is being written, and its router has gone
 $gtid = name();
 my $stuck = $cluster->wire(1);
-$stuck->do('BEGIN', "SELECT pgbraid.decide('$gtid', '{2}', 'x')");
+$stuck->do('BEGIN', lock_sql($gtid), "SELECT pgbraid.decide('$gtid', '{2}', 'x')");
 prepare(2, $gtid, 1, $b);
 looked();
 wait_for('X10: who holds the row for too long is ended', sub { !is_prepared(2, $gtid) });

@@ -56,6 +56,12 @@ $w2->do('BEGIN', "UPDATE t SET v = v - 1 WHERE id = $a", "UPDATE t SET v = v + 1
 my $gtid = $w2->value('SELECT pgbraid.current_gtid()');
 $w2->do('COMMIT');
 is($router->value("SELECT pgbraid.transaction_status('$gtid')"), 'committed', 'the outcome is told by any router');
+$w2->do('BEGIN');
+$gtid = $w2->value('SELECT pgbraid.current_gtid()');
+$w2->do("UPDATE t SET v = v WHERE id = $a");
+is($router->value("SELECT pgbraid.transaction_status('$gtid')"), 'in progress', '... also while it runs, on one shard only');
+is($w2->query('COMMIT')->{error}, undef, '... and the question does it no harm');
+is($router->value("SELECT pgbraid.transaction_status('$gtid')"), 'committed', '... whose end is told, too');
 my $key = '11111111-0000-4000-8000-000000000000';
 $w2->do('BEGIN', "SET pgbraid.idempotency_key = '$key'", "UPDATE t SET v = v WHERE id = $a", 'COMMIT');
 my $w1 = $router->wire;
