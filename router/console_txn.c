@@ -264,8 +264,8 @@ static bool resolve_check(struct resolve *r, struct err *e)
 
 static void resolve_audit(const struct resolve *r, const char *what)
 {
-    log_line(LOG_WARN, "audit", what, "gtid=%s decision=%s parts=%u console_client=%u", r->gtid,
-             r->commit ? "commit" : "abort", r->npart, r->c->session_id);
+    log_line(LOG_WARN, "audit", what, "gtid=%s decision=%s parts=%u user=\"%s\" console_client=%u", r->gtid,
+             r->commit ? "commit" : "abort", r->npart, r->c->user, r->c->session_id);
 }
 
 static bool resolve_run(struct resolve *r, struct err *e)
