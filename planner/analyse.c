@@ -353,7 +353,13 @@ static bool plan_sharded(struct an *an, const struct touched *t, const PgQuery__
     prove(an);
     if (stmt->node_case == PG_QUERY__NODE__NODE_INSERT_STMT && an->plan->combine == COMBINE_NONE)
         allow_split(an, stmt->insert_stmt);
-    if (an->whole && (t->home_first || an->plan->combine == COMBINE_NONE || wants_gathering(an)))
+    if (an->whole && (t->home_first || an->plan->combine == COMBINE_NONE || wants_gathering(an)) &&
+        gather_try(an, stmt)) {
+        an->plan->combine = COMBINE_GATHER;
+        if (an->plan->kind != PLAN_GATHER)
+            an->plan->finish = "rows are gathered on the home shard, where the statement runs";
+    }
+    if (an->plan->combine == COMBINE_MERGE && !an->plan->gather)
         (void)gather_try(an, stmt);
     return !t->home_first || an->plan->combine == COMBINE_GATHER || refuse_home(an, t->home_first);
 }
@@ -494,10 +500,14 @@ bool analyse_query(const struct plan_input *in, const PgQuery__Node *stmt, struc
         return false;
     }
     describe(&an, stmt);
+    if (an.plan->merge || an.plan->gather)
+        plan_keep_literals(an.plan, in->lits);
     catalog_hide(&an);
     an.plan->long_way = an.plan->rewritten || an.plan->pins || an.plan->pin_check;
     *out = (struct plan_result){ .plan = an.plan,
                                  .cacheable = !an.inv.moment_literal && !an.plan->rewritten,
+                                 .nfixed = an.nfixed,
+                                 .fixed = an.fixed,
                                  .npair = an.npair,
                                  .pairs = (const uint32_t(*)[2])an.pairs };
     return true;

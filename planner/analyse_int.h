@@ -29,6 +29,8 @@ struct variable {
     uint32_t type;
     int32_t typmod;
     bool nondeterministic;
+    bool by_bytes; /* text that sorts by its bytes */
+    bool mixed;    /* USING merges it with a column of another type or collation: its name may mean either */
     struct fact_link *facts;
 };
 
@@ -147,6 +149,15 @@ struct lone_condition {
     uint32_t index, count;      /* which of the conditions joined by AND, and how many there are */
 };
 
+/* The statement's own level if the router can finish what it does: groups, order, DISTINCT, limits (finish.h). */
+struct top_level {
+    const PgQuery__SelectStmt *query; /* NULL: there is nothing of the kind */
+    const struct scope *scope;
+    const struct collist *columns; /* of the answer */
+    const char *blocker;           /* what it is that no concatenation gives */
+    bool grouped;                  /* there are groups or aggregates */
+};
+
 struct sublink_query {
     struct sublink_query *next;
     const PgQuery__SubLink *link;
@@ -172,6 +183,7 @@ struct an {
     struct sublink_query *sublinks;
     struct cte *ctes;
     struct lone_condition *lone;
+    struct top_level top;
     const char *blocked;          /* why the statement is not a sum over rows; NULL: it may be */
     const char *inner_blocked;    /* the same for a sub-query in FROM that supplies the rows */
     const char *unknown_relation; /* first name that is no table: PostgreSQL's own 42P01 */
@@ -184,6 +196,9 @@ struct an {
     const char *default_sequence, *default_moment, *default_volatile;
     bool failed; /* e is set: a refusal that no proof can lift */
     struct plan_result *out;
+    /* Literals whose value the plan depends on, and pairs of them that it compared (rule P12) */
+    uint32_t *fixed;
+    uint32_t nfixed, fixed_cap;
     uint32_t (*pairs)[2];
     uint32_t npair, pair_cap;
 };
@@ -210,7 +225,7 @@ bool function_declared_safe(const struct an *an, const char *name);
 
 /* Occurrences, variables, edges (graph.c) */
 struct occurrence *occurrence_new(struct an *an, const struct cat_rel *rel, const char *name, enum use use);
-int variable_new(struct an *an, const struct occurrence *occ, uint32_t type, int32_t typmod, bool nondeterministic);
+int variable_new(struct an *an, struct variable v);
 /* A variable of the same kind, for a derived table's column. */
 int variable_derived(struct an *an, int of);
 void edge_add(struct an *an, int from, int to);
@@ -219,6 +234,10 @@ struct fact *fact_new(struct an *an, int variable, enum key_type type, uint32_t 
 void param_key_use(struct an *an, const struct constant *c, enum key_type type);
 /* The statement is not the sum over a table's rows; the first reason is kept. */
 void cut_blocked(struct an *an, const char *why);
+
+/* The plan depends on the literal's value, or on whether the two are equal. */
+void depend_on_value(struct an *an, uint32_t literal);
+void depend_on_pair(struct an *an, uint32_t a, uint32_t b);
 
 /* scope.c: names */
 struct scope *scope_new(struct an *an, const struct scope *parent);
@@ -254,6 +273,8 @@ void query_statement(struct an *an, const struct scope *parent, const PgQuery__N
                      struct collist *out);
 void query_select(struct an *an, const struct scope *parent, const PgQuery__SelectStmt *s, bool linear, bool top,
                   struct collist *out);
+/* How many columns "*" or "t.*" stands for; 0: cannot be told. */
+uint32_t query_star_width(const struct scope *s, const PgQuery__ColumnRef *ref);
 /* Visit the sub-queries of an expression. */
 void query_expression(struct an *an, const struct scope *s, const PgQuery__Node *expr);
 void query_expressions(struct an *an, const struct scope *s, size_t n, PgQuery__Node *const *exprs);

@@ -252,6 +252,7 @@ static void row_column(struct catalog_builder *b, struct row *r)
     raw->column.notnull = row_bool(r, 6);
     raw->column.primary = row_bool(r, 9);
     raw->column.nondeterministic = row_bool(r, 7);
+    raw->column.by_bytes = row_bool(r, 10);
     raw->column.def = (enum cat_default)row_choice(r, 8, how);
     raw->column.key = -1;
 }

@@ -46,6 +46,7 @@ struct cat_column {
     bool notnull;
     bool primary;          /* part of the primary key */
     bool nondeterministic; /* its collation may call unequal bytes equal (P15) */
+    bool by_bytes;         /* its collation sorts by the bytes of UTF-8: "C" and its kin */
     int8_t key;            /* position in the sharding key, -1: not part of it */
     enum cat_default def;
 };

@@ -149,6 +149,19 @@ struct join {
     struct outcol *merged;
 };
 
+/* The merged column has the type that both become; by its name alone it cannot be told from the one it came from. */
+static void mark_mixed(struct an *an, int a, int b)
+{
+    if (a == NO_COLUMN && b == NO_COLUMN)
+        return;
+    bool same = a != NO_COLUMN && b != NO_COLUMN && an->vars[a].type == an->vars[b].type &&
+                an->vars[a].by_bytes == an->vars[b].by_bytes && !an->vars[a].mixed && !an->vars[b].mixed;
+    if (a != NO_COLUMN)
+        an->vars[a].mixed |= !same;
+    if (b != NO_COLUMN)
+        an->vars[b].mixed |= !same;
+}
+
 static void merge_column(struct an *an, struct join *j, const char *name)
 {
     uint32_t nl, nr;
@@ -161,6 +174,7 @@ static void merge_column(struct an *an, struct join *j, const char *name)
         m->variable = r->variable;
     else if (j->type != PG_QUERY__JOIN_TYPE__JOIN_FULL)
         m->variable = l->variable;
+    mark_mixed(an, l->variable, r->variable);
     equality_add(an, j->dropped, l->variable, r->variable);
 }
 

@@ -1,10 +1,10 @@
 #include "planner/gather.h"
 
-#include "planner/lex.h"
+#include "planner/tokens.h"
+#include "planner/typing.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /* --- conditions about one table --- */
 
@@ -22,17 +22,6 @@ static bool is_plain_call(const struct an *an, const PgQuery__FuncCall *f)
     if (f->over || f->agg_star || f->agg_distinct || f->agg_within_group || f->n_agg_order || f->agg_filter)
         return false;
     return !catalog_user_function(an->in->cat, schema, name) && !catalog_builtin_function(an->in->cat, name);
-}
-
-static bool is_builtin_operator(const struct an *an, size_t n, PgQuery__Node *const *names)
-{
-    const struct cat_operator *ops;
-    const char *schema, *name = tree_name(n, names, &schema);
-    uint32_t nop = catalog_operators(an->in->cat, &ops);
-    for (uint32_t i = 0; i < nop; i++)
-        if (strcmp(ops[i].name, name) == 0)
-            return false;
-    return true;
 }
 
 /* A parameter whose type does not come from elsewhere in the statement. */
@@ -80,7 +69,7 @@ static void owner_visit(const ProtobufCMessage *m, void *arg)
     else if (d == &pg_query__func_call__descriptor)
         o->no |= !is_plain_call(o->an, v);
     else if (d == &pg_query__a__expr__descriptor)
-        o->no |= !is_builtin_operator(o->an, ((const PgQuery__AExpr *)v)->n_name, ((const PgQuery__AExpr *)v)->name);
+        o->no |= !is_catalog_operator(o->an, ((const PgQuery__AExpr *)v)->n_name, ((const PgQuery__AExpr *)v)->name);
     else if (d == &pg_query__param_ref__descriptor)
         o->no |= !param_stands_alone(o->an, v);
     tree_children(m, owner_visit, arg);
@@ -136,105 +125,7 @@ void gather_note(struct an *an, const struct scope *s, struct region level, cons
     }
 }
 
-/* --- tokens: where things are in the text --- */
-
-struct token {
-    uint32_t start, end;
-    enum lex_kind kind;
-    int depth; /* of brackets and CASE ... END around it */
-};
-
-struct tokens {
-    struct span sql;
-    struct token *v;
-    uint32_t n;
-};
-
-static bool token_is(const struct tokens *ts, uint32_t i, const char *word)
-{
-    const struct token *t = &ts->v[i];
-    return i < ts->n && strlen(word) == t->end - t->start &&
-           strncasecmp(ts->sql.ptr + t->start, word, t->end - t->start) == 0;
-}
-
-/* A keyword: not what follows a dot, where any word may be a column's name. */
-static bool keyword_is(const struct tokens *ts, uint32_t i, const char *word)
-{
-    return i < ts->n && ts->v[i].kind == LEX_WORD && token_is(ts, i, word) && !(i > 0 && token_is(ts, i - 1, "."));
-}
-
-static void tokens_read(struct an *an, struct tokens *ts)
-{
-    struct lex l;
-    struct lex_token t;
-    uint32_t cap = 0;
-    int depth = 0;
-    *ts = (struct tokens){ .sql = an->in->sql };
-    lex_init(&l, ts->sql, an->in->env->nonstandard_strings);
-    for (lex_next(&l, &t); t.kind != LEX_END; lex_next(&l, &t)) {
-        if (ts->n == cap) {
-            struct token *more = ARENA_ARRAY(an->a, struct token, cap ? cap * 2 : 64);
-            if (ts->n)
-                memcpy(more, ts->v, ts->n * sizeof *more);
-            ts->v = more;
-            cap = cap ? cap * 2 : 64;
-        }
-        uint32_t start = (uint32_t)((const char *)t.start - ts->sql.ptr),
-                 end = (uint32_t)((const char *)t.end - ts->sql.ptr);
-        uint32_t i = ts->n++;
-        ts->v[i] = (struct token){ .start = start, .end = end, .kind = t.kind, .depth = depth };
-        if (token_is(ts, i, ")") || token_is(ts, i, "]") || keyword_is(ts, i, "end"))
-            ts->v[i].depth = --depth;
-        else if (token_is(ts, i, "(") || token_is(ts, i, "[") || keyword_is(ts, i, "case"))
-            depth++;
-    }
-}
-
-/* The token at or before a byte; n if there is none. */
-static uint32_t token_at(const struct tokens *ts, uint32_t offset)
-{
-    uint32_t lo = 0, hi = ts->n;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (ts->v[mid].start <= offset)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo ? lo - 1 : ts->n;
-}
-
 /* --- the text of a condition --- */
-
-struct extent {
-    int low, high;
-};
-
-/* Smallest and largest location in a subtree. */
-static void extent_visit(const ProtobufCMessage *m, void *arg)
-{
-    struct extent *x = arg;
-    const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(m->descriptor, "location");
-    if (f && f->type == PROTOBUF_C_TYPE_INT32) {
-        int32_t at;
-        memcpy(&at, (const char *)m + f->offset, sizeof at);
-        /* Absent ones read as 0, which no condition stands at. */
-        if (at > 0 && (x->low < 0 || at < x->low))
-            x->low = at;
-        if (at > x->high)
-            x->high = at;
-    }
-    tree_children(m, extent_visit, arg);
-}
-
-static struct extent extent_of(const PgQuery__Node *n)
-{
-    struct extent x = { -1, -1 };
-    const ProtobufCMessage *m = tree_message(n);
-    if (m)
-        extent_visit(m, &x);
-    return x;
-}
 
 static bool ends_where(const struct tokens *ts, uint32_t i, int depth)
 {
@@ -423,8 +314,7 @@ static void names_visit(const ProtobufCMessage *m, void *arg)
     tree_children(m, names_visit, arg);
 }
 
-/* Types that travel as numbers of one server's catalog (rule P34). */
-static bool is_catalog_number(uint32_t type)
+bool gather_is_catalog_number(uint32_t type)
 {
     static const uint32_t oids[] = { 24,   26,   2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191,
                                      1008, 1028, 2207, 2208, 2209, 2210, 2211, 3735, 3770, 4090, 4097, 4192 };
@@ -476,7 +366,7 @@ static bool part_columns(struct an *an, const struct names *ns, const struct occ
             whole_key &= !c->primary;
             continue;
         }
-        if (is_catalog_number(c->type)) {
+        if (gather_is_catalog_number(c->type)) {
             strbuf_fini(&sb);
             return refuse_gather(an,
                                  arena_printf(an->a, "column \"%s\" holds numbers of one server's catalog", c->name));
@@ -605,11 +495,9 @@ bool gather_try(struct an *an, const PgQuery__Node *stmt)
     g->parts = parts;
     g->moment = an->inv.moment || an->inv.moment_literal;
     an->plan->gather = g;
-    an->plan->combine = COMBINE_GATHER;
     if (g->always)
         an->plan->kind = PLAN_GATHER;
     if (g->always)
         plan_reason(an->plan, "rows of %u tables are gathered on the home shard, where the statement runs", g->npart);
-    plan_keep_literals(an->plan, an->in->lits);
     return true;
 }

@@ -19,8 +19,11 @@
  */
 void gather_note(struct an *an, const struct scope *s, struct region level, const PgQuery__SelectStmt *q);
 
-/* Make the statement a gather if it can be one: fills plan->gather, combine and reason. False: why not, in
+/* Make a gather of the statement if it can be one: fills plan->gather, kind and reason. False: why not, in
  * plan->refusal. */
 bool gather_try(struct an *an, const PgQuery__Node *stmt);
+
+/* Types that travel as numbers of one server's catalog (rule P34). */
+bool gather_is_catalog_number(uint32_t type);
 
 #endif

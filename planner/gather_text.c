@@ -1,5 +1,6 @@
 /*
- * The texts of a gather's execution: each part's query, the shape of its temporary table, and the statement over those.
+ * The texts of an execution over several shards: each part's query, the shape of its temporary table, and the statement
+ * over those.
  */
 #include "planner/cutter.h"
 #include "planner/plan_int.h"
@@ -9,12 +10,42 @@ static void put_head(const struct gather_part *part, struct strbuf *out)
     strbuf_printf(out, "SELECT %s FROM %s AS %s", part->columns, part->table, part->alias);
 }
 
+static void put_pieces(struct cutter *c, const struct plan *p, const struct plan_text *text, struct span sql,
+                       const struct literals *lits, const char *table)
+{
+    for (uint32_t i = 0; i < text->n; i++) {
+        const struct text_piece *piece = &text->v[i];
+        switch (piece->kind) {
+        case PIECE_FIXED:
+            strbuf_puts(c->out, piece->fixed);
+            break;
+        case PIECE_SLICE:
+            cutter_copy(c, sql, plan_offset(p, lits, piece->start), plan_offset(p, lits, piece->end));
+            break;
+        case PIECE_TABLE:
+            strbuf_put_ident(c->out, span_str(table));
+            break;
+        }
+    }
+}
+
+static void put_limit(uint64_t rows, struct strbuf *out)
+{
+    if (rows != UINT64_MAX)
+        strbuf_printf(out, " LIMIT %llu", (unsigned long long)rows);
+}
+
 bool plan_gather_part_text(const struct plan *p, const struct gather_part *part, struct span sql,
-                           const struct literals *lits, struct strbuf *out, uint16_t *param_map, uint32_t cap,
-                           uint32_t *nparam_map, struct err *e)
+                           const struct literals *lits, uint64_t rows, struct strbuf *out, uint16_t *param_map,
+                           uint32_t cap, uint32_t *nparam_map, struct err *e)
 {
     struct cutter c;
     cutter_init(&c, out, p->nparam, param_map, cap);
+    if (p->gather->push) {
+        put_pieces(&c, p, &p->gather->push->shard, sql, lits, NULL);
+        put_limit(p->gather->push->limited ? rows : UINT64_MAX, out);
+        return cutter_fini(&c, nparam_map, e);
+    }
     put_head(part, out);
     for (uint32_t i = 0; i < part->nfilter; i++) {
         strbuf_puts(out, i ? " AND (" : " WHERE (");
@@ -24,13 +55,23 @@ bool plan_gather_part_text(const struct plan *p, const struct gather_part *part,
     return cutter_fini(&c, nparam_map, e);
 }
 
-void plan_gather_shape(const struct gather_part *part, struct strbuf *out)
+void plan_gather_shape(const struct plan *p, const struct gather_part *part, struct span sql,
+                       const struct literals *lits, struct strbuf *out)
 {
-    put_head(part, out);
+    struct cutter c;
+    struct err e = ERR_INIT;
+    uint32_t n;
+    if (!p->gather->push) {
+        put_head(part, out);
+        return;
+    }
+    cutter_init(&c, out, p->nparam, NULL, 0);
+    put_pieces(&c, p, &p->gather->push->shape, sql, lits, NULL);
+    BUG_ON(!cutter_fini(&c, &n, &e)); /* a shape has no parameters */
 }
 
-void plan_gather_text(const struct plan *p, struct span sql, const struct literals *lits, const char *const *names,
-                      struct strbuf *out)
+static void put_mentions(const struct plan *p, struct span sql, const struct literals *lits, const char *const *names,
+                         struct strbuf *out)
 {
     const struct plan_gather *g = p->gather;
     uint32_t done = 0;
@@ -45,4 +86,74 @@ void plan_gather_text(const struct plan *p, struct span sql, const struct litera
         done = plan_offset(p, lits, part->end);
     }
     strbuf_put(out, sql.ptr + done, sql.len - done);
+}
+
+bool plan_gather_text(const struct plan *p, struct span sql, const struct literals *lits, const char *const *names,
+                      struct strbuf *out, uint16_t *param_map, uint32_t cap, uint32_t *nparam_map, struct err *e)
+{
+    struct cutter c;
+    if (!p->gather->push) {
+        put_mentions(p, sql, lits, names, out);
+        for (uint32_t i = 0; i < cap; i++)
+            param_map[i] = (uint16_t)i;
+        *nparam_map = cap;
+        return true;
+    }
+    cutter_init(&c, out, p->nparam, param_map, cap);
+    put_pieces(&c, p, &p->gather->push->rest, sql, lits, names[0]);
+    return cutter_fini(&c, nparam_map, e);
+}
+
+bool plan_merge_text(const struct plan *p, struct span sql, const struct literals *lits, uint64_t rows,
+                     struct strbuf *out, uint16_t *param_map, uint32_t cap, uint32_t *nparam_map, struct err *e)
+{
+    struct cutter c;
+    cutter_init(&c, out, p->nparam, param_map, cap);
+    put_pieces(&c, p, &p->merge->text, sql, lits, NULL);
+    put_limit(rows, out);
+    return cutter_fini(&c, nparam_map, e);
+}
+
+/* --- LIMIT and OFFSET --- */
+
+/* *null: no bound. */
+static bool read_bound(const struct key_value *v, struct span sql, const struct literals *lits,
+                       const struct bind_values *binds, int64_t *out, bool *null)
+{
+    *null = v->source == VALUE_NULL;
+    if (*null)
+        return true;
+    if (v->source == VALUE_LITERAL)
+        return !v->negate && v->index < lits->n &&
+               vhash_integer(KEY_INT8, false, span_make(sql.ptr + lits->v[v->index].off, lits->v[v->index].len), out);
+    if (!binds || v->index == 0 || v->index > binds->n)
+        return false;
+    const struct span value = binds->values[v->index - 1];
+    *null = value.ptr == NULL;
+    if (*null)
+        return true;
+    return vhash_integer(v->type, binds->binary[v->index - 1], value, out);
+}
+
+bool plan_bounds_read(const struct plan *p, struct span sql, const struct literals *lits,
+                      const struct bind_values *binds, uint64_t *offset, uint64_t *limit)
+{
+    const struct plan_bounds *b = &p->bounds;
+    int64_t n = 0;
+    bool null;
+    *offset = 0;
+    *limit = UINT64_MAX;
+    if (!b->known)
+        return false;
+    if (b->has_limit) {
+        if (!read_bound(&b->limit, sql, lits, binds, &n, &null) || (!null && n < 0))
+            return false;
+        *limit = null ? UINT64_MAX : (uint64_t)n;
+    }
+    if (b->has_offset) {
+        if (!read_bound(&b->offset, sql, lits, binds, &n, &null) || (!null && n < 0))
+            return false;
+        *offset = null ? 0 : (uint64_t)n;
+    }
+    return true;
 }

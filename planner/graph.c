@@ -14,18 +14,19 @@ static void *grow(struct arena *a, void *old, uint32_t n, uint32_t *cap, size_t 
     return v;
 }
 
-int variable_new(struct an *an, const struct occurrence *occ, uint32_t type, int32_t typmod, bool nondeterministic)
+int variable_new(struct an *an, struct variable v)
 {
     an->vars = grow(an->a, an->vars, an->nvar, &an->var_cap, sizeof *an->vars);
-    an->vars[an->nvar] =
-        (struct variable){ .occ = occ, .type = type, .typmod = typmod, .nondeterministic = nondeterministic };
+    an->vars[an->nvar] = v;
     return (int)an->nvar++;
 }
 
 int variable_derived(struct an *an, int of)
 {
     struct variable v = an->vars[of];
-    return variable_new(an, NULL, v.type, v.typmod, v.nondeterministic);
+    v.occ = NULL;
+    v.facts = NULL;
+    return variable_new(an, v);
 }
 
 void edge_add(struct an *an, int from, int to)
@@ -41,8 +42,14 @@ struct occurrence *occurrence_new(struct an *an, const struct cat_rel *rel, cons
     occ->name = name;
     occ->use = use;
     occ->first_variable = (int)an->nvar;
-    for (uint32_t i = 0; i < rel->ncolumn; i++)
-        (void)variable_new(an, occ, rel->columns[i].type, rel->columns[i].typmod, rel->columns[i].nondeterministic);
+    for (uint32_t i = 0; i < rel->ncolumn; i++) {
+        const struct cat_column *c = &rel->columns[i];
+        (void)variable_new(an, (struct variable){ .occ = occ,
+                                                  .type = c->type,
+                                                  .typmod = c->typmod,
+                                                  .nondeterministic = c->nondeterministic,
+                                                  .by_bytes = c->by_bytes });
+    }
     an->occs = grow(an->a, an->occs, an->nocc, &an->occ_cap, sizeof *an->occs);
     an->occs[an->nocc++] = occ;
     return occ;
@@ -79,4 +86,17 @@ void cut_blocked(struct an *an, const char *why)
 {
     if (!an->blocked)
         an->blocked = why;
+}
+
+void depend_on_value(struct an *an, uint32_t literal)
+{
+    an->fixed = grow(an->a, an->fixed, an->nfixed, &an->fixed_cap, sizeof *an->fixed);
+    an->fixed[an->nfixed++] = literal;
+}
+
+void depend_on_pair(struct an *an, uint32_t a, uint32_t b)
+{
+    an->pairs = grow(an->a, an->pairs, an->npair, &an->pair_cap, sizeof *an->pairs);
+    an->pairs[an->npair][0] = a;
+    an->pairs[an->npair++][1] = b;
 }

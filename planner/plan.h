@@ -13,6 +13,7 @@
 #include "base/span.h"
 #include "base/strbuf.h"
 #include "planner/modes.h"
+#include "planner/op_merge.h"
 #include "shardmap/map.h"
 #include "shardmap/vhash.h"
 
@@ -43,6 +44,7 @@ enum plan_scope {
 enum plan_combine {
     COMBINE_NONE,   /* not proven for several shards: more than one is refused with plan->refusal */
     COMBINE_CONCAT, /* rows one after another in any order; row counts in the command tag added up */
+    COMBINE_MERGE,  /* rows merged in their order, OFFSET and LIMIT counted by the router: plan->merge */
     COMBINE_GATHER, /* rows of the parts go to one server, where the statement runs: plan->gather */
     COMBINE_SAME /* every shard does the same (reference tables, DDL): the home shard's answer, the others must agree in
                     tag */
@@ -103,6 +105,45 @@ struct plan_insert {
     bool ordered; /* rows are returned (RETURNING): not splittable, several shards are refused */
 };
 
+/* A text that is put together when it is needed, of pieces of the statement's text and of others. */
+enum piece_kind { PIECE_FIXED, PIECE_SLICE, PIECE_TABLE /* the temporary table's name */ };
+struct text_piece {
+    enum piece_kind kind;
+    const char *fixed;   /* PIECE_FIXED */
+    uint32_t start, end; /* PIECE_SLICE: bytes of the plan's text */
+};
+struct plan_text {
+    uint32_t n;
+    const struct text_piece *v;
+};
+
+/* LIMIT and OFFSET of the statement's own level, as far as the router can tell them (finish.h). */
+struct plan_bounds {
+    bool known; /* both are constants or parameters, or are not there */
+    bool has_limit, has_offset;
+    struct key_value limit, offset;
+};
+
+/* COMBINE_MERGE: each shard runs `text`, whose first columns are the sort keys, with a LIMIT behind it. */
+struct plan_merge {
+    uint32_t nkey;
+    const struct merge_key *keys; /* type is not filled in: the rows' descriptions tell it */
+    const bool *by_bytes;         /* text may be compared byte by byte */
+    uint32_t ncolumn;             /* behind the keys */
+    struct plan_text text;
+};
+
+/*
+ * A gathered statement whose work the shards have done in part: they run `shard`, their rows go to one temporary table
+ * with columns c1, c2 ..., and `rest`, a statement over that table, gives the answer. `shape` has `shard`'s columns,
+ * and neither parameters nor conditions.
+ */
+struct plan_push {
+    uint32_t ncolumn;
+    struct plan_text shard, shape, rest;
+    bool limited; /* shards need send no more rows than the statement's bounds say */
+};
+
 /*
  * A mention of a table in a gathered statement, and the query for its rows: columns FROM table AS alias WHERE filters.
  * Offsets are bytes of the plan's text.
@@ -125,6 +166,7 @@ struct plan_gather {
     const struct gather_part *parts;
     bool always; /* tables of the home shard take part: a PLAN_GATHER. Else only when the keys name several shards */
     bool moment; /* reads the clock: the transaction's, which the gathering server does not know */
+    const struct plan_push *push; /* the one part is a query of its own; NULL: parts are tables */
 };
 
 enum copy_format { COPY_FORMAT_TEXT, COPY_FORMAT_CSV, COPY_FORMAT_BINARY };
@@ -273,7 +315,9 @@ struct plan {
     const struct key_class *classes;
     uint32_t nparam; /* highest $n */
     const struct plan_insert *insert;
-    const struct plan_gather *gather;
+    const struct plan_gather *gather; /* with COMBINE_MERGE: for executions that cannot be merged; may be NULL */
+    const struct plan_merge *merge;
+    struct plan_bounds bounds;
     const struct plan_copy *copy;
     const struct plan_session *session;
     const struct plan_control *control;
@@ -281,6 +325,7 @@ struct plan {
     const char *rewritten; /* NULL: the client's text goes out untouched; else the text to send (never with literals
                               cached away) */
     const char *reason;    /* one line for SHOW ROUTE: why this plan */
+    const char *finish;    /* the same for what follows when there are several shards; NULL: nothing to say */
     struct err refusal;    /* COMBINE_NONE: the error when the route has several shards */
     /* private to planner/: arena, shape, literal spans of the text it was made from */
 };
@@ -337,16 +382,32 @@ MUSTCHECK bool plan_insert_text(const struct plan *p, const struct route *r, uin
 void plan_gather_route(const struct plan *p, const struct gather_part *part, const struct map_db *db, struct span sql,
                        const struct literals *lits, const struct bind_values *binds, struct route *out);
 /*
- * The query of one part; parameters are renumbered as in plan_insert_text. False: too many of them.
+ * The query of one part; parameters are renumbered as in plan_insert_text. False: too many of them. `rows`: no more
+ * than so many are wanted (UINT64_MAX: all).
  */
 MUSTCHECK bool plan_gather_part_text(const struct plan *p, const struct gather_part *part, struct span sql,
-                                     const struct literals *lits, struct strbuf *out, uint16_t *param_map, uint32_t cap,
-                                     uint32_t *nparam_map, struct err *e);
+                                     const struct literals *lits, uint64_t rows, struct strbuf *out,
+                                     uint16_t *param_map, uint32_t cap, uint32_t *nparam_map, struct err *e);
 /* A query with no rows that has a part's columns: what its temporary table is made of. */
-void plan_gather_shape(const struct gather_part *part, struct strbuf *out);
-/* The statement with the parts' temporary tables in place of the mentions: names[i], unquoted, for part i. */
-void plan_gather_text(const struct plan *p, struct span sql, const struct literals *lits, const char *const *names,
-                      struct strbuf *out);
+void plan_gather_shape(const struct plan *p, const struct gather_part *part, struct span sql,
+                       const struct literals *lits, struct strbuf *out);
+/*
+ * The statement over the parts' temporary tables: names[i], unquoted, for part i. Parameters as in plan_insert_text.
+ */
+MUSTCHECK bool plan_gather_text(const struct plan *p, struct span sql, const struct literals *lits,
+                                const char *const *names, struct strbuf *out, uint16_t *param_map, uint32_t cap,
+                                uint32_t *nparam_map, struct err *e);
+
+/* What each shard of a COMBINE_MERGE is asked; otherwise as plan_gather_part_text(). */
+MUSTCHECK bool plan_merge_text(const struct plan *p, struct span sql, const struct literals *lits, uint64_t rows,
+                               struct strbuf *out, uint16_t *param_map, uint32_t cap, uint32_t *nparam_map,
+                               struct err *e);
+/*
+ * The bounds of one execution: rows to skip, and rows wanted then (UINT64_MAX: all). False: they are not to be read, or
+ * not valid: a server has to say so.
+ */
+MUSTCHECK bool plan_bounds_read(const struct plan *p, struct span sql, const struct literals *lits,
+                                const struct bind_values *binds, uint64_t *offset, uint64_t *limit);
 
 struct plan *plan_ref(struct plan *p);
 void plan_unref(struct plan *p); /* NULL is fine */

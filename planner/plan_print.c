@@ -186,8 +186,38 @@ static void print_ddl(const struct plan_ddl *d, struct strbuf *out)
         strbuf_printf(out, "after: %s\n", d->after);
 }
 
+/* The shape of a text: its own words, and "..." for what comes from the statement. */
+static void print_text(const char *what, const struct plan_text *t, struct strbuf *out)
+{
+    strbuf_printf(out, "%s: ", what);
+    for (uint32_t i = 0; i < t->n; i++) {
+        if (t->v[i].kind == PIECE_FIXED)
+            strbuf_puts(out, t->v[i].fixed);
+        else if (t->v[i].kind == PIECE_TABLE)
+            strbuf_puts(out, "table");
+        else
+            strbuf_puts(out, "...");
+    }
+    strbuf_putc(out, '\n');
+}
+
+static void print_push(const struct plan_push *p, struct strbuf *out)
+{
+    print_text("shards", &p->shard, out);
+    print_text("then", &p->rest, out);
+}
+
+static void print_merge(const struct plan_merge *m, struct strbuf *out)
+{
+    print_text("shards", &m->text, out);
+}
+
 static void print_gather(const struct plan_gather *g, struct strbuf *out)
 {
+    if (g->push) {
+        print_push(g->push, out);
+        return;
+    }
     for (uint32_t i = 0; i < g->npart; i++) {
         const struct gather_part *part = &g->parts[i];
         strbuf_printf(out, "part: %s as %s (%s), %s, %u filters", part->table, part->alias, part->columns,
@@ -207,6 +237,8 @@ static void print_head(const struct plan *p, bool gathers, struct strbuf *out)
         strbuf_printf(out, " %s", scope_name(p->scope));
     if (p->combine == COMBINE_CONCAT)
         strbuf_puts(out, " concat");
+    if (p->combine == COMBINE_MERGE)
+        strbuf_puts(out, " merge");
     if (p->combine == COMBINE_SAME)
         strbuf_puts(out, " same");
     if (gathers && p->kind != PLAN_GATHER)
@@ -240,16 +272,18 @@ static void print_route(const struct map_db *db, const struct route *r, struct s
 
 void plan_print(const struct plan *p, const struct map_db *db, const struct route *r, struct strbuf *out)
 {
-    bool gathers = p->gather && (p->kind == PLAN_GATHER || !r || r->n > 1);
+    bool gathers = p->gather && p->combine != COMBINE_MERGE && (p->kind == PLAN_GATHER || !r || r->n > 1);
     print_head(p, gathers, out);
+    bool several = !r || r->n > 1;
     if (p->reason)
-        strbuf_printf(
-            out, "reason: %s%s\n", p->reason,
-            gathers && p->kind != PLAN_GATHER ? "; rows are gathered on the home shard, where the statement runs" : "");
+        strbuf_printf(out, "reason: %s%s%s\n", p->reason, several && p->finish ? "; " : "",
+                      several && p->finish ? p->finish : "");
     for (uint32_t i = 0; i < p->nclass; i++)
         print_class(&p->classes[i], out);
     if (gathers)
         print_gather(p->gather, out);
+    if (p->combine == COMBINE_MERGE && several)
+        print_merge(p->merge, out);
     if (p->rewritten)
         strbuf_printf(out, "sent as: %s\n", p->rewritten);
     if (p->session)

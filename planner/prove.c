@@ -3,6 +3,7 @@
  * its class of key groups, and if one occurrence leads all others, rows may be cut by it (analyse_int.h).
  */
 #include "planner/analyse_int.h"
+#include "planner/finish.h"
 
 #include <string.h>
 
@@ -424,6 +425,13 @@ void prove(struct an *an)
     block_by_inventory(an);
     if (!an->blocked)
         driver = find_driver(an, &apart);
+    if (driver && an->top.query) {
+        struct key_class keys;
+        class_of_occurrence(an, driver, &keys);
+        driver = finish_try(an, &keys) ? driver : NULL;
+    }
+    if (!driver && an->top.query)
+        cut_blocked(an, an->top.blocker);
     for (uint32_t i = 0; i < an->nocc; i++) {
         const struct occurrence *o = an->occs[i];
         if (!is_sharded(o))
@@ -439,6 +447,14 @@ void prove(struct an *an)
     }
     plan_classes(an, n, gs);
     an->plan->scope = SCOPE_KEYED;
+    if (driver && an->top.query) {
+        if (gs[0].n)
+            plan_reason(an->plan, "one shard: every sharded table is bound by its key");
+        else
+            plan_reason(an->plan, "scatter: rows of %s are cut by %s", driver->name,
+                        driver->rel->columns[driver->rel->key[0]].name);
+        return;
+    }
     if (driver) {
         an->plan->combine = COMBINE_CONCAT;
         plan_reason(an->plan, "%s: rows of %s are cut by %s, the shards' answers concatenated",

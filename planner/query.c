@@ -242,6 +242,15 @@ static const struct collist *star_list(const struct scope *s, const PgQuery__Col
     return hit;
 }
 
+uint32_t query_star_width(const struct scope *s, const PgQuery__ColumnRef *ref)
+{
+    const struct collist *l;
+    uint32_t n = 0;
+    for (uint32_t k = 0; (l = star_list(s, ref, k)); k++)
+        n += l->n;
+    return n;
+}
+
 static uint32_t count_columns(const struct scope *s, size_t n, PgQuery__Node *const *targets)
 {
     uint32_t total = 0;
@@ -251,9 +260,7 @@ static uint32_t count_columns(const struct scope *s, size_t n, PgQuery__Node *co
             total++;
             continue;
         }
-        const struct collist *l;
-        for (uint32_t k = 0; (l = star_list(s, t->val->column_ref, k)); k++)
-            total += l->n;
+        total += query_star_width(s, t->val->column_ref);
     }
     return total;
 }
@@ -372,6 +379,24 @@ static bool grouped_by(const struct scope *s, const PgQuery__SelectStmt *q, int 
 }
 
 /*
+ * Can the router finish what the statement's own level does over rows that are a sum (finish.h)? FROM and WHERE are
+ * then looked at as if nothing stood above them.
+ */
+static bool finishable(const struct an *an, const PgQuery__SelectStmt *q, const struct own *own)
+{
+    return an->whole && q->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !own->window && !q->n_window_clause &&
+           !q->n_locking_clause && !q->n_values_lists && q->n_from_clause > 0 &&
+           (q->n_distinct_clause == 0 || plain_distinct(q));
+}
+
+static void note_top(struct an *an, const PgQuery__SelectStmt *q, const struct scope *s, const struct own *own,
+                     const struct collist *out, const char *blocker)
+{
+    an->top = (struct top_level){ .query = q, .scope = s, .columns = out, .blocker = blocker };
+    an->top.grouped = q->n_group_clause || q->having_clause || own->aggregate;
+}
+
+/*
  * A condition on an output column is one on the input where filtering before or after makes no difference: not with
  * LIMIT, windows or locks; with groups if the column is a group's.
  */
@@ -407,6 +432,10 @@ void query_select(struct an *an, const struct scope *parent, const PgQuery__Sele
     struct scope *s = scope_new(an, parent);
     struct own own;
     const char *blocker = level_blocker(an, q, &own);
+    if (blocker && top && finishable(an, q, &own)) {
+        note_top(an, q, s, &own, out, blocker);
+        blocker = NULL;
+    }
     if (blocker && top)
         cut_blocked(an, blocker);
     else if (blocker && linear && !an->inner_blocked)

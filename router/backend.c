@@ -451,6 +451,7 @@ static size_t backend_on_data(struct stream *st, char *data, size_t len)
         char *p = data + pos;
         size_t left = len - pos, frame;
         enum frame_action action;
+        enum exec_action chunk;
         uint32_t body_len;
         bool relaying;
 
@@ -459,8 +460,11 @@ static size_t backend_on_data(struct stream *st, char *data, size_t len)
 
             b->frame_left -= n;
             pos += n;
-            if (b->frame_left == 0 && b->session && b->session->exec)
+            if (b->frame_dropped)
+                run = pos;
+            if (b->frame_left == 0 && b->session && b->session->exec && !b->frame_dropped)
                 exec_chunk_end(b->session->exec, b);
+            b->frame_dropped = b->frame_dropped && b->frame_left;
             continue;
         }
         if (left < PROTO_HEADER)
@@ -485,10 +489,16 @@ static size_t backend_on_data(struct stream *st, char *data, size_t len)
             /* A bulk frame larger than a read is handed on in pieces; the exec decides whose turn it is. */
             if (b->nexpect && b->expect[0].kind == EXPECT_EXEC && frame_is_bulk(p[0]) && frame > LOOP_SCRATCH_CAP) {
                 BUG_ON(!b->session);
-                if (!exec_chunk_begin(b->session->exec, b))
-                    break;
-                b->frame_left = frame - left;
-                pos = len;
+                chunk = exec_chunk_begin(b->session->exec, b, frame);
+                if (chunk == EXEC_SWALLOW) {
+                    backend_relay(b, data + run, pos - run);
+                    run = len;
+                }
+                if (chunk != EXEC_WAIT) {
+                    b->frame_dropped = chunk == EXEC_SWALLOW;
+                    b->frame_left = frame - left;
+                    pos = len;
+                }
             }
             break;
         }

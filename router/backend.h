@@ -97,6 +97,7 @@ struct backend {
     uint8_t nexpect;
     struct expect expect[BACKEND_MAX_EXPECT]; /* [0] is the head */
     uint64_t frame_left;                      /* bytes of a frame relayed in pieces that are still to come */
+    bool frame_dropped;                       /* ... but nobody wants them */
     struct env *env, *env_next;               /* owned references */
     struct hmap statements;                   /* prepared on this connection, by serial */
     struct list statement_lru;                /* most recently used first */

@@ -37,8 +37,11 @@ enum exec_action { EXEC_SWALLOW, EXEC_RELAY, EXEC_WAIT };
 
 /* A frame of a part's server; body is behind its five header bytes in memory. */
 enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct span body);
-/* May a frame too large for one read be relayed in pieces now? Then the whole frame's header is sent first. */
-bool exec_chunk_begin(struct exec *x, struct backend *b);
+/*
+ * A bulk frame of `size` bytes is too large for one read: relay it in pieces, its header first, or drop it, or keep it
+ * until it is complete (EXEC_WAIT).
+ */
+enum exec_action exec_chunk_begin(struct exec *x, struct backend *b, uint64_t size);
 void exec_chunk_end(struct exec *x, struct backend *b);
 
 /* Is a two-phase commit running? It has a timeout of its own (commit_timeout). */

@@ -16,6 +16,20 @@
 
 /* --- answers --- */
 
+/* They work for nothing now. */
+void exec_cancel_parts(struct exec *x, const struct part *except)
+{
+    for (uint32_t i = 0; i < x->npart; i++) {
+        struct part *other = &x->parts[i];
+
+        if (other != except && other->started && !other->done && other->backend &&
+            (x->task == TASK_STATEMENT || x->task == TASK_GATHER))
+            backend_cancel(other->backend);
+        if (other->backend)
+            stream_resume(&other->backend->st, PAUSE_TURN);
+    }
+}
+
 void exec_note_error(struct exec *x, struct part *p, struct span body)
 {
     if (x->plan && x->plan->kind == PLAN_COPY_IN && !p->backend->fatal) {
@@ -37,16 +51,7 @@ void exec_note_error(struct exec *x, struct part *p, struct span body)
         exec_copy_failed(x);
         return;
     }
-    /* The others work for nothing now. */
-    for (uint32_t i = 0; i < x->npart; i++) {
-        struct part *other = &x->parts[i];
-
-        if (other != p && other->started && !other->done && other->backend &&
-            (x->task == TASK_STATEMENT || x->task == TASK_GATHER))
-            backend_cancel(other->backend);
-        if (other->backend)
-            stream_resume(&other->backend->st, PAUSE_TURN);
-    }
+    exec_cancel_parts(x, p);
 }
 
 /* Equal but for where they come from: table oids and column numbers are each shard's own (rules P31, P37). */
@@ -74,7 +79,7 @@ static bool row_desc_equal(struct span a, struct span b)
     return rd_finish(&ra) && rd_finish(&rb);
 }
 
-static void exec_send_row_desc(struct exec *x)
+void exec_send_row_desc(struct exec *x)
 {
     if (x->row_desc_sent)
         return;
@@ -91,8 +96,11 @@ static void exec_send_row_desc(struct exec *x)
         return;
     if (x->row_desc_type) {
         size_t at = msg_begin(&x->out, x->row_desc_type);
+        struct span columns = strbuf_span(&x->row_desc);
 
-        strbuf_put(&x->out, x->row_desc.ptr, x->row_desc.len);
+        if (x->merge && x->row_desc_type == BE_ROW_DESCRIPTION)
+            columns = exec_merge_own_columns(x, columns);
+        strbuf_put(&x->out, columns.ptr, columns.len);
         msg_end(&x->out, at);
     }
 }
@@ -127,6 +135,8 @@ static enum exec_action exec_described(struct exec *x, struct part *p, char type
         strbuf_put(&x->row_desc, body.ptr, body.len);
         if (x->gather && type == BE_ROW_DESCRIPTION)
             forget_tables(&x->row_desc);
+        if (x->merge && !x->failed)
+            exec_merge_described(x, body);
     } else if (!x->failed && (type != x->row_desc_type ||
                               (type == BE_ROW_DESCRIPTION && !row_desc_equal(strbuf_span(&x->row_desc), body)))) {
         err_set(&x->own_error, PB0310, "shard \"%s\" describes the result differently", p->backend->pool->shard_name);
@@ -187,6 +197,8 @@ static enum exec_action exec_row(struct exec *x, struct part *p, struct span bod
     }
     if (x->plan && x->plan->combine == COMBINE_SAME && p != x->parts)
         return EXEC_SWALLOW;
+    if (x->merge)
+        return exec_merge_row(x, p, body);
     if (!x->row_desc_sent)
         exec_send_row_desc(x);
     if (exec_gate_withholds(x)) {
@@ -198,14 +210,21 @@ static enum exec_action exec_row(struct exec *x, struct part *p, struct span bod
     return EXEC_RELAY;
 }
 
-bool exec_chunk_begin(struct exec *x, struct backend *b)
+enum exec_action exec_chunk_begin(struct exec *x, struct backend *b, uint64_t size)
 {
     struct part *p = &x->parts[b->part];
+    enum exec_action action;
 
-    if (x->failed || exec_gate_withholds(x) || exec_row(x, p, (struct span){ 0 }) != EXEC_RELAY)
-        return false;
-    x->speaker = p;
-    return true;
+    if (x->failed)
+        return EXEC_SWALLOW;
+    if (x->task == TASK_GATHER || exec_gate_withholds(x)) /* a row goes on with another header, or stays */
+        return EXEC_WAIT;
+    if (x->merge)
+        return exec_merge_long_row(x, size);
+    action = exec_row(x, p, (struct span){ 0 });
+    if (action == EXEC_RELAY)
+        x->speaker = p;
+    return action;
 }
 
 void exec_chunk_end(struct exec *x, struct backend *b)
@@ -310,13 +329,15 @@ static enum exec_action exec_statement_frame(struct exec *x, struct part *p, cha
         return exec_row(x, p, body);
     case BE_COMMAND_COMPLETE:
         exec_note_tag(x, p, body);
+        if (x->merge)
+            exec_merge_ended(x, p);
         return EXEC_SWALLOW;
     case BE_EMPTY_QUERY:
     case BE_PORTAL_SUSPENDED:
         exec_put_frame(x, type, body);
         return EXEC_SWALLOW;
     case BE_NOTICE:
-        if (p == x->parts || (x->plan && x->plan->combine == COMBINE_CONCAT))
+        if (p == x->parts || (x->plan && (x->plan->combine == COMBINE_CONCAT || x->merge)))
             exec_put_frame(x, type, body);
         return EXEC_SWALLOW;
     case BE_PARAMETER_STATUS:
@@ -466,7 +487,7 @@ void exec_emit_error(struct exec *x)
     if (x->npart > 1 && p && p->backend)
         snprintf(context, sizeof(context), "shard \"%s\"", p->backend->pool->shard_name);
     be_put_error_rewritten(&x->out, BE_ERROR, strbuf_span(&x->error), exec_characters_before(x),
-                           x->plan && (x->plan->rewritten || exec_split(x) || x->gather ||
+                           x->plan && (x->plan->rewritten || exec_split(x) || x->gather || x->merge ||
                                        (x->plan->kind == PLAN_DDL && p && p != x->parts)),
                            context[0] ? context : NULL);
 }
@@ -487,6 +508,8 @@ void exec_statement_done(struct exec *x)
 
     if (exec_gate_repeats(x))
         return;
+    if (x->merge && !x->failed)
+        exec_merge_done(x);
     if (x->failed) {
         bool lost = !x->gather && exec_lost_a_part(x);
 

@@ -423,6 +423,10 @@ static void select_bind(struct exec *x, struct part *p, struct strbuf *out)
 
     p->backend->wrote = p->backend->wrote || x->plan->writes;
     p->backend->dirty = p->backend->dirty || x->plan->opaque;
+    if (x->merge) {
+        exec_merge_bind(x, p, out);
+        return;
+    }
     if (x->extended) {
         BUG_ON(!exec_put_bind(x, p, out, &e)); /* only rows of VALUES can fail */
     } else {
@@ -434,11 +438,17 @@ static void select_bind(struct exec *x, struct part *p, struct strbuf *out)
         fe_put_describe(out, 'P', x->portal);
 }
 
+/* Rows that are merged come from unnamed portals. */
+static struct span select_portal(const struct exec *x)
+{
+    return x->merge ? (struct span){ 0 } : x->portal;
+}
+
 static void select_release(struct exec *x, struct part *p, struct strbuf *out)
 {
     (void)p;
     if (exec_in_txn(x)) /* else its transaction ends */
-        fe_put_close(out, 'P', x->portal);
+        fe_put_close(out, 'P', select_portal(x));
 }
 
 static void select_go(struct exec *x)
@@ -446,7 +456,7 @@ static void select_go(struct exec *x)
     struct strbuf *out = &x->s->worker->out;
 
     for (uint32_t i = 0; i < x->npart; i++) {
-        fe_put_execute(out, x->portal, 0);
+        fe_put_execute(out, select_portal(x), 0);
         fe_put_sync(out);
         gate_write(x, &x->parts[i]);
     }
@@ -562,7 +572,7 @@ void exec_gate_statement(struct exec *x)
         exec_start_parts(x);
     } else if (plan->kind == PLAN_COPY_OUT) {
         exec_gate_begin(x, &stream_ops);
-    } else if (plan->kind == PLAN_QUERY && plan->bind_snapshot && (x->extended || plan->nparam == 0)) {
+    } else if (plan->kind == PLAN_QUERY && plan->bind_snapshot && (x->extended || x->merge || plan->nparam == 0)) {
         exec_gate_begin(x, &select_ops);
     } else if ((plan->kind == PLAN_QUERY && plan->writes) || exec_is_declare(plan)) {
         exec_gate_begin(x, &change_ops);

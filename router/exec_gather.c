@@ -49,6 +49,7 @@ struct gather {
     uint32_t *at;         /* by shard: the part whose rows it sends, plan->npart at the end */
     uint32_t *left;       /* by part: shards that have not ended it */
     uint64_t *rows;       /* by part */
+    uint64_t wanted;      /* rows that a shard need not go beyond */
     char (*names)[GATHER_NAME_MAX];
     uint64_t (*ids)[2];
     enum gather_phase phase;
@@ -139,11 +140,14 @@ static void gather_route(struct exec *x, struct gather *g)
  */
 static void gather_name(struct exec *x, struct gather *g, uint32_t i)
 {
+    const struct plan_env *env = &x->s->env->plan;
     struct strbuf sb = STRBUF_INIT;
     uint32_t nth = 0;
 
-    plan_gather_shape(&g->plan->parts[i], &sb);
+    plan_gather_shape(x->plan, &g->plan->parts[i], x->text, &x->lits_copy, &sb);
     strbuf_puts(&sb, g->plan->parts[i].primary_key ? g->plan->parts[i].primary_key : "");
+    if (g->plan->push) /* names in it mean what they mean in this environment */
+        strbuf_printf(&sb, "\n%s\n%s\n%s", env->role, env->search_path, env->parse_settings);
     g->ids[i][0] = hash_seeded(sb.ptr, sb.len, x->s->worker->hash_seed ^ catalog_epoch(x->s->db->catalog));
     g->ids[i][1] = hash_seeded(sb.ptr, sb.len, ~x->s->worker->hash_seed + catalog_epoch(x->s->db->catalog));
     strbuf_fini(&sb);
@@ -179,6 +183,17 @@ static bool gather_allowed(struct exec *x, struct gather *g)
     return true;
 }
 
+/* LIMIT and OFFSET added up, if they can be told (rule P29). */
+static uint64_t gather_wanted(const struct exec *x)
+{
+    uint64_t offset, limit;
+
+    if (!plan_bounds_read(x->plan, x->text, &x->lits_copy, x->bound ? &x->binds : NULL, &offset, &limit) ||
+        limit > UINT64_MAX - 1 - offset || limit + offset > INT64_MAX)
+        return UINT64_MAX;
+    return limit + offset;
+}
+
 void exec_gather(struct exec *x)
 {
     const struct plan_gather *plan = x->plan->gather;
@@ -190,6 +205,7 @@ void exec_gather(struct exec *x)
     g->rows = ARENA_ARRAY(&x->arena, uint64_t, plan->npart);
     g->names = arena_zalloc(&x->arena, plan->npart * sizeof(*g->names));
     g->ids = arena_zalloc(&x->arena, plan->npart * sizeof(*g->ids));
+    g->wanted = gather_wanted(x);
     x->gather = g;
     gather_route(x, g);
     g->at = ARENA_ARRAY(&x->arena, uint32_t, g->nshard + 1);
@@ -224,7 +240,7 @@ static bool put_part(struct exec *x, const struct backend *b, const struct gathe
     struct strbuf text = STRBUF_INIT, types = STRBUF_INIT;
     uint32_t cap = x->bound ? x->binds.n : 0, n = 0;
     uint16_t *map = ARENA_ARRAY(&x->arena, uint16_t, cap + 1);
-    bool ok = plan_gather_part_text(x->plan, part, x->text, &x->lits_copy, &text, map, cap, &n, e);
+    bool ok = plan_gather_part_text(x->plan, part, x->text, &x->lits_copy, x->gather->wanted, &text, map, cap, &n, e);
 
     for (uint32_t i = 0; ok && i < n; i++)
         msg_u32(&types, map[i] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[i]) : 0);
@@ -412,8 +428,11 @@ static bool gather_put_create(struct exec *x, struct strbuf *sql)
             continue;
         /* It may be there: one that was made for a statement that failed meanwhile is not known. */
         strbuf_printf(sql, "DROP TABLE IF EXISTS pg_temp.\"%s\";", g->names[i]);
-        strbuf_printf(sql, "CREATE TEMP TABLE \"%s\" ON COMMIT DELETE ROWS AS ", g->names[i]);
-        plan_gather_shape(part, sql);
+        strbuf_printf(sql, "CREATE TEMP TABLE \"%s\"", g->names[i]);
+        for (uint32_t k = 0; g->plan->push && k < g->plan->push->ncolumn; k++)
+            strbuf_printf(sql, "%sc%u", k ? ", " : " (", k + 1);
+        strbuf_puts(sql, g->plan->push ? ") ON COMMIT DELETE ROWS AS " : " ON COMMIT DELETE ROWS AS ");
+        plan_gather_shape(x->plan, part, x->text, &x->lits_copy, sql);
         strbuf_puts(sql, " WITH NO DATA;");
         /* Made by the login role, used by the session's; nobody else sees this connection's tables (rule P35). */
         strbuf_printf(sql, "GRANT ALL ON pg_temp.\"%s\" TO PUBLIC;", g->names[i]);
@@ -437,20 +456,30 @@ static void gather_start_copy(struct exec *x)
     gather_send(x, out);
 }
 
-/* Settings, then the transaction in which everything happens. */
-static void gather_begin(struct exec *x)
+/* The session's settings, and the beginning of a transaction. */
+static void gather_put_settings(struct exec *x, bool begin)
 {
     struct session *s = x->s;
     struct backend *b = gatherer(x)->backend;
     struct strbuf *out = &s->worker->out;
     uint32_t n = env_put_changes(out, b->env_next, s->env);
-    struct expect *e = backend_expect(b, EXPECT_PREFIX);
 
     env_unref(b->env_next);
     b->env_next = env_ref(s->env);
-    fe_put_statement(out, SPAN("BEGIN READ WRITE"), NULL, 0);
-    e->count = n + 1;
-    e->send_sync = true;
+    if (begin)
+        fe_put_statement(out, SPAN("BEGIN READ WRITE"), NULL, 0);
+    if (n + begin) {
+        struct expect *e = backend_expect(b, EXPECT_PREFIX);
+
+        e->count = n + begin;
+        e->send_sync = true;
+    }
+}
+
+/* Settings, then the transaction in which everything happens. */
+static void gather_begin(struct exec *x)
+{
+    gather_put_settings(x, true);
     gather_start_copy(x);
 }
 
@@ -463,12 +492,33 @@ void gather_start(struct exec *x)
     gather_ask(x);
     if (gather_put_create(x, &sql)) {
         g->phase = GATHER_CREATE;
+        if (g->plan->push) /* the shape's names are the session's */
+            gather_put_settings(x, false);
         fe_put_query(&x->s->worker->out, strbuf_span(&sql));
         gather_send(x, &x->s->worker->out);
     } else {
         gather_begin(x);
     }
     strbuf_fini(&sql);
+}
+
+/* Parse, Bind, Describe and Execute of the statement over the temporary tables. */
+static void gather_put_statement(struct exec *x, const struct backend *b, struct span text, const uint16_t *map,
+                                 uint32_t n, bool commit, struct strbuf *out)
+{
+    struct strbuf types = STRBUF_INIT;
+
+    for (uint32_t i = 0; i < n; i++)
+        msg_u32(&types, map[i] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[i]) : 0);
+    backend_put_parse(b, out, (struct span){ 0 }, text, types.ptr ? types.ptr : "", (uint16_t)n);
+    exec_put_bind_some(x, map, n, out);
+    if (x->describe)
+        fe_put_describe(out, 'P', x->portal);
+    fe_put_execute(out, x->portal, 0);
+    if (commit)
+        fe_put_statement(out, SPAN("COMMIT"), NULL, 0);
+    fe_put_sync(out);
+    strbuf_fini(&types);
 }
 
 /* The statement itself: from here on an ordinary one with one part. */
@@ -478,10 +528,14 @@ static void gather_run_statement(struct exec *x)
     struct strbuf text = STRBUF_INIT, *out = &x->s->worker->out;
     const char **names = ARENA_ARRAY(&x->arena, const char *, g->plan->npart);
     struct part *p = gatherer(x);
+    struct err e = ERR_INIT;
+    uint32_t cap = x->bound ? x->binds.n : 0, n = 0;
+    uint16_t *map = ARENA_ARRAY(&x->arena, uint16_t, cap + 1);
+    bool hold;
 
     for (uint32_t i = 0; i < g->plan->npart; i++)
         names[i] = g->names[i];
-    plan_gather_text(x->plan, x->text, &x->lits_copy, names, &text);
+    BUG_ON(!plan_gather_text(x->plan, x->text, &x->lits_copy, names, &text, map, cap, &n, &e));
     x->task = TASK_STATEMENT;
     x->parts = p;
     p->backend->part = 0;
@@ -489,20 +543,13 @@ static void gather_run_statement(struct exec *x)
     p->done = p->described = false;
     x->npart = x->next_part = 1;
     x->ndone = x->ndescribed = 0;
-    if (x->bound) {
-        fe_put_parse(out, (struct span){ 0 }, strbuf_span(&text), x->prepared->types, x->prepared->ntype);
-        fe_put_bind(out, x->portal, (struct span){ 0 }, x->bind_rest);
-        if (x->describe)
-            fe_put_describe(out, 'P', x->portal);
-        fe_put_execute(out, x->portal, 0);
-        if (x->gather_keep && x->plan->session->hold)
-            fe_put_statement(out, SPAN("COMMIT"), NULL, 0);
-        fe_put_sync(out);
-    } else {
-        if (x->gather_keep && x->plan->session->hold)
-            strbuf_puts(&text, "\n;\nCOMMIT");
+    hold = x->gather_keep && x->plan->session->hold;
+    if (hold && !x->bound)
+        strbuf_puts(&text, "\n;\nCOMMIT");
+    if (x->bound)
+        gather_put_statement(x, p->backend, strbuf_span(&text), map, n, hold, out);
+    else
         fe_put_query(out, strbuf_span(&text));
-    }
     backend_expect(p->backend, EXPECT_EXEC);
     stream_write(&p->backend->st, out->ptr, out->len);
     strbuf_reset(out);

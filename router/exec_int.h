@@ -86,14 +86,14 @@ struct exec {
     const struct literals *lits;
     struct literals lits_copy;
     struct route route;
-    uint32_t text_offset; /* bytes of the string before text: error positions are shifted by as much */
     struct part *parts;
+    uint32_t text_offset; /* bytes of the string before text: error positions are shifted by as much */
     uint32_t npart, ndone, next_part;
     bool own_txn;  /* the statement is a transaction of its own over several shards */
     bool withheld; /* CommandComplete waits for the commit */
     bool failed;
-    struct strbuf error; /* body of the first ErrorResponse */
     uint32_t error_part;
+    struct strbuf error;    /* body of the first ErrorResponse */
     struct err own_error;   /* when the error is the router's */
     struct strbuf row_desc; /* body of the first RowDescription or CopyOutResponse; 'n' alone: NoData */
     char row_desc_type;
@@ -102,8 +102,8 @@ struct exec {
     struct strbuf tag;      /* first command tag */
     struct strbuf last_tag; /* CommandComplete of a string's last statement, which waits for the implicit commit */
     uint64_t rows;          /* sum of the tags' counts */
+    struct part *speaker;   /* part whose large frame is being relayed */
     bool counted;
-    struct part *speaker; /* part whose large frame is being relayed */
     bool cancelled;
     bool gather_keep;                 /* the gathering server's connection is kept: a cursor is on it */
     bool fetching;                    /* FETCH of a cursor over several shards: each is asked for what is left */
@@ -134,9 +134,7 @@ struct exec {
     char *setting;          /* name being set, in the arena */
     char *setting_value;    /* what was read back */
     uint32_t setting_phase; /* parts: 0 the command, 1 the value */
-    bool warn_not_atomic;
     uint32_t nwriter;
-    bool aside; /* the one part is the home shard's, beside the transaction */
 
     /* COPY FROM STDIN */
     struct copy_splitter *splitter;
@@ -147,13 +145,16 @@ struct exec {
     uint64_t copy_error_line;      /* what the error is about; UINT64_MAX: not known */
     bool copying;                  /* the client may send data */
     bool copy_ended;               /* IN: every part was told the end; OUT: a header has gone out */
+    bool atomic;                   /* the commit over several shards is (or was) two-phase */
+    bool warn_not_atomic;
+    bool aside; /* the one part is the home shard's, beside the transaction */
 
     struct dist_commit *commit; /* in the arena; NULL: none runs */
-    bool atomic;                /* the commit over several shards is (or was) two-phase */
     struct gather *gather;      /* in the arena; NULL: the statement is not gathered */
     struct exec_gate *gate;     /* in the arena; NULL: snapshots are taken as they come */
     struct gate_ticket *pass;   /* owned; NULL: nothing of the session's is being committed at the gate */
     void (*pass_then)(struct exec *x);
+    struct exec_merge *merge; /* in the arena; NULL: rows of several parts come as they are */
 
     struct control_request *request;
 };
@@ -211,6 +212,8 @@ MUSTCHECK bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out,
  * result formats, which the caller puts, and then ends the message that began at the returned offset.
  */
 size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t *map, uint32_t n, struct strbuf *out);
+/* The same, whole, with the client's portal and result formats. */
+void exec_put_bind_some(const struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out);
 /* A split INSERT: each part has rows of its own. */
 bool exec_split(const struct exec *x);
 bool exec_is_copy(const struct exec *x);
@@ -233,6 +236,10 @@ void exec_parts_of_leases(struct exec *x);
 void exec_part_ready(struct exec *x, struct part *p);
 /* An ErrorResponse: the others work for nothing now. */
 void exec_note_error(struct exec *x, struct part *p, struct span body);
+/* The parts that still run, but for one (may be NULL), work for nothing now. */
+void exec_cancel_parts(struct exec *x, const struct part *except);
+/* RowDescription and what comes before it, once. */
+void exec_send_row_desc(struct exec *x);
 void exec_emit_error(struct exec *x);
 void exec_put_tag(struct exec *x);
 void exec_statement_done(struct exec *x);
@@ -369,6 +376,22 @@ MUSTCHECK bool exec_gate_commit(struct exec *x, const uint32_t *shards, uint32_t
 MUSTCHECK bool exec_gate_hold(struct exec *x, void (*then)(struct exec *x));
 /* It has, or has not; in_doubt: the name of one that is not known to be finished everywhere, else NULL. */
 void exec_gate_committed(struct exec *x, const char *in_doubt);
+/* exec_merge.c */
+/* The statement's rows are to be merged; false: they cannot be, this time. */
+MUSTCHECK bool exec_merge_begin(struct exec *x);
+/* Parse and Bind of a part, and Describe unless it has described its rows. */
+void exec_merge_bind(struct exec *x, const struct part *p, struct strbuf *out);
+/* The first RowDescription tells how keys are compared; the statement fails if they cannot be. */
+void exec_merge_described(struct exec *x, struct span row_desc);
+/* It without the keys; in the arena. */
+struct span exec_merge_own_columns(struct exec *x, struct span row_desc);
+enum exec_action exec_merge_row(struct exec *x, struct part *p, struct span body);
+/* A row that is longer than a read. */
+enum exec_action exec_merge_long_row(struct exec *x, uint64_t frame);
+void exec_merge_ended(struct exec *x, const struct part *p);
+/* All parts have ended well: what is left. */
+void exec_merge_done(struct exec *x);
+void exec_merge_fini(struct exec *x);
 
 /* exec_control.c */
 void control_abandon(struct exec *x);

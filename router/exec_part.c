@@ -24,6 +24,7 @@ void exec_reset_statement(struct exec *x)
     x->builder = NULL;
     exec_gate_fini(x);
     exec_gather_fini(x);
+    exec_merge_fini(x);
     exec_commit_fini(x);
     exec_gate_committed(x, NULL);
     plan_unref(x->plan);
@@ -235,8 +236,7 @@ size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t 
     return at;
 }
 
-/* The Bind of a split INSERT: only the parameters that its rows use. */
-static void exec_put_split_bind(struct exec *x, struct strbuf *out, const uint16_t *map, uint32_t n)
+void exec_put_bind_some(const struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out)
 {
     size_t at = exec_begin_bind(x, x->portal, map, n, out);
     struct reader results = rd_make(span_make(x->bind.results, x->bind.nresult * 2u));
@@ -274,7 +274,7 @@ bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct er
             msg_u32(&types, map[i] < pr->ntype ? proto_get32(pr->types + 4 * (size_t)map[i]) : 0);
         if (ok) {
             backend_put_parse(b, out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "", (uint16_t)n);
-            exec_put_split_bind(x, out, map, n);
+            exec_put_bind_some(x, map, n, out);
         }
         strbuf_fini(&text);
         strbuf_fini(&types);
@@ -303,7 +303,7 @@ bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct er
 /* DDL has no parameters; as a Query it may carry what else its transaction has to do. */
 static bool exec_as_query(const struct exec *x)
 {
-    return !x->bound || x->plan->kind == PLAN_DDL;
+    return (!x->bound && !x->merge) || x->plan->kind == PLAN_DDL;
 }
 
 static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
@@ -339,6 +339,11 @@ static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
         } else {
             fe_put_query(out, x->plan->rewritten ? span_str(x->plan->rewritten) : x->text);
         }
+    } else if (x->merge) {
+        backend_expect(p->backend, EXPECT_EXEC);
+        exec_merge_bind(x, p, out);
+        fe_put_execute(out, (struct span){ 0 }, 0);
+        fe_put_sync(out);
     } else {
         ok = exec_put_bind(x, p, out, e);
         backend_expect(p->backend, EXPECT_EXEC);
@@ -411,6 +416,17 @@ static bool exec_check_several(struct exec *x, struct err *e)
     return true;
 }
 
+/* Does the statement need a server to put rows of several shards together? Else, if it needs it, they are merged here.
+ */
+static bool exec_gathers(struct exec *x)
+{
+    if (x->plan->kind == PLAN_GATHER)
+        return true;
+    if (x->npart <= 1)
+        return false;
+    return x->plan->combine == COMBINE_GATHER || (x->plan->combine == COMBINE_MERGE && !exec_merge_begin(x));
+}
+
 void exec_run(struct exec *x)
 {
     struct session *s = x->s;
@@ -423,7 +439,7 @@ void exec_run(struct exec *x)
         return;
     }
     (void)exec_make_parts(x, &x->route.set, x->route.any);
-    gather = x->plan->kind == PLAN_GATHER || (x->plan->combine == COMBINE_GATHER && x->npart > 1);
+    gather = exec_gathers(x);
     if (x->plan->kind == PLAN_DDL && x->plan->ddl->once_per_server)
         exec_once_per_server(x);
     if (!exec_check_alone(x, &e) || !exec_check_several(x, &e) ||
@@ -438,6 +454,10 @@ void exec_run(struct exec *x)
     }
     if (x->npart > 1)
         STAT_ADD(s->worker->stats.scattered, 1);
+    if (gather && !x->plan->gather) {
+        exec_fail(x, &x->plan->refusal);
+        return;
+    }
     if (gather) {
         exec_gather(x);
         return;

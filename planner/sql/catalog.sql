@@ -157,8 +157,14 @@ SELECT 'column', r.oid::text, a.attnum::text, a.attname, a.atttypid::oid::text, 
        COALESCE(NOT l.collisdeterministic, false)::text,
        CASE WHEN a.attidentity <> '' THEN 'sequence' ELSE COALESCE(f.how, 'null') END,
        EXISTS (SELECT FROM pg_catalog.pg_index i
-               WHERE i.indrelid = r.oid AND i.indisprimary AND i.indimmediate AND a.attnum = ANY (i.indkey))::text, NULL, NULL
+               WHERE i.indrelid = r.oid AND i.indisprimary AND i.indimmediate AND a.attnum = ANY (i.indkey))::text,
+       -- does its collation sort by the bytes that clients get?
+       COALESCE(d.utf8 AND (l.collprovider = 'c' AND l.collcollate IN ('C', 'POSIX') OR l.collprovider = 'd' AND d.by_bytes),
+                false)::text, NULL
 FROM userrel r
+CROSS JOIN (SELECT datlocprovider = 'c' AND datcollate IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8') AS by_bytes,
+                   pg_catalog.pg_encoding_to_char(encoding) = 'UTF8' AS utf8
+            FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) d
 JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
 LEFT JOIN filled f ON f.adrelid = a.attrelid AND f.adnum = a.attnum

@@ -1,0 +1,197 @@
+#include "planner/clauses.h"
+
+#include <string.h>
+
+uint32_t clause_start(const struct clauses *c, struct tokrange r)
+{
+    return c->ts.v[r.first].start;
+}
+
+uint32_t clause_end(const struct clauses *c, struct tokrange r)
+{
+    return c->ts.v[r.end - 1].end;
+}
+
+static bool is_empty(struct tokrange r)
+{
+    return r.first >= r.end;
+}
+
+/* A keyword at the top level that begins a clause: not a label behind AS, nor a part of another construct. */
+static bool begins(const struct tokens *ts, uint32_t i, const char *word)
+{
+    if (ts->v[i].depth != 0 || !keyword_is(ts, i, word) || (i > 0 && keyword_is(ts, i - 1, "as")))
+        return false;
+    if (strcmp(word, "from") == 0)
+        return i == 0 || !keyword_is(ts, i - 1, "distinct"); /* IS DISTINCT FROM */
+    return strcmp(word, "group") != 0 || i == 0 || !keyword_is(ts, i - 1, "within");
+}
+
+enum clause { FROM, WHERE, GROUP, HAVING, ORDER, LIMIT, OTHER, NONE };
+
+static enum clause clause_at(const struct tokens *ts, uint32_t i)
+{
+    static const struct {
+        const char *word;
+        enum clause clause;
+    } words[] = {
+        { "from", FROM },   { "where", WHERE },  { "group", GROUP },     { "having", HAVING }, { "order", ORDER },
+        { "limit", LIMIT }, { "offset", LIMIT }, { "fetch", LIMIT },     { "window", OTHER },  { "for", OTHER },
+        { "union", OTHER }, { "except", OTHER }, { "intersect", OTHER }, { "into", OTHER },
+    };
+    if (ts->v[i].kind != LEX_WORD || ts->v[i].depth != 0)
+        return NONE;
+    for (size_t k = 0; k < ARRAY_LEN(words); k++)
+        if (begins(ts, i, words[k].word))
+            return words[k].clause;
+    return NONE;
+}
+
+/* The SELECT of the statement's own level, behind WITH. */
+static uint32_t select_token(const struct tokens *ts)
+{
+    uint32_t i = 0;
+    if (keyword_is(ts, 0, "with"))
+        while (i < ts->n && !begins(ts, i, "select"))
+            i++;
+    return i < ts->n && keyword_is(ts, i, "select") ? i : ts->n;
+}
+
+static bool find_clauses(struct clauses *c)
+{
+    struct tokrange *parts[] = { &c->from, &c->where, &c->group, &c->having, &c->order, &c->limit };
+    int last = -1;
+    for (uint32_t i = c->head.end; i < c->end; i++) {
+        enum clause k = clause_at(&c->ts, i);
+        if (k == OTHER || (k != NONE && (int)k < last) || (k != NONE && k != LIMIT && (int)k == last))
+            return false;
+        if (k == NONE || (int)k == last)
+            continue;
+        if (last >= 0)
+            parts[last]->end = i;
+        *parts[k] = (struct tokrange){ i, c->end };
+        last = (int)k;
+    }
+    return true;
+}
+
+/* Where the first of these clauses begins. */
+static uint32_t first_of(const struct clauses *c, const struct tokrange *clauses, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!is_empty(clauses[i]))
+            return clauses[i].first;
+    return c->end;
+}
+
+/* Cut [first, end) at its commas into n items, each of which holds the place that its node begins at. */
+static struct tokrange *cut_items(struct an *an, const struct clauses *c, struct tokrange r, size_t n,
+                                  PgQuery__Node *const *nodes)
+{
+    struct tokrange *items = ARENA_ARRAY(an->a, struct tokrange, n + 1);
+    size_t k = 0;
+    uint32_t first = r.first;
+    for (uint32_t i = r.first; i <= r.end; i++) {
+        bool comma = i < r.end && c->ts.v[i].depth == 0 && token_is(&c->ts, i, ",");
+        if (!comma && i < r.end)
+            continue;
+        if (k == n || first >= i)
+            return NULL;
+        struct tokrange item = { first, i };
+        struct extent x = extent_of(nodes[k]);
+        if (x.low < 0 || (uint32_t)x.low < clause_start(c, item) || (uint32_t)x.high >= clause_end(c, item))
+            return NULL;
+        items[k++] = item;
+        first = i + 1;
+    }
+    return k == n ? items : NULL;
+}
+
+/* Without the alias. */
+static bool trim_target(const struct clauses *c, const PgQuery__Node *n, struct tokrange *r)
+{
+    const PgQuery__ResTarget *t = n->res_target;
+    if (!t || t->n_indirection)
+        return false;
+    if (*tree_str(t->name)) {
+        enum lex_kind kind = c->ts.v[r->end - 1].kind;
+        if (r->end - r->first < 2 || (kind != LEX_WORD && kind != LEX_QUOTED))
+            return false;
+        r->end--;
+        if (keyword_is(&c->ts, r->end - 1, "as"))
+            r->end--;
+    }
+    return !is_empty(*r);
+}
+
+/* Without ASC, DESC, NULLS FIRST and NULLS LAST. */
+static bool trim_sort(const struct clauses *c, const PgQuery__Node *n, struct tokrange *r)
+{
+    const PgQuery__SortBy *s = n->sort_by;
+    if (!s || s->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_USING)
+        return false;
+    if (s->sortby_nulls != PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_DEFAULT) {
+        if (r->end - r->first < 3 || !keyword_is(&c->ts, r->end - 2, "nulls"))
+            return false;
+        r->end -= 2;
+    }
+    if (s->sortby_dir != PG_QUERY__SORT_BY_DIR__SORTBY_DEFAULT) {
+        if (!keyword_is(&c->ts, r->end - 1, s->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC ? "desc" : "asc"))
+            return false;
+        r->end--;
+    }
+    return !is_empty(*r);
+}
+
+static bool find_items(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c, struct tokrange targets)
+{
+    const struct tokrange groups = { c->group.first + 2, c->group.end }, sorts = { c->order.first + 2, c->order.end };
+    c->targets = cut_items(an, c, targets, q->n_target_list, q->target_list);
+    if (!c->targets)
+        return false;
+    for (size_t i = 0; i < q->n_target_list; i++)
+        if (!trim_target(c, q->target_list[i], &c->targets[i]))
+            return false;
+    if (q->n_group_clause) {
+        if (groups.first >= groups.end || keyword_is(&c->ts, groups.first, "all") ||
+            keyword_is(&c->ts, groups.first, "distinct"))
+            return false;
+        c->groups = cut_items(an, c, groups, q->n_group_clause, q->group_clause);
+    }
+    if (q->n_sort_clause) {
+        c->sorts = cut_items(an, c, sorts, q->n_sort_clause, q->sort_clause);
+        for (size_t i = 0; c->sorts && i < q->n_sort_clause; i++)
+            if (!trim_sort(c, q->sort_clause[i], &c->sorts[i]))
+                return false;
+    }
+    return (c->groups || !q->n_group_clause) && (c->sorts || !q->n_sort_clause);
+}
+
+bool clauses_find(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c)
+{
+    *c = (struct clauses){ 0 };
+    tokens_read(an, &c->ts);
+    uint32_t select = select_token(&c->ts);
+    if (c->ts.uneven || select >= c->ts.n)
+        return false;
+    c->end = c->ts.n;
+    if (token_is(&c->ts, c->end - 1, ";"))
+        c->end--;
+    c->head = (struct tokrange){ 0, select + 1 };
+    struct tokrange targets = { select + 1, 0 };
+    if (keyword_is(&c->ts, targets.first, "all") || keyword_is(&c->ts, targets.first, "distinct"))
+        targets.first++;
+    if (q->n_distinct_clause && keyword_is(&c->ts, targets.first, "on"))
+        return false;
+    if (!find_clauses(c) || is_empty(c->from) != (q->n_from_clause == 0) || is_empty(c->where) != !q->where_clause ||
+        is_empty(c->group) != (q->n_group_clause == 0) || is_empty(c->having) != !q->having_clause ||
+        is_empty(c->order) != (q->n_sort_clause == 0) || is_empty(c->limit) != (!q->limit_count && !q->limit_offset))
+        return false;
+    targets.end =
+        first_of(c, (const struct tokrange[]){ c->from, c->where, c->group, c->having, c->order, c->limit }, 6);
+    c->body = (struct tokrange){ targets.first, first_of(c, (const struct tokrange[]){ c->order, c->limit }, 2) };
+    c->where_end = first_of(c, (const struct tokrange[]){ c->group, c->having, c->order, c->limit }, 4);
+    c->where_begin = is_empty(c->where) ? c->where_end : c->where.first;
+    c->having_expr = (struct tokrange){ c->having.first + 1, c->having.end };
+    return targets.first < targets.end && find_items(an, q, c, targets);
+}

@@ -1,0 +1,35 @@
+/*
+ * Where the clauses of a plain SELECT and the items of its lists are in the text. The tree says how many there must be
+ * and where each begins; a text that does not fit is not cut at all.
+ */
+#ifndef PLANNER_CLAUSES_H
+#define PLANNER_CLAUSES_H
+
+#include "planner/tokens.h"
+
+/* Tokens [first, end). */
+struct tokrange {
+    uint32_t first, end;
+};
+
+struct clauses {
+    struct tokens ts;
+    struct tokrange head;                              /* WITH ... and SELECT, without ALL and DISTINCT */
+    struct tokrange from, where, group, having, order; /* with their keywords; empty if there are none */
+    struct tokrange limit;                             /* LIMIT, OFFSET and FETCH, in any order */
+    struct tokrange body;                              /* from the first target up to ORDER BY and LIMIT */
+    uint32_t where_begin, where_end;                   /* of WHERE in it, or of where it would be */
+    uint32_t end;
+    /* Expressions alone: without aliases, ASC, NULLS FIRST ... */
+    struct tokrange *targets, *groups, *sorts;
+    struct tokrange having_expr;
+};
+
+/* False: the text is not plain enough. */
+MUSTCHECK bool clauses_find(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c);
+
+/* Bytes of a range of tokens. */
+uint32_t clause_start(const struct clauses *c, struct tokrange r);
+uint32_t clause_end(const struct clauses *c, struct tokrange r);
+
+#endif

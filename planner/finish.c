@@ -1,0 +1,522 @@
+#include "planner/finish_int.h"
+
+#include "planner/figure.h"
+#include "planner/gather.h"
+#include "planner/op_merge.h"
+#include "planner/same.h"
+#include "planner/typing.h"
+
+#include <string.h>
+
+/* --- the answer's columns --- */
+
+static bool find_columns(struct finish *f)
+{
+    struct an *an = f->an;
+    uint32_t n = 0;
+    f->column = ARENA_ARRAY(an->a, uint32_t, f->q->n_target_list + 1);
+    f->names = ARENA_ARRAY(an->a, const char *, f->out->n + 1);
+    if (f->out->open || f->q->n_target_list == 0)
+        return false;
+    for (size_t i = 0; i < f->q->n_target_list; i++) {
+        const PgQuery__ResTarget *t = f->q->target_list[i]->res_target;
+        uint32_t width = tree_is_star(t->val) ? query_star_width(f->s, t->val->column_ref) : 1;
+        f->column[i] = n;
+        for (uint32_t k = 0; k < width && n < f->out->n; k++, n++) {
+            const char *name = f->out->cols[n].name;
+            f->names[n] = !tree_is_star(t->val) ? figure_name(t) : *name ? name : NULL;
+        }
+    }
+    return n == f->out->n && n > 0;
+}
+
+static bool names_known(const struct finish *f)
+{
+    for (uint32_t i = 0; i < f->out->n; i++)
+        if (!f->names[i])
+            return false;
+    return true;
+}
+
+/* The item of the select list that is this column, if it is no star. */
+static const PgQuery__Node *target_of_column(const struct finish *f, uint32_t column, struct tokrange *range)
+{
+    for (size_t i = 0; i < f->q->n_target_list; i++) {
+        const PgQuery__Node *val = f->q->target_list[i]->res_target->val;
+        if (f->column[i] == column && !tree_is_star(val)) {
+            *range = f->c.targets[i];
+            return val;
+        }
+    }
+    return NULL;
+}
+
+const PgQuery__Node *finish_ordinal(struct finish *f, const PgQuery__AConst *c, struct tokrange *range,
+                                    uint32_t *column)
+{
+    uint32_t literal;
+    *column = f->out->n;
+    if (c->isnull || c->val_case != PG_QUERY__A__CONST__VAL_IVAL || !literal_at(f->an->in->lits, c->location, &literal))
+        return NULL;
+    depend_on_value(f->an, literal);
+    if (c->ival->ival < 1 || (uint32_t)c->ival->ival > f->out->n)
+        return NULL;
+    *column = (uint32_t)c->ival->ival - 1;
+    return target_of_column(f, *column, range);
+}
+
+/* --- ORDER BY --- */
+
+/* A bare name is an output column's before it is an input column's. */
+static bool sort_by_name(struct finish *f, const PgQuery__ColumnRef *ref, struct sort_item *item)
+{
+    const char *name = tree_string(ref->fields[0]);
+    uint32_t hits = 0, at = 0;
+    bool found;
+    for (uint32_t i = 0; i < f->out->n; i++) {
+        if (!f->names[i])
+            return false;
+        if (strcmp(f->names[i], name) == 0) {
+            at = i;
+            hits++;
+        }
+    }
+    if (hits != 1)
+        return hits == 0;
+    item->output = true;
+    item->column = at;
+    const PgQuery__Node *target = target_of_column(f, at, &item->range);
+    if (target) {
+        item->expr = target;
+        return true;
+    }
+    /* One of a star's: its name alone has to mean the same column. */
+    int v = scope_resolve(f->s, ref, &found);
+    return found && v != NO_COLUMN && v == f->out->cols[at].variable;
+}
+
+static bool find_sort(struct finish *f, const PgQuery__SortBy *by, struct sort_item *item)
+{
+    item->expr = by->node;
+    item->desc = by->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
+    item->nulls_first = by->sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_DEFAULT
+                            ? item->desc
+                            : by->sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST;
+    if (by->node->node_case == PG_QUERY__NODE__NODE_A_CONST) {
+        item->output = true;
+        item->expr = finish_ordinal(f, by->node->a_const, &item->range, &item->column);
+        return item->column < f->out->n;
+    }
+    if (by->node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && by->node->column_ref->n_fields == 1 &&
+        *tree_string(by->node->column_ref->fields[0]))
+        return sort_by_name(f, by->node->column_ref, item);
+    return by->node->node_case != PG_QUERY__NODE__NODE_ROW_EXPR;
+}
+
+static bool find_sorts(struct finish *f)
+{
+    f->nsort = (uint32_t)f->q->n_sort_clause;
+    f->sorts = ARENA_ARRAY(f->an->a, struct sort_item, f->nsort + 1);
+    for (uint32_t i = 0; i < f->nsort; i++) {
+        f->sorts[i].range = f->c.sorts[i];
+        if (!find_sort(f, f->q->sort_clause[i]->sort_by, &f->sorts[i]))
+            return false;
+    }
+    return true;
+}
+
+const char *finish_direction(const struct sort_item *s)
+{
+    if (s->desc)
+        return s->nulls_first ? " DESC" : " DESC NULLS LAST";
+    return s->nulls_first ? " ASC NULLS FIRST" : " ASC";
+}
+
+/* --- LIMIT and OFFSET --- */
+
+static bool find_bound(const struct finish *f, const PgQuery__Node *n, bool *has, struct key_value *out)
+{
+    struct constant c;
+    *has = n != NULL;
+    *out = (struct key_value){ .source = VALUE_NULL };
+    if (!n)
+        return true;
+    if (!constant_read(f->an->in, n, &c) || c.cast_array ||
+        (c.kind != CONSTANT_NULL && c.kind != CONSTANT_INTEGER && c.kind != CONSTANT_PARAM))
+        return false;
+    if (c.kind == CONSTANT_NULL)
+        return true;
+    *out = (struct key_value){ .source = c.kind == CONSTANT_PARAM ? VALUE_PARAM : VALUE_LITERAL,
+                               .type = KEY_INT8,
+                               .negate = c.negate,
+                               .index = c.index };
+    if (c.kind == CONSTANT_PARAM && !constant_untyped(f->an->in, &c))
+        return key_type_of_oid(f->an->in->types[c.index - 1], &out->type) && key_family(out->type) == FAMILY_INT &&
+               !c.cast;
+    if (c.cast)
+        out->type = c.cast_type;
+    return key_family(out->type) == FAMILY_INT;
+}
+
+static bool with_ties(const struct finish *f)
+{
+    return f->q->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES;
+}
+
+static void find_bounds(struct finish *f)
+{
+    struct plan_bounds *b = &f->an->plan->bounds;
+    b->known = find_bound(f, f->q->limit_count, &b->has_limit, &b->limit) &&
+               find_bound(f, f->q->limit_offset, &b->has_offset, &b->offset) && !with_ties(f);
+}
+
+void finish_put_limit(const struct finish *f, struct text_builder *t)
+{
+    if (f->c.limit.first >= f->c.limit.end)
+        return;
+    text_fixed(t, " ");
+    text_slice(t, clause_start(&f->c, f->c.limit), clause_end(&f->c, f->c.limit));
+}
+
+/* --- what may be pushed --- */
+
+bool finish_has_param(const struct finish *f, struct tokrange r)
+{
+    for (uint32_t i = r.first; i < r.end; i++)
+        if (f->c.ts.v[i].kind == LEX_PARAM)
+            return true;
+    return false;
+}
+
+/* In another text a parameter is first used elsewhere: its type has to come from one place anyway. */
+bool finish_params_stand_alone(const struct an *an)
+{
+    for (uint32_t i = 0; i < an->inv.nparam; i++)
+        if (!(i < an->in->ntype && an->in->types[i]) && an->inv.param_uses[i] > 1)
+            return false;
+    return true;
+}
+
+static void find_outside(const ProtobufCMessage *m, void *arg)
+{
+    bool *hit = arg;
+    *hit |= m->descriptor == &pg_query__sub_link__descriptor || m->descriptor == &pg_query__column_ref__descriptor;
+    if (!*hit)
+        tree_children(m, find_outside, arg);
+}
+
+/* Does it name what is not there when it stands over a temporary table: other tables, columns? */
+static bool looks_outside(const PgQuery__Node *n)
+{
+    bool hit = false;
+    const ProtobufCMessage *m = tree_message(n);
+    if (m)
+        find_outside(m, &hit);
+    return hit;
+}
+
+/* May an expression be a temporary table's column, as far as its type goes? */
+bool finish_can_be_column(const struct finish *f, const PgQuery__Node *n)
+{
+    bool found;
+    if (n->node_case == PG_QUERY__NODE__NODE_ROW_EXPR)
+        return false;
+    if (n->node_case == PG_QUERY__NODE__NODE_COLUMN_REF) {
+        (void)scope_resolve(f->s, n->column_ref, &found);
+        return found;
+    }
+    if (n->node_case == PG_QUERY__NODE__NODE_FUNC_CALL) {
+        const char *schema, *name = tree_name(n->func_call->n_funcname, n->func_call->funcname, &schema);
+        const struct cat_func *b = catalog_builtin_function(f->an->in->cat, name);
+        return !(b && b->retset);
+    }
+    return true;
+}
+
+/* Columns that hold numbers of one server's catalog do not travel in binary (rule P34). */
+static bool catalog_numbers(const struct an *an)
+{
+    for (uint32_t i = 0; i < an->nocc; i++)
+        for (uint32_t k = 0; k < an->occs[i]->rel->ncolumn; k++)
+            if (gather_is_catalog_number(an->occs[i]->rel->columns[k].type))
+                return true;
+    return false;
+}
+
+bool finish_push(struct finish *f, const struct key_class *keys, struct plan_push push, const char *how)
+{
+    struct an *an = f->an;
+    struct arena *a = plan_arena(an->plan);
+    if (an->inv.declared || an->inv.home_function || an->inv.home_writes || an->inv.reads_shard ||
+        catalog_numbers(an) || looks_outside(f->q->limit_count) || looks_outside(f->q->limit_offset))
+        return false;
+    struct plan_gather *g = ARENA_NEW(a, struct plan_gather);
+    struct gather_part *part = ARENA_NEW(a, struct gather_part);
+    struct plan_push *copy = ARENA_NEW(a, struct plan_push);
+    *copy = push;
+    *part = (struct gather_part){ .scope = SCOPE_KEYED, .keys = *keys };
+    *g = (struct plan_gather){ .npart = 1, .parts = part, .push = copy };
+    an->plan->gather = g;
+    if (how) {
+        an->plan->combine = COMBINE_GATHER;
+        an->plan->finish = how;
+    }
+    return true;
+}
+
+/* --- whole groups --- */
+
+static bool group_has(const struct finish *f, const PgQuery__Node *const *groups, int variable)
+{
+    for (size_t i = 0; i < f->q->n_group_clause; i++) {
+        bool found;
+        if (groups[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_REF &&
+            scope_resolve(f->s, groups[i]->column_ref, &found) == variable && found)
+            return true;
+    }
+    return false;
+}
+
+static bool answer_has(const struct finish *f, int variable)
+{
+    for (uint32_t i = 0; i < f->out->n; i++)
+        if (f->out->cols[i].variable == variable)
+            return true;
+    return false;
+}
+
+/*
+ * Each row of the answer so far comes from exactly one row of a linear occurrence, which lies on the shard that made
+ * it: rows that agree in its key are on one shard.
+ */
+static bool keyed_by(const struct finish *f, const PgQuery__Node *const *groups)
+{
+    for (uint32_t i = 0; i < f->an->nocc; i++) {
+        const struct occurrence *o = f->an->occs[i];
+        bool all = o->linear && o->rel->dist == DIST_SHARDED && o->rel->nkey > 0;
+        for (uint32_t k = 0; all && k < o->rel->nkey; k++) {
+            int v = o->first_variable + (int)o->rel->key[k];
+            all = groups ? group_has(f, groups, v) : answer_has(f, v);
+        }
+        if (all)
+            return true;
+    }
+    return false;
+}
+
+/* --- merge --- */
+
+static void put_clause(const struct finish *f, struct text_builder *t, struct tokrange r)
+{
+    if (r.first >= r.end)
+        return;
+    text_fixed(t, " ");
+    text_slice(t, clause_start(&f->c, r), clause_end(&f->c, r));
+}
+
+/* Numbers in GROUP BY count the columns that are put before the statement's own. */
+static void put_group_by(const struct finish *f, struct text_builder *t)
+{
+    for (size_t i = 0; i < f->q->n_group_clause; i++) {
+        text_fixed(t, i ? "," : " GROUP BY");
+        if (f->q->group_clause[i]->node_case == PG_QUERY__NODE__NODE_A_CONST)
+            text_printf(t, " %u", f->nsort + f->group_columns[i] + 1);
+        else
+            put_clause(f, t, f->c.groups[i]);
+    }
+}
+
+/* The statement's text up to ORDER BY and LIMIT, with the sort keys as first columns. */
+static void put_keyed(const struct finish *f, struct text_builder *t, bool where)
+{
+    const struct clauses *c = &f->c;
+    text_slice(t, 0, clause_end(c, c->head));
+    text_fixed(t, f->q->n_distinct_clause ? " DISTINCT " : " ");
+    for (uint32_t i = 0; i < f->nsort; i++) {
+        text_slice(t, clause_start(c, f->sorts[i].range), clause_end(c, f->sorts[i].range));
+        text_printf(t, " AS pgbraid_%u, ", i + 1);
+    }
+    text_slice(t, c->ts.v[c->body.first].start, c->ts.v[c->where_begin - 1].end);
+    if (where)
+        put_clause(f, t, c->where);
+    put_group_by(f, t);
+    put_clause(f, t, c->having);
+}
+
+static void put_order(const struct finish *f, struct text_builder *t)
+{
+    for (uint32_t i = 0; i < f->nsort; i++)
+        text_printf(t, "%s%u%s", i ? ", " : " ORDER BY ", i + 1, finish_direction(&f->sorts[i]));
+}
+
+static bool try_merge(struct finish *f)
+{
+    struct plan *p = f->an->plan;
+    struct arena *a = plan_arena(p);
+    struct merge_key *keys = ARENA_ARRAY(a, struct merge_key, f->nsort + 1);
+    bool *by_bytes = ARENA_ARRAY(a, bool, f->nsort + 1);
+    if (!p->bounds.known || !finish_params_stand_alone(f->an))
+        return false;
+    for (uint32_t i = 0; i < f->nsort; i++) {
+        struct typing t = f->sorts[i].expr ? typing_of(f->an, f->s, f->sorts[i].expr) : (struct typing){ 0 };
+        bool text;
+        if (!t.type || !merge_type_of(t.type, &keys[i].type, &text) || (text && !t.by_bytes))
+            return false;
+        keys[i].desc = f->sorts[i].desc;
+        keys[i].nulls_first = f->sorts[i].nulls_first;
+        by_bytes[i] = t.by_bytes;
+    }
+    struct text_builder t = { .a = a };
+    put_keyed(f, &t, true);
+    put_order(f, &t);
+    struct plan_merge *m = ARENA_NEW(a, struct plan_merge);
+    *m = (struct plan_merge){
+        .nkey = f->nsort, .keys = keys, .by_bytes = by_bytes, .ncolumn = f->out->n, .text = text_done(&t)
+    };
+    p->merge = m;
+    return true;
+}
+
+/* --- partial order and DISTINCT --- */
+
+static void put_columns(const struct finish *f, struct text_builder *t, uint32_t first)
+{
+    struct strbuf sb = STRBUF_INIT;
+    for (uint32_t i = 0; i < f->out->n; i++) {
+        strbuf_printf(&sb, "%sc%u AS ", i ? ", " : "", first + i + 1);
+        strbuf_put_ident(&sb, span_str(f->names[i]));
+    }
+    strbuf_puts(&sb, " FROM pg_temp.");
+    text_fixed(t, strbuf_str(&sb));
+    text_table(t);
+    strbuf_fini(&sb);
+}
+
+/* Neither parameters nor what no column can hold in what a temporary table is made of. */
+static bool shape_allowed(const struct finish *f)
+{
+    const struct clauses *c = &f->c;
+    const struct tokrange before = { 0, c->where_begin }, behind = { c->where_end, c->body.end };
+    if (!names_known(f) || !finish_params_stand_alone(f->an) || finish_has_param(f, before) ||
+        finish_has_param(f, behind))
+        return false;
+    for (size_t i = 0; i < f->q->n_target_list; i++)
+        if (!tree_is_star(f->q->target_list[i]->res_target->val) &&
+            !finish_can_be_column(f, f->q->target_list[i]->res_target->val))
+            return false;
+    return true;
+}
+
+static bool push_order(struct finish *f, const struct key_class *keys, const char *how)
+{
+    struct arena *a = plan_arena(f->an->plan);
+    struct text_builder shard = { .a = a }, shape = { .a = a }, rest = { .a = a };
+    if (!shape_allowed(f))
+        return false;
+    for (uint32_t i = 0; i < f->nsort; i++)
+        if (!f->sorts[i].expr || !finish_can_be_column(f, f->sorts[i].expr) || finish_has_param(f, f->sorts[i].range))
+            return false;
+    put_keyed(f, &shard, true);
+    put_order(f, &shard);
+    put_keyed(f, &shape, false);
+    text_fixed(&rest, "SELECT ");
+    put_columns(f, &rest, f->nsort);
+    for (uint32_t i = 0; i < f->nsort; i++)
+        text_printf(&rest, "%sc%u%s", i ? ", " : " ORDER BY ", i + 1, finish_direction(&f->sorts[i]));
+    finish_put_limit(f, &rest);
+    return finish_push(f, keys,
+                       (struct plan_push){ .ncolumn = f->nsort + f->out->n,
+                                           .shard = text_done(&shard),
+                                           .shape = text_done(&shape),
+                                           .rest = text_done(&rest),
+                                           .limited = !with_ties(f) },
+                       how);
+}
+
+/* ORDER BY of a DISTINCT names output columns, or repeats their expressions. */
+static bool find_distinct_columns(struct finish *f)
+{
+    for (uint32_t i = 0; i < f->nsort; i++) {
+        struct sort_item *s = &f->sorts[i];
+        for (size_t k = 0; k < f->q->n_target_list && !s->output; k++) {
+            const PgQuery__Node *val = f->q->target_list[k]->res_target->val;
+            if (!tree_is_star(val) && same_expression(f->an, f->s, val, s->expr)) {
+                s->column = f->column[k];
+                s->output = true;
+            }
+        }
+        if (!s->output)
+            return false;
+    }
+    return true;
+}
+
+static bool push_distinct(struct finish *f, const struct key_class *keys)
+{
+    struct arena *a = plan_arena(f->an->plan);
+    struct text_builder shard = { .a = a }, shape = { .a = a }, rest = { .a = a };
+    uint32_t nsort = f->nsort;
+    if (!shape_allowed(f))
+        return false;
+    text_fixed(&rest, "SELECT DISTINCT ");
+    put_columns(f, &rest, 0);
+    for (uint32_t i = 0; i < nsort; i++)
+        text_printf(&rest, "%s%u%s", i ? ", " : " ORDER BY ", f->sorts[i].column + 1, finish_direction(&f->sorts[i]));
+    finish_put_limit(f, &rest);
+    f->nsort = 0;
+    put_keyed(f, &shard, true);
+    put_keyed(f, &shape, false);
+    f->nsort = nsort;
+    return finish_push(
+        f, keys,
+        (struct plan_push){
+            .ncolumn = f->out->n, .shard = text_done(&shard), .shape = text_done(&shape), .rest = text_done(&rest) },
+        "each shard drops duplicates, the rest of the statement runs over what remains");
+}
+
+/* --- the way through --- */
+
+static void merge_plan(struct finish *f, const struct key_class *keys)
+{
+    struct plan *p = f->an->plan;
+    bool bounds = p->bounds.has_limit || p->bounds.has_offset;
+    (void)push_order(f, keys, NULL); /* for bounds that only a server can judge */
+    p->combine = COMBINE_MERGE;
+    p->finish = !f->nsort ? "the shards' answers are concatenated and counted"
+                : bounds  ? "each shard sorts, the router merges and counts"
+                          : "each shard sorts, the router merges";
+    err_set(&p->refusal, PB0201, "LIMIT or OFFSET of a statement over several shards is not a number of rows");
+    err_detail(&p->refusal, "The router counts the rows that several shards send.");
+    err_hint(&p->refusal, "Give it as a plain number that is not negative.");
+}
+
+bool finish_try(struct an *an, const struct key_class *keys)
+{
+    struct finish f = { .an = an, .q = an->top.query, .s = an->top.scope, .out = an->top.columns };
+    for (uint32_t i = 0; i < an->nocc; i++)
+        if (an->occs[i]->rel->dist == DIST_UNSHARDED)
+            return false;
+    if (!clauses_find(an, f.q, &f.c) || !find_columns(&f) || !find_sorts(&f))
+        return false;
+    find_bounds(&f);
+    if (f.q->n_distinct_clause && !find_distinct_columns(&f))
+        return false;
+    if (an->top.grouped) {
+        if (!finish_group_items(&f))
+            return false;
+        if (!keyed_by(&f, f.groups))
+            return finish_groups(&f, keys);
+    }
+    if (f.q->n_distinct_clause && !keyed_by(&f, NULL))
+        return push_distinct(&f, keys);
+    if (f.nsort == 0 && !f.q->limit_count && !f.q->limit_offset) {
+        an->plan->combine = COMBINE_CONCAT;
+        an->plan->finish = "whole groups are on one shard, the shards' answers concatenated";
+        return true;
+    }
+    if (try_merge(&f)) {
+        merge_plan(&f, keys);
+        return true;
+    }
+    return push_order(&f, keys, "each shard sorts and sends its first rows, the rest of the statement runs over them");
+}

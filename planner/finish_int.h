@@ -1,0 +1,68 @@
+/*
+ * Inside finish: for planner/finish*.c only.
+ */
+#ifndef PLANNER_FINISH_INT_H
+#define PLANNER_FINISH_INT_H
+
+#include "planner/clauses.h"
+#include "planner/finish.h"
+
+/* A text being put together, in the plan's arena. */
+struct text_builder {
+    struct arena *a;
+    struct text_piece *v;
+    uint32_t n, cap;
+};
+void text_fixed(struct text_builder *t, const char *fixed);
+void text_printf(struct text_builder *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void text_slice(struct text_builder *t, uint32_t start, uint32_t end);
+void text_table(struct text_builder *t);
+void text_all(struct text_builder *t, const struct text_builder *from);
+struct plan_text text_done(const struct text_builder *t);
+
+/* A sort key: an expression, or a column of the answer; then `expr` is that one's, NULL if it came from a star. */
+struct sort_item {
+    const PgQuery__Node *expr;
+    struct tokrange range; /* the expression's */
+    bool output;           /* it is this column of the answer */
+    uint32_t column;
+    bool desc, nulls_first;
+};
+
+struct finish {
+    struct an *an;
+    const PgQuery__SelectStmt *q;
+    const struct scope *s;
+    const struct collist *out;
+    struct clauses c;
+    uint32_t *column;   /* by target: its first column of the answer, 0-based */
+    const char **names; /* by column; NULL: not known */
+    struct sort_item *sorts;
+    uint32_t nsort;
+    const PgQuery__Node **groups; /* what GROUP BY's items mean, and where that is */
+    struct tokrange *group_ranges;
+    uint32_t *group_columns; /* of those that are numbers */
+};
+
+/* Where ORDER BY, LIMIT and OFFSET of the remainder are put. */
+void finish_put_limit(const struct finish *f, struct text_builder *t);
+const char *finish_direction(const struct sort_item *s);
+/* What a number in ORDER BY or GROUP BY means: the column (none: out->n), and its expression, NULL: a star's. */
+const PgQuery__Node *finish_ordinal(struct finish *f, const PgQuery__AConst *c, struct tokrange *range,
+                                    uint32_t *column);
+/* Is there a parameter among the tokens? */
+bool finish_has_param(const struct finish *f, struct tokrange r);
+/* The plan of partial work; takes the texts. False: not allowed here. */
+MUSTCHECK bool finish_push(struct finish *f, const struct key_class *keys, struct plan_push push, const char *how);
+
+/* May it be a temporary table's column, as far as its type goes? */
+bool finish_can_be_column(const struct finish *f, const PgQuery__Node *n);
+/* Parameters have the same types in another text. */
+bool finish_params_stand_alone(const struct an *an);
+
+/* finish_group.c: what GROUP BY's items mean. False: grouping sets and other things that are not looked at. */
+MUSTCHECK bool finish_group_items(struct finish *f);
+/* Partial aggregates. */
+MUSTCHECK bool finish_groups(struct finish *f, const struct key_class *keys);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * Ordered merge of several shards' rows. Pure: DataRow bodies in, DataRow bodies out. The first columns of every row
+ * are sort keys in binary format, added by the planner (finish.h); they are compared, cut off, and the rest of the row,
+ * the client's own columns in the formats it asked for, is passed on without being looked at.
+ *
+ * Rows of one source come in its order, which is checked: a server whose collation sorts in another way than this
+ * module must not go unnoticed. The merge copies rows until their turn comes. Equal rows come in the order of sources.
+ * Without keys rows come as they are there.
+ *
+ *   merge_new, merge_push ... merge_end for each source, merge_next in between, merge_free
+ */
+#ifndef PLANNER_OP_MERGE_H
+#define PLANNER_OP_MERGE_H
+
+#include "base/bug.h"
+#include "base/span.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How the binary form of a type is compared. */
+enum merge_type {
+    MERGE_UINT1, /* bool, "char" */
+    MERGE_INT2,
+    MERGE_INT4, /* date too */
+    MERGE_INT8, /* time, timestamp, timestamptz, money too */
+    MERGE_UINT4,
+    MERGE_UINT8,
+    MERGE_FLOAT4, /* NaN is equal to itself and above all else, -0 equals 0 */
+    MERGE_FLOAT8,
+    MERGE_NUMERIC,
+    MERGE_TIMETZ,
+    MERGE_INTERVAL,
+    MERGE_BYTES, /* bytea, uuid, macaddr; text in collation "C" */
+    MERGE_PADDED /* bpchar in collation "C": blanks at the end do not count */
+};
+
+struct merge_key {
+    enum merge_type type;
+    bool desc, nulls_first;
+};
+
+/* How a type (of pg_type) is compared; *text: only if its collation is "C". False: not here. */
+MUSTCHECK bool merge_type_of(uint32_t oid, enum merge_type *type, bool *text);
+
+enum merge_result {
+    MERGE_ROW,  /* *row is the next one */
+    MERGE_WAIT, /* it depends on rows that are not there yet */
+    MERGE_DONE, /* every source has ended and its rows are out */
+    MERGE_BAD   /* a row is malformed, or its source does not sort as it is sorted here */
+};
+
+struct merge;
+struct merge *merge_new(uint32_t nsource, uint32_t nkey, const struct merge_key *keys);
+void merge_free(struct merge *m); /* NULL is fine */
+
+/* Copy a DataRow body. False: as MERGE_BAD. */
+MUSTCHECK bool merge_push(struct merge *m, uint32_t source, struct span body);
+void merge_end(struct merge *m, uint32_t source);
+/* Bytes that are kept of a source. */
+size_t merge_kept(const struct merge *m, uint32_t source);
+
+/*
+ * The next row: its number of columns in *ncolumn, their lengths and values in *columns, borrowed until the next
+ * merge_push() or merge_next().
+ */
+enum merge_result merge_next(struct merge *m, uint16_t *ncolumn, struct span *columns);
+
+#endif

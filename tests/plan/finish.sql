@@ -1,0 +1,46 @@
+-- What stands above a sum over one table's rows: order, limits, groups, DISTINCT (planner/finish.h).
+SELECT id FROM orders ORDER BY id;
+SELECT * FROM orders ORDER BY at DESC NULLS LAST, 2 LIMIT 10 OFFSET 5;
+-- P29: a bound that no router can read goes to a server: the plan is a merge with a gather behind it
+SELECT id FROM orders LIMIT 9223372036854775807 OFFSET 1;
+\bind 3 -1
+SELECT id FROM orders WHERE total > 5 ORDER BY total LIMIT $1 OFFSET $2;
+SELECT id FROM orders ORDER BY id LIMIT 1 + 1;
+SELECT id FROM orders ORDER BY id FETCH FIRST 2 ROWS WITH TIES;
+SELECT id FROM orders ORDER BY lower(item), id;
+SELECT id, item AS total FROM orders ORDER BY total;
+SELECT id FROM orders ORDER BY item COLLATE "C";
+SELECT key FROM blurred ORDER BY key LIMIT 3;
+SELECT id FROM orders ORDER BY id USING >;
+SELECT o.*, c.name FROM orders o JOIN customers c ON c.id = o.customer_id ORDER BY c.name, o.id;
+-- groups by the sharding key are whole on a shard
+SELECT customer_id, count(*), stddev(total) FROM orders GROUP BY customer_id;
+SELECT customer_id, count(*) FROM orders GROUP BY 1 ORDER BY count(*) DESC LIMIT 3;
+SELECT DISTINCT customer_id, item FROM orders;
+SELECT c.id, count(o.id) FROM customers c LEFT JOIN orders o ON o.customer_id = c.id GROUP BY c.id;
+-- ... but not those of a table that an outer join fills with NULLs
+SELECT o.customer_id, count(*) FROM customers c LEFT JOIN orders o ON o.customer_id = c.id GROUP BY o.customer_id;
+SELECT tenant, count(*) FROM events GROUP BY tenant;
+SELECT region, tenant FROM events GROUP BY region, tenant;
+-- partial aggregates
+SELECT item, count(*), sum(total), avg(qty), min(at) FROM orders JOIN lines USING (customer_id) GROUP BY item HAVING count(*) > 2 ORDER BY 2 DESC, item LIMIT 5;
+SELECT coalesce(sum(total), 0) / count(*), count(DISTINCT item) FROM orders WHERE total > 1;
+SELECT lower(item), count(*) FILTER (WHERE total > 3) + 1 AS n FROM orders GROUP BY lower(item) ORDER BY lower(item);
+SELECT sum(customer_id) FROM orders JOIN lines USING (customer_id);
+SELECT sum(length(body)) FROM docs;
+SELECT sum(lower(item)::int * 2.5) FROM orders;
+SELECT array_agg(id) FROM orders;
+SELECT own_sum(id::int) FROM orders;
+SELECT count(*) FROM orders HAVING (SELECT count(*) FROM countries) > 1;
+SELECT item, name FROM orders, countries GROUP BY item;
+SELECT id % 3, count(*) FROM orders GROUP BY id % 3;
+SELECT id % 3, count(*) FROM orders GROUP BY id % 4;
+SELECT item, count(*) FROM orders GROUP BY ROLLUP (item);
+-- DISTINCT
+SELECT DISTINCT item, total FROM orders ORDER BY total, 1 LIMIT 3;
+SELECT DISTINCT item FROM orders ORDER BY total;
+SELECT DISTINCT ON (item) item FROM orders;
+-- not for what is cut by keys of one shard, nor beside unsharded tables
+SELECT count(*) FROM orders WHERE customer_id = 5;
+SELECT count(*) FROM orders o JOIN settings s ON s.name = o.item;
+SELECT max(total) FROM orders FOR UPDATE;
