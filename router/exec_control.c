@@ -45,7 +45,7 @@ static void control_run(struct control_job *job)
     struct control_request *c = CONTAINER_OF(job, struct control_request, job);
 
     if (c->gtid)
-        c->ok = txn_status_blocking(c->worker->router, c->database, c->gtid, &c->status, &c->error);
+        c->ok = txn_status_blocking(c->worker->router, c->gtid, &c->status, &c->error);
     else
         c->ok = place_blocking(c->worker->router, &c->request, &c->error);
 }
@@ -159,7 +159,6 @@ static bool control_prepare(struct exec *x, struct control_request *c, struct er
 /* False: of NULL it is not known what has become. */
 static bool status_prepare(struct exec *x, struct control_request *c)
 {
-    c->database = mem_strdup(x->s->db->name);
     c->gtid = control_argument(x, &x->plan->control->args[0]);
     return c->gtid != NULL;
 }

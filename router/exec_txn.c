@@ -52,7 +52,8 @@ static void exec_warn_not_atomic(struct exec *x)
 /* Must its shards commit in some order? A writer's decision comes before the readers are released (rule X6). */
 static bool exec_commits_in_phases(const struct exec *x, uint32_t nshard)
 {
-    if (x->nwriter == 1 && x->s->txn.recorded)
+    /* Whose outcome can be asked for has one, whatever pgbraid.commit says. */
+    if (x->nwriter > 0 && x->s->txn.recorded)
         return true;
     return nshard > 1 && x->nwriter > 0 && setting_commit(x->s) != COMMIT_BEST_EFFORT;
 }

@@ -28,10 +28,10 @@ static void find_on_worker(struct worker *w, void *arg)
     }
 }
 
-/* The answers of the database's shards, put together. */
+/* The answers of all shards, put together: a name does not tell of which database its transaction was. */
 struct status {
     struct ask ask;
-    const char *database, *gtid;
+    const char *gtid;
     bool committed, running;
     bool aborted; /* on every shard: on one alone, which need not be the one that decides, it proves nothing */
     bool lost;    /* some table of decisions is younger than the transaction */
@@ -48,8 +48,6 @@ static bool status_look(struct status *s, struct err *e)
         struct decision d;
         struct pgconn *c;
 
-        if (strcmp(on->db->name, s->database) != 0)
-            continue;
         c = ask_conn(&s->ask, on, &why);
         if (!c || !decision_look(s->ask.router, c, on->shard->id, s->gtid, &s->ask.arena, &d, &why)) {
             *e = why; /* another shard may still know of the commit */
@@ -70,8 +68,6 @@ static bool status_forbid(struct status *s, struct err *e)
         struct asked_shard *on = &s->ask.shards[i];
         struct pgconn *c;
 
-        if (strcmp(on->db->name, s->database) != 0)
-            continue;
         c = ask_conn(&s->ask, on, e);
         if (!c || !decision_forbid(c, s->gtid, e))
             return false;
@@ -106,9 +102,9 @@ static bool status_find(struct status *s, const char **word, struct err *e)
     return true;
 }
 
-bool txn_status_blocking(struct router *r, const char *database, const char *gtid, const char **status, struct err *e)
+bool txn_status_blocking(struct router *r, const char *gtid, const char **status, struct err *e)
 {
-    struct status s = { .database = database, .gtid = gtid };
+    struct status s = { .gtid = gtid };
     struct running running = { .gtid = gtid };
     bool ok;
 

@@ -20,7 +20,6 @@ struct router;
 
 /* On a control thread. *status: "committed", "aborted", "in progress", or NULL for unknown. False: it cannot be told
  * now. */
-MUSTCHECK bool txn_status_blocking(struct router *r, const char *database, const char *gtid, const char **status,
-                                   struct err *e);
+MUSTCHECK bool txn_status_blocking(struct router *r, const char *gtid, const char **status, struct err *e);
 
 #endif

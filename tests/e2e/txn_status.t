@@ -65,6 +65,22 @@ $gtid = begin($w);
 $w->do("SELECT * FROM t WHERE id = $a", 'COMMIT');
 isnt(status($gtid), 'committed', 'a transaction that wrote nothing leaves no row');
 
+# --- also under best_effort it is one outcome
+$w->do('SET pgbraid.commit = best_effort');
+$gtid = begin($w);
+$w->do(update($a, $b));
+is_deeply($w->query('COMMIT')->{notices}, [], 'best_effort: whose name was asked for commits in two phases');
+is(status($gtid), 'committed', '... and says so');
+$w->do('RESET pgbraid.commit');
+
+# --- a name does not tell its database: any of the directory's may be asked
+my $apart = PgbraidTest::Cluster->new(shards => 1);
+$router->wire(database => 'pgbraid')->do("ADD SHARD 'all' DATABASE 'apart' RANGE '-' CONNINFO '" . $apart->conninfo(1) . "'");
+wait_for('the other database', sub { my $x = $router->try_wire(database => 'apart'); return $x && !$x->{error} ? $x : 0 });
+$gtid = begin($w);
+$w->do(update($a), 'COMMIT');
+is($router->wire(database => 'apart')->value("SELECT pgbraid.transaction_status('$gtid')"), 'committed', 'asked in another database');
+
 # --- the extended protocol
 $w->send(Parse('', 'BEGIN'), Bind('', '', []), Execute(''), Parse('', 'SELECT pgbraid.current_gtid()'), Describe('S', ''), Bind('', '', []), Describe('P', ''), Execute(''), Sync());
 my @frames = $w->until_ready;
