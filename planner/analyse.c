@@ -108,9 +108,12 @@ static bool check_children(struct an *an, const struct cat_rel *rel)
 
 bool check_code(struct an *an)
 {
-    if (an->inv.opaque)
+    if (an->in->hint && (an->inv.opaque || an->inv.table_reader)) {
+        an->inv.declared = true; /* it sees what is on the shard that the client has chosen */
+        an->inv.home_writes = true;
+    } else if (an->inv.opaque) {
         return refuse_opaque(an, an->inv.opaque);
-    if (an->inv.table_reader) {
+    } else if (an->inv.table_reader) {
         refuse_opaque(an, arena_printf(an->a, "function %s()", an->inv.table_reader));
         return err_hint(an->e, "Run the query that it would run as a statement of its own.");
     }

@@ -31,6 +31,7 @@ struct plan_input {
     uint32_t ntype;
     const struct literals *lits;
     const struct planner_options *options;
+    const struct plan_hint *hint;            /* NULL: none */
     const struct PgQuery__ParseResult *tree; /* exactly one statement */
 };
 

@@ -16,6 +16,7 @@ struct plan_env {
                                  refused */
     bool odd_parse_settings;  /* transform_null_equals, array_nulls or session_replication_role not at their default: no
                                  key proofs */
+    const char *hint_key, *hint_shard; /* pgbraid.key and pgbraid.shard (planner/hint.h); NULL: not set */
     const char
         *parse_settings; /* the settings of rule P12(c), "DateStyle=...;TimeZone=...": only compared and hashed */
 };

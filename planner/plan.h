@@ -293,6 +293,14 @@ enum plan_pin {
     PIN_NOTHING = 8 /* nothing any more, but it has not been given back yet */
 };
 
+/* Where the client says that a statement belongs (planner/hint.h). */
+struct plan_hint {
+    bool shard;   /* text is a shard's name or range, not a key */
+    bool quoted;  /* the key was written as a string */
+    bool comment; /* said with this statement, not by a setting */
+    const char *text;
+};
+
 struct plan {
     uint32_t refs; /* worker-local */
     enum plan_kind kind;
@@ -322,6 +330,7 @@ struct plan {
     const struct plan_session *session;
     const struct plan_control *control;
     const struct plan_ddl *ddl;
+    const struct plan_hint *hint; /* NULL: none */
     const char *rewritten; /* NULL: the client's text goes out untouched; else the text to send (never with literals
                               cached away) */
     const char *reason;    /* one line for SHOW ROUTE: why this plan */
@@ -408,6 +417,9 @@ MUSTCHECK bool plan_merge_text(const struct plan *p, struct span sql, const stru
  */
 MUSTCHECK bool plan_bounds_read(const struct plan *p, struct span sql, const struct literals *lits,
                                 const struct bind_values *binds, uint64_t *offset, uint64_t *limit);
+
+/* The shard that the plan's hint is about. */
+MUSTCHECK bool plan_hint_shard(const struct plan *p, const struct map_db *db, uint32_t *shard, struct err *e);
 
 struct plan *plan_ref(struct plan *p);
 void plan_unref(struct plan *p); /* NULL is fine */

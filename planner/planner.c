@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "planner/analyse.h"
 #include "planner/cache.h"
+#include "planner/hint.h"
 #include "planner/normalise.h"
 #include "planner/parse.h"
 #include "planner/plan_int.h"
@@ -130,6 +131,23 @@ static struct plan *empty_plan(void)
     return plan;
 }
 
+/* What is on the home shard only is not routed by a setting: it would name no other shard for it. */
+static void take_hint(struct plan *plan, const struct plan_hint *hint)
+{
+    struct plan_hint *own;
+    bool routed = plan->kind == PLAN_QUERY || plan->kind == PLAN_GATHER || plan->kind == PLAN_INSERT ||
+                  plan->kind == PLAN_COPY_IN || plan->kind == PLAN_COPY_OUT || plan->kind == PLAN_DDL ||
+                  (plan->kind == PLAN_SESSION && plan->session->verb == SESSION_DECLARE);
+
+    if (!routed || (!hint->comment && (plan->scope == SCOPE_HOME || plan->kind == PLAN_DDL)))
+        return;
+    own = ARENA_NEW(plan_arena(plan), struct plan_hint);
+    *own = *hint;
+    own->text = arena_strdup(plan_arena(plan), hint->text);
+    plan->hint = own;
+    plan->long_way = true;
+}
+
 /* Parse and analyse. */
 static bool make_result(struct planner *p, struct plan_input *in, struct plan_result *r, struct err *e)
 {
@@ -144,7 +162,11 @@ static bool make_result(struct planner *p, struct plan_input *in, struct plan_re
     if (tree->n_stmts > 1)
         return err_set(e, PB0202, "cannot insert multiple commands into a prepared statement");
     in->tree = tree;
-    return analyse(in, &p->scratch, r, e);
+    if (!hint_read(in->sql, in->env, &p->scratch, &in->hint, e) || !analyse(in, &p->scratch, r, e))
+        return false;
+    if (in->hint)
+        take_hint(r->plan, in->hint);
+    return true;
 }
 
 /* The slow way to a plan. It is kept unless `keep` is false: then the shape does not vouch for it. */

@@ -315,7 +315,7 @@ static bool finish(const struct routing *r, struct route *out, struct err *e)
         return true;
     }
     out->first = shardset_next(&out->set, 0);
-    if (out->n == 1 || r->plan->combine != COMBINE_NONE)
+    if (out->n == 1 || r->plan->combine != COMBINE_NONE || r->plan->hint)
         return true;
     if (!r->declined) {
         *e = r->plan->refusal;

@@ -112,6 +112,19 @@ static const char *set_value(const PgQuery__VariableSetStmt *set)
     return c->val_case == PG_QUERY__A__CONST__VAL_SVAL ? c->sval->sval : "";
 }
 
+/* A setting of the router's: a text or a whole number; NULL: something else. */
+static const char *own_value(const PgQuery__VariableSetStmt *set, const char *value, struct arena *a)
+{
+    if (!value)
+        return NULL;
+    const PgQuery__AConst *c = set->args[0]->a_const;
+    if (c->val_case == PG_QUERY__A__CONST__VAL_IVAL)
+        return arena_printf(a, "%d", c->ival->ival);
+    if (c->val_case == PG_QUERY__A__CONST__VAL_FVAL)
+        return arena_strdup(a, tree_str(c->fval->fval));
+    return c->val_case == PG_QUERY__A__CONST__VAL_SVAL ? arena_strdup(a, value) : NULL;
+}
+
 static bool set_multi(const PgQuery__VariableSetStmt *set, struct plan_result *out, struct err *e)
 {
     if (strcmp(set->name, "TRANSACTION") == 0) {
@@ -168,8 +181,8 @@ bool utility_set_plan(const PgQuery__VariableSetStmt *set, struct plan_result *o
         } else {
             struct plan_session *s = session_plan(out, SESSION_SET, name);
             s->local = set->is_local;
-            if (setting_kind(name) == SETTING_OWN && value && *value)
-                s->value = arena_strdup(plan_arena(out->plan), value);
+            if (setting_kind(name) == SETTING_OWN)
+                s->value = own_value(set, value, plan_arena(out->plan));
         }
         /* The plan depends on the value, which the shape does not have. */
         out->cacheable = setting_kind(name) == SETTING_PLAIN;

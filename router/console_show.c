@@ -166,8 +166,9 @@ static void pool_rows(struct hmap_node *node, void *arg)
             continue;
         CONSOLE_ROW(c, ps->database, ps->user, name, console_number(c, ps->worker->index),
                     console_number(c, p->nopen - p->nidle - p->nconnecting), console_number(c, p->nidle),
-                    console_number(c, p->nconnecting), console_number(c, p->nwaiting), console_number(c, pinned_in(p)), console_number(c, p->served),
-                    console_number(c, p->wait_us), console_number(c, p->max_wait_us), p->last_error.message);
+                    console_number(c, p->nconnecting), console_number(c, p->nwaiting), console_number(c, pinned_in(p)),
+                    console_number(c, p->served), console_number(c, p->wait_us), console_number(c, p->max_wait_us),
+                    p->last_error.message);
     }
 }
 
@@ -179,8 +180,8 @@ static void pools_on_worker(struct worker *w, void *arg)
 bool console_pools(struct console *c, struct err *e)
 {
     (void)e;
-    CONSOLE_COLUMNS(c, "database", "user", "shard", "#worker", "#active", "#idle", "#connecting", "#waiting", "#pinned", "#served",
-                    "#wait_us", "#max_wait_us", "last_error");
+    CONSOLE_COLUMNS(c, "database", "user", "shard", "#worker", "#active", "#idle", "#connecting", "#waiting", "#pinned",
+                    "#served", "#wait_us", "#max_wait_us", "last_error");
     router_call_all(c->router, pools_on_worker, c);
     return true;
 }
@@ -207,8 +208,8 @@ static void clients_on_worker(struct worker *w, void *arg)
 bool console_clients(struct console *c, struct err *e)
 {
     (void)e;
-    CONSOLE_COLUMNS(c, "#id", "#worker", "user", "database", "application", "state", "transaction", "#leases", "#pinned",
-                    "address", "#queries", "#connected_s", "#since_s");
+    CONSOLE_COLUMNS(c, "#id", "#worker", "user", "database", "application", "state", "transaction", "#leases",
+                    "#pinned", "address", "#queries", "#connected_s", "#since_s");
     router_call_all(c->router, clients_on_worker, c);
     return true;
 }

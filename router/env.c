@@ -123,6 +123,17 @@ static bool setting_is(const struct env *e, const char *name, const char *normal
     return !v || strcmp(v, normal) == 0;
 }
 
+/* A routing hint is part of what plans depend on. */
+static const char *hint_setting(const struct env *e, const char *name, struct strbuf *out)
+{
+    const char *v = settings_get(e->settings, e->n, name);
+
+    if (!v || !*v)
+        return NULL;
+    strbuf_printf(out, "%s=%s;", name, v);
+    return v;
+}
+
 static void env_make_plan(struct env_table *t, struct env *e)
 {
     struct strbuf sb = STRBUF_INIT;
@@ -140,6 +151,8 @@ static void env_make_plan(struct env_table *t, struct env *e)
     }
     if (!changed)
         strbuf_puts(&sb, t->parse_settings);
+    e->plan.hint_key = hint_setting(e, "pgbraid.key", &sb);
+    e->plan.hint_shard = hint_setting(e, "pgbraid.shard", &sb);
     e->plan.role = role && strcmp(role, "none") != 0 ? role : t->role;
     e->plan.search_path = path ? path : t->search_path;
     e->plan.nonstandard_strings = !setting_is(e, "standard_conforming_strings", "on");

@@ -96,6 +96,12 @@ static bool declare_allowed(struct exec *x, bool several, bool gather)
                "Declare it outside of the transaction, or without WITH HOLD, or give the sharding key.");
         return false;
     }
+    if (several && !gather && x->plan->combine != COMBINE_CONCAT) {
+        refuse(x, "a cursor over several shards is not supported for this query",
+               "Its rows are neither those of one shard after another, nor gathered on one server.",
+               "Run the query by itself, or give the sharding key.");
+        return false;
+    }
     if (several && ps->hold && !gather) {
         refuse(x, "a cursor WITH HOLD over several shards is not supported for this query",
                "Its rows cannot be gathered on one server.", "Declare it without WITH HOLD, or give the sharding key.");
@@ -119,6 +125,10 @@ void exec_declare(struct exec *x)
 
     if (!plan_route(x->plan, s->db->map, x->text, &x->lits_copy, x->bound ? &x->binds : NULL, &x->arena, &x->route,
                     &e)) {
+        fail(x, &e);
+        return;
+    }
+    if (!exec_hint(x, &e)) {
         fail(x, &e);
         return;
     }

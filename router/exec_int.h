@@ -276,6 +276,12 @@ void exec_key(struct exec *x, const char *key);
 enum exec_action exec_key_frame(struct exec *x, struct part *p, char type, struct span body);
 void exec_key_done(struct exec *x);
 
+/* exec_hint.c */
+/* The route as the statement's hint wants it; false: they contradict each other. */
+MUSTCHECK bool exec_hint(struct exec *x, struct err *e);
+/* May it go to several shards (pgbraid.allow_scatter)? */
+MUSTCHECK bool exec_check_scatter(const struct exec *x, struct err *e);
+
 /* exec_cursor.c */
 void exec_declare(struct exec *x);
 void exec_fetch(struct exec *x);

@@ -404,6 +404,8 @@ static bool exec_check_several(struct exec *x, struct err *e)
 {
     if (x->npart <= 1)
         return true;
+    if (!exec_check_scatter(x, e))
+        return false;
     if (!exec_check_moments(x, e))
         return false;
     if (x->max_rows)
@@ -435,6 +437,10 @@ void exec_run(struct exec *x)
     bool alone = x->plan->kind == PLAN_DDL && x->plan->ddl->no_transaction, gather;
 
     if (!plan_route(x->plan, s->db->map, x->text, &x->lits_copy, binds, &x->arena, &x->route, &e)) {
+        exec_fail(x, &e);
+        return;
+    }
+    if (!exec_hint(x, &e)) {
         exec_fail(x, &e);
         return;
     }

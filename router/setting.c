@@ -60,6 +60,14 @@ static int boolean_of(const char *text)
     return -1;
 }
 
+static bool check_allow_scatter(const char *value, struct err *e)
+{
+    if (boolean_of(value) >= 0)
+        return true;
+    err_set(e, PB0501, "parameter \"pgbraid.allow_scatter\" requires a Boolean value");
+    return err_state(e, "22023");
+}
+
 static bool check_consistent_reads(const char *value, struct err *e)
 {
     if (boolean_of(value) >= 0)
@@ -95,6 +103,34 @@ const char *setting_idempotency_key(const struct session *s)
     return key ? key : "";
 }
 
+/* --- routing (planner/hint.h) --- */
+
+static const char *show_key(const struct session *s)
+{
+    const char *key = env_get(s->env, "pgbraid.key");
+
+    return key ? key : "";
+}
+
+static const char *show_shard(const struct session *s)
+{
+    const char *shard = env_get(s->env, "pgbraid.shard");
+
+    return shard ? shard : "";
+}
+
+bool setting_allows_scatter(const struct session *s)
+{
+    const char *v = env_get(s->env, "pgbraid.allow_scatter");
+
+    return !v || boolean_of(v) != 0;
+}
+
+static const char *show_allow_scatter(const struct session *s)
+{
+    return setting_allows_scatter(s) ? "on" : "off";
+}
+
 static const struct {
     const char *name;
     bool (*check)(const char *value, struct err *e);
@@ -102,6 +138,9 @@ static const struct {
 } settings[] = {
     { "pgbraid.commit", check_commit, show_commit },
     { "pgbraid.consistent_reads", check_consistent_reads, show_consistent_reads },
+    { "pgbraid.key", check_text, show_key },
+    { "pgbraid.shard", check_text, show_shard },
+    { "pgbraid.allow_scatter", check_allow_scatter, show_allow_scatter },
     { "pgbraid.idempotency_key", check_text, setting_idempotency_key }, /* of the transaction: exec_key.c */
 };
 

@@ -23,6 +23,8 @@ MUSTCHECK bool setting_check(const char *name, const char *value, struct err *e)
 MUSTCHECK bool setting_check_startup(const char *name, const char *value, struct err *e);
 
 /* What holds for the session now. */
+/* May a statement go to several shards? */
+bool setting_allows_scatter(const struct session *s);
 enum commit_mode setting_commit(const struct session *s);
 bool setting_consistent_reads(const struct session *s);
 
