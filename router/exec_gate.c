@@ -18,10 +18,11 @@
  *                 has overlapped, it ends with 40001 instead of its CopyDone.
  *   changes       UPDATE, DELETE, INSERT ... SELECT, MERGE take it when executed, too. If a commit has overlapped, all
  *                 is undone (the statement's own transaction, or a savepoint that the router has set) and done again.
- *                 Until it is known nothing is told to the client. DECLARE of a cursor in the same way.
- * Who does not: what reads no rows of others (INSERT ... VALUES, COPY FROM), what waits for all of them by its locks
- * (TRUNCATE and other DDL), EXPLAIN ANALYZE of a SELECT (it shows no rows), and functions declared safe that are
- * VOLATILE (each of their statements takes a snapshot of its own; PostgreSQL does the same on one server).
+ *                 Until it is known nothing is told to the client. DECLARE of a cursor in the same way. One that takes
+ *                 too long for committers to wait is done again in REPEATABLE READ on snapshots that were taken here
+ * (by itself; in the client's transaction it is refused after consistent_reads_timeout). Who does not: what reads no
+ * rows of others (INSERT ... VALUES, COPY FROM), what waits for all of them by its locks (TRUNCATE and other DDL), and
+ * functions declared safe that are VOLATILE (each of their statements takes a snapshot of its own, as on one server).
  *
  * Invariants: (1) the parts' connections are exec's: each has an EXPECT_EXEC for what is outstanding; (2) a
  * ReadyForQuery that does not end a part is announced by part.settling; (3) nothing blocks: a wait is a ticket's, with
@@ -60,12 +61,17 @@ struct exec_gate {
     uint32_t left;              /* parts whose answer the phase waits for */
     bool watching;              /* executed within the window, which is still open */
     bool withhold;              /* nothing reaches the client */
+    bool frozen;                /* a change that runs on one snapshot */
+    uint32_t repeats;           /* of a change */
+    uint64_t opened_us;         /* its window */
     bool savepoint;             /* inside the client's transaction: what is undone goes back to here */
     size_t out_len;             /* of exec.out before the statement */
     bool bind_sent;             /* likewise */
 };
 
-static const struct gate_ops change_ops;
+#define GATE_FROZEN_TRIES 8u
+
+static const struct gate_ops change_ops, frozen_ops;
 static void gate_settle(struct exec *x);
 
 static uint32_t part_index(const struct exec *x, const struct part *p)
@@ -208,6 +214,7 @@ static void gate_open(struct exec *x)
     if (!g->ops->bind) {
         g->phase = EXEC_GATE_PASSED;
         g->watching = true;
+        g->opened_us = loop_now_us(x->s->worker->loop);
         g->ops->go(x);
         return;
     }
@@ -293,22 +300,30 @@ static void gate_bound(struct exec *x, struct part *p)
         return;
     }
     gate_close(x);
+    g->withhold = g->frozen;
     g->ops->go(x);
 }
 
-void exec_gate_begin(struct exec *x, const struct gate_ops *ops)
+static void gate_new_ticket(struct exec *x)
 {
-    struct exec_gate *g = ARENA_NEW(&x->arena, struct exec_gate);
     uint32_t *shards = ARENA_ARRAY(&x->arena, uint32_t, x->npart);
     struct worker *w = x->s->worker;
 
     for (uint32_t i = 0; i < x->npart; i++)
         shards[i] = x->parts[i].backend->pool->shard_id;
+    gate_ticket_free(x->gate->ticket);
+    x->gate->ticket = gate_ticket_new(w->router->gate, w->loop, shards, x->npart, gate_continue, x);
+}
+
+void exec_gate_begin(struct exec *x, const struct gate_ops *ops)
+{
+    struct exec_gate *g = ARENA_NEW(&x->arena, struct exec_gate);
+
     g->ops = ops;
-    g->ticket = gate_ticket_new(w->router->gate, w->loop, shards, x->npart, gate_continue, x);
     g->out_len = x->out.len;
     g->bind_sent = x->bind_sent;
     x->gate = g;
+    gate_new_ticket(x);
     g->withhold = ops == &change_ops;
     g->savepoint = g->withhold && !x->own_txn;
     gate_settle(x);
@@ -551,6 +566,15 @@ static const struct gate_ops stream_ops = {
     .failed = statement_failed,
 };
 
+/* A change that is done again on a snapshot taken at the gate. */
+static const struct gate_ops frozen_ops = {
+    .settle = change_settle,
+    .bind = snapshot_bind,
+    .release = snapshot_release,
+    .go = snapshot_go,
+    .failed = statement_failed,
+};
+
 uint32_t exec_gate_put_savepoint(struct exec *x, struct part *p, struct strbuf *out)
 {
     if (!x->gate || !x->gate->savepoint || p->saved)
@@ -627,18 +651,62 @@ static bool gate_can_repeat(const struct exec *x)
     return !x->cancelled && !x->s->own_cancel;
 }
 
+/*
+ * A change by itself whose window is too long for committers to wait would be torn again and again. It runs on
+ * snapshots that were taken together, in REPEATABLE READ, and is repeated when rows have changed since.
+ */
+static bool gate_freezes(const struct exec *x)
+{
+    const struct exec_gate *g = x->gate;
+
+    return x->own_txn && (g->repeats > GATE_TRIES ||
+                          loop_now_us(x->s->worker->loop) - g->opened_us > GATE_COMMIT_WAIT_MS * UINT64_C(1000));
+}
+
+static void gate_repeat(struct exec *x)
+{
+    struct exec_gate *g = x->gate;
+
+    g->repeats++;
+    if (!g->frozen && gate_freezes(x)) {
+        g->frozen = true;
+        g->repeats = 0;
+        g->ops = &frozen_ops;
+        x->s->txn.modes.isolation = ISOLATION_REPEATABLE_READ;
+    }
+    if (g->frozen)
+        gate_new_ticket(x);
+    gate_forget(x);
+    gate_settle(x);
+}
+
+static bool gate_not_serializable(const struct exec *x)
+{
+    struct be_error fields;
+
+    return x->failed && !x->own_error.message[0] && be_decode_error(strbuf_span(&x->error), &fields) &&
+           span_eq_str(fields.sqlstate, "40001");
+}
+
 bool exec_gate_repeats(struct exec *x)
 {
     struct exec_gate *g = x->gate;
     bool torn;
 
+    if (g && g->frozen) {
+        if (g->withhold && gate_not_serializable(x) && g->repeats < GATE_FROZEN_TRIES && gate_can_repeat(x)) {
+            gate_repeat(x);
+            return true;
+        }
+        g->withhold = false;
+        return false;
+    }
     if (!g || !g->watching)
         return false;
     g->watching = false;
     torn = gate_read_end(g->ticket) == GATE_TORN;
     if (torn && g->withhold && gate_can_repeat(x)) {
-        gate_forget(x);
-        gate_settle(x);
+        gate_repeat(x);
         return true;
     }
     if (torn && !x->failed) {

@@ -469,17 +469,17 @@ void exec_run(struct exec *x)
         return;
     }
     x->task = TASK_STATEMENT;
-    if (x->npart > 1 && (x->plan->writes || x->plan->kind == PLAN_DDL || x->plan->kind == PLAN_COPY_IN) &&
-        !s->txn.env && !alone && x->execute) {
-        txn_begin(s, NULL, true);
-        x->own_txn = x->withheld = true;
-    }
     if (x->npart > 1 && x->plan->kind == PLAN_COPY_OUT && !s->txn.env && exec_gate_on(x)) {
         struct txn_modes modes = { .isolation = ISOLATION_REPEATABLE_READ,
                                    .read_only = x->plan->writes || x->plan->opaque ? MODE_UNSAID : MODE_ON };
 
         txn_begin(s, &modes, true);
         x->own_txn = true;
+    }
+    if (x->npart > 1 && (x->plan->writes || x->plan->kind == PLAN_DDL || x->plan->kind == PLAN_COPY_IN) &&
+        !s->txn.env && !alone && x->execute) {
+        txn_begin(s, NULL, true);
+        x->own_txn = x->withheld = true;
     }
     if (exec_gate_hold(x, exec_acquire))
         exec_acquire(x);

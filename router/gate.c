@@ -28,6 +28,7 @@ struct gate {
     uint64_t now;           /* counts events: no two have the same number */
     struct list reads;      /* ticket.node: from gate_read_begin to its end, while waiting too */
     struct list commits;    /* ticket.node: partly visible ones */
+    struct list settled;    /* ticket.node: to be freed */
     struct list waiting;    /* ticket.wait */
     struct gate_stats stats;
 };
@@ -68,6 +69,7 @@ struct gate *gate_new(void)
     pthread_mutex_init(&g->lock, NULL);
     list_init(&g->reads);
     list_init(&g->commits);
+    list_init(&g->settled);
     list_init(&g->waiting);
     return g;
 }
@@ -80,16 +82,22 @@ static void ticket_destroy(struct gate_ticket *t)
     free(t);
 }
 
+static void destroy_all(struct list *tickets)
+{
+    while (!list_empty(tickets)) {
+        struct gate_ticket *t = LIST_ENTRY(list_first(tickets), struct gate_ticket, node);
+
+        list_remove(&t->node);
+        BUG_ON(tickets->next == &t->node); /* said to the analyser */
+        ticket_destroy(t);
+    }
+}
+
 void gate_free(struct gate *g)
 {
     if (!g)
         return;
-    while (!list_empty(&g->commits)) { /* in doubt */
-        struct gate_ticket *t = LIST_ENTRY(list_first(&g->commits), struct gate_ticket, node);
-
-        list_remove(&t->node);
-        ticket_destroy(t);
-    }
+    destroy_all(&g->commits); /* in doubt */
     pthread_mutex_destroy(&g->lock);
     free(g);
 }
@@ -527,10 +535,11 @@ void gate_shard_clean(struct gate *g, uint32_t shard, uint64_t since)
         pending_remove(t, shard);
         if (t->npending == 0) {
             list_remove(&t->node);
-            ticket_destroy(t);
+            list_push_back(&g->settled, &t->node);
         }
     }
     wake(g);
+    destroy_all(&g->settled);
     pthread_mutex_unlock(&g->lock);
 }
 

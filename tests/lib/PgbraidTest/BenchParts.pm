@@ -6,6 +6,7 @@ use Carp qw(croak);
 use IO::Select;
 use PgbraidTest::Bench;
 use PgbraidTest::BenchCommit;
+use PgbraidTest::BenchGate;
 use PgbraidTest::Cluster;
 use PgbraidTest::Gauge;
 use PgbraidTest::Proc qw(run wait_for workdir);
@@ -377,6 +378,15 @@ sub commit
     my ($self) = @_;
     my @rows = PgbraidTest::BenchCommit::run(transactions => $self->{quick} ? 100 : 1000);
     return "### Commit over two shards, one client, fsync on (µs, medians)\n\n" . table([ 'transaction of two UPDATEs', 'COMMIT', '/ one shard', 'BEGIN to COMMIT', '/ one shard' ], @rows);
+}
+
+# --- consistent reads ---
+
+sub gate
+{
+    my ($self) = @_;
+    my @rows = PgbraidTest::BenchGate::run(rounds => $self->{quick} ? 100 : 1000);
+    return "### Scattered reads that see commits whole, one client (µs, medians)\n\n" . table([ 'statement', 'consistent_reads = on', 'off', 'difference' ], @rows);
 }
 
 # --- the planner's hot path ---
