@@ -74,4 +74,16 @@ if ($full->{error}) { like($full->{error}{C}, qr/^(?:53|55|40)/, 'max_prepared_t
 else { pass('max_prepared_transactions reached on the shard that decides: no matter'); }
 is(total(), 3000, '... nothing half done');
 $cluster->do(2, map { "ROLLBACK PREPARED 'full $_'" } 1 .. 64);
+
+# --- a participant that is down says nothing: the decision about it stays, however old (X2)
+$router->write_config(decision_retention => '1s');
+$router->restart;
+my $looks = sub { my $console = $router->wire(database => 'pgbraid'); $console->query('RECOVER'); return $console->rows('SHOW RECOVERY')->[0][0] };
+$cluster->stop_server(2);
+$cluster->do(1, "INSERT INTO pgbraid.decisions (gtid, committed, participants, decided_at) VALUES ('long-ago', true, '{2}', now() - interval '1 day'), ('longer-ago', true, '{3}', now() - interval '2 days')");
+my $row = sub { my ($name) = @_; return $cluster->value(1, "SELECT count(*) FROM pgbraid.decisions WHERE gtid = '$name'") };
+wait_for('X2: a decision whose participants are done goes', sub { $looks->(); return !$row->('longer-ago') });
+is($row->('long-ago'), 1, 'X2: one with a participant that is down stays');
+$cluster->start_server(2);
+wait_for('X2: ... until that one has been seen to be done', sub { $looks->(); return !$row->('long-ago') });
 done_testing();

@@ -110,6 +110,16 @@ is($cluster->value(1, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
 $gate->do('SELECT pg_advisory_unlock(77)');
 $w->until_ready;
 is($cluster->value(1, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 78"), 0, 'X6: ... until the writer has committed');
+# ... also one that has only read.
+sub reading { return $cluster->value(2, "SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND mode = 'AccessShareLock' AND pid <> pg_backend_pid()"); }
+$gate->do('SELECT pg_advisory_lock(77)');
+$w->do('BEGIN', "SELECT * FROM t WHERE id = $b", "UPDATE t SET v = v WHERE id = $c");
+$w->send(Query('COMMIT'));
+wait_for('the writer waits in its COMMIT', sub { $cluster->value(3, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND NOT granted") });
+is(reading(), 1, 'X6: who has only read is still in the transaction');
+$gate->do('SELECT pg_advisory_unlock(77)');
+$w->until_ready;
+wait_for('X6: ... until the writer has committed', sub { !reading() });
 
 # --- X10: who has gone without a word is noticed by both ends
 is_deeply([ map { $w->value("SELECT current_setting('$_')") } qw(tcp_keepalives_idle tcp_keepalives_interval tcp_keepalives_count tcp_user_timeout) ],

@@ -91,7 +91,9 @@ my $before = $cluster->value(1, "SELECT v FROM t WHERE id = $a") // $router->val
 $x->do('BEGIN', "UPDATE t SET v = v - 7 WHERE id = $a", "UPDATE t SET v = v + 7 WHERE id = $b");
 $x->send(Query('COMMIT'));
 wait_for('it stands', sub { (qx(ps -o stat= -p @{[ $second->pid ]}) // '') =~ /^T/ });
-recover() for 1 .. 3;
+my $looks = sub { $router->wire(database => 'pgbraid')->rows('SHOW RECOVERY')->[0][0] };
+my $seen = $looks->();
+wait_for('the other looks twice', sub { recover(); return $looks->() > $seen + 1 });
 is(prepared(), 1, 'X10: while it may go on, it is left alone');
 wait_for('X10: then it is given up', sub { recover(); return prepared() == 0 });
 kill 'CONT', $second->pid;
