@@ -8,7 +8,7 @@
  *   BIND     the window: Parse and Bind are on their way; PostgreSQL fixes a SELECT's snapshot at Bind
  *   RELEASE  the window was torn: portals (or transactions) are ended; then SETTLE, WAIT, BIND again
  *   PASSED   all snapshots are of one moment: the statement is executed
- *   LEAVE    the router's own savepoint is released
+ *   LEAVE    the router's own savepoint is released; or: the transaction has its snapshot, its first statement may come
  *
  * Who goes through it, and how (rules X13, X15):
  *   SELECT        its own portals. A simple Query goes out as Parse, Bind, Execute with results in text (rule X14).
@@ -57,16 +57,17 @@ enum exec_gate_phase {
 struct exec_gate {
     const struct gate_ops *ops;
     enum exec_gate_phase phase;
-    struct gate_ticket *ticket; /* owned */
-    uint32_t left;              /* parts whose answer the phase waits for */
-    bool watching;              /* executed within the window, which is still open */
-    bool withhold;              /* nothing reaches the client */
-    bool frozen;                /* a change that runs on one snapshot */
-    uint32_t repeats;           /* of a change */
-    uint64_t opened_us;         /* its window */
-    bool savepoint;             /* inside the client's transaction: what is undone goes back to here */
-    size_t out_len;             /* of exec.out before the statement */
-    bool bind_sent;             /* likewise */
+    struct gate_ticket *ticket;   /* owned */
+    void (*then)(struct exec *x); /* after LEAVE */
+    uint32_t left;                /* parts whose answer the phase waits for */
+    bool watching;                /* executed within the window, which is still open */
+    bool withhold;                /* nothing reaches the client */
+    bool frozen;                  /* a change that runs on one snapshot */
+    uint32_t repeats;             /* of a change */
+    uint64_t opened_us;           /* its window */
+    bool savepoint;               /* inside the client's transaction: what is undone goes back to here */
+    size_t out_len;               /* of exec.out before the statement */
+    bool bind_sent;               /* likewise */
 };
 
 #define GATE_FROZEN_TRIES 8u
@@ -250,7 +251,8 @@ static void gate_next(struct exec *x)
         gate_settle(x);
     } else if (g->phase == EXEC_GATE_LEAVE) {
         gate_close(x);
-        exec_statement_done(x);
+        g->withhold = g->frozen;
+        g->then(x);
     } else {
         gate_open(x);
     }
@@ -300,7 +302,6 @@ static void gate_bound(struct exec *x, struct part *p)
         return;
     }
     gate_close(x);
-    g->withhold = g->frozen;
     g->ops->go(x);
 }
 
@@ -326,6 +327,7 @@ void exec_gate_begin(struct exec *x, const struct gate_ops *ops)
     gate_new_ticket(x);
     g->withhold = ops == &change_ops;
     g->savepoint = g->withhold && !x->own_txn;
+    g->then = x->gate_then;
     gate_settle(x);
 }
 
@@ -517,18 +519,16 @@ static void snapshot_release(struct exec *x, struct part *p, struct strbuf *out)
 
 static void snapshot_go(struct exec *x)
 {
+    struct exec_gate *g = x->gate;
     struct strbuf *out = &x->s->worker->out;
 
+    g->phase = EXEC_GATE_LEAVE;
+    g->withhold = g->frozen;
+    g->left = x->next_part = 0;
     for (uint32_t i = 0; i < x->npart; i++) {
-        struct part *p = &x->parts[i];
-
-        p->started = p->bound = false;
-        p->settling = true;
         fe_put_sync(out);
-        gate_write(x, p);
+        gate_ask(x, &x->parts[i]);
     }
-    x->next_part = 0;
-    exec_start_parts(x);
 }
 
 static const struct gate_ops snapshot_ops = {
@@ -538,6 +538,12 @@ static const struct gate_ops snapshot_ops = {
     .go = snapshot_go,
     .failed = statement_failed,
 };
+
+void exec_gate_snapshot(struct exec *x, void (*then)(struct exec *x))
+{
+    x->gate_then = then;
+    exec_gate_begin(x, &snapshot_ops);
+}
 
 /* Undo what a torn try has done. */
 static bool change_settle(struct exec *x, struct part *p, struct strbuf *out)
@@ -591,7 +597,7 @@ void exec_gate_statement(struct exec *x)
     if (x->npart < 2 || !exec_gate_on(x)) {
         exec_start_parts(x);
     } else if (plan->kind == PLAN_COPY_OUT && x->own_txn) {
-        exec_gate_begin(x, &snapshot_ops);
+        exec_gate_snapshot(x, exec_start_parts);
     } else if (txn_has_snapshot(&x->s->txn)) { /* taken together already */
         exec_start_parts(x);
     } else if (plan->kind == PLAN_COPY_OUT) {
@@ -613,6 +619,7 @@ static void gate_leave(struct exec *x)
     struct strbuf *out = &x->s->worker->out;
 
     g->phase = EXEC_GATE_LEAVE;
+    g->then = exec_statement_done;
     g->left = 0;
     for (uint32_t i = 0; i < x->npart; i++) {
         backend_expect(x->parts[i].backend, EXPECT_EXEC);
@@ -672,6 +679,7 @@ static void gate_repeat(struct exec *x)
         g->frozen = true;
         g->repeats = 0;
         g->ops = &frozen_ops;
+        g->then = exec_start_parts;
         x->s->txn.modes.isolation = ISOLATION_REPEATABLE_READ;
     }
     if (g->frozen)

@@ -154,7 +154,8 @@ struct exec {
     struct exec_gate *gate;     /* in the arena; NULL: snapshots are taken as they come */
     struct gate_ticket *pass;   /* owned; NULL: nothing of the session's is being committed at the gate */
     void (*pass_then)(struct exec *x);
-    struct exec_merge *merge; /* in the arena; NULL: rows of several parts come as they are */
+    void (*gate_then)(struct exec *x); /* exec_gate_snapshot */
+    struct exec_merge *merge;          /* in the arena; NULL: rows of several parts come as they are */
 
     struct control_request *request;
 };
@@ -353,6 +354,11 @@ struct gate_ops {
 bool exec_gate_on(const struct exec *x);
 /* All leases are there: take snapshots on all parts, then ops->go(). */
 void exec_gate_begin(struct exec *x, const struct gate_ops *ops);
+/*
+ * The session's transaction has one snapshot (REPEATABLE READ) and has not reached any server yet: begin it on all
+ * parts and take its snapshot on them together; then(x), when all is quiet. Parts are made, leases held.
+ */
+void exec_gate_snapshot(struct exec *x, void (*then)(struct exec *x));
 /*
  * The parts are at the gate: their first statement has not been executed. Then x->failed ends it by exec_gate_failed():
  * at once or when the connections are quiet.

@@ -191,7 +191,7 @@ $readers[2]->send(Query('UPDATE t SET n = 10'));
 $readers[3]->send(Query('COPY t TO STDOUT'));
 wait_for('the readers to wait', sub { gate()->{waits} >= 4 });
 ok(!$_->readable(0.1), 'X18: a read over both shards waits') for @readers;
-is($router->value("SELECT count(*) FROM t WHERE id IN ($ka, $kc)") + $router->value("SELECT count(*) FROM t WHERE id IN ($kb, $kc)"), 1, 'X16: a read over one of them does not');
+is($router->value("SELECT count(*) FROM t WHERE id IN ($ka, $kc)") + $router->value("SELECT count(*) FROM t WHERE id IN ($kb, $kc)"), 1, 'X16, X20b: reads over one of them do not, and see the one half only');
 my $cancelled = $router->wire;
 $cancelled->send(Query('SELECT id FROM t'));
 wait_for('it to wait', sub { gate()->{waits} >= 5 });
