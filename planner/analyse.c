@@ -2,6 +2,7 @@
  * The analyser's top: what kind of statement it is, what it touches, and which plan that allows (DESIGN §5).
  */
 #include "planner/analyse_int.h"
+#include "planner/backend_pid.h"
 #include "planner/catalog_hide.h"
 #include "planner/gather.h"
 #include "planner/moment.h"
@@ -27,6 +28,8 @@ static bool is_control_call(const PgQuery__SelectStmt *q)
     if (!val || val->node_case != PG_QUERY__NODE__NODE_FUNC_CALL)
         return false;
     return names_schema(val->func_call, "pgbraid") ||
+           tree_name_is(val->func_call->n_funcname, val->func_call->funcname, "pg_cancel_backend") ||
+           tree_name_is(val->func_call->n_funcname, val->func_call->funcname, "pg_terminate_backend") ||
            tree_name_is(val->func_call->n_funcname, val->func_call->funcname, "set_config");
 }
 
@@ -506,6 +509,10 @@ bool analyse_query(const struct plan_input *in, const PgQuery__Node *stmt, struc
     if (an.plan->merge || an.plan->gather)
         plan_keep_literals(an.plan, in->lits);
     catalog_hide(&an);
+    if (an.inv.pid && !backend_pid_replace(&an)) {
+        plan_unref(an.plan);
+        return false;
+    }
     an.plan->long_way = an.plan->rewritten || an.plan->pins || an.plan->pin_check;
     *out = (struct plan_result){ .plan = an.plan,
                                  .cacheable = !an.inv.moment_literal && !an.plan->rewritten,

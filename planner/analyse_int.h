@@ -123,6 +123,7 @@ struct inventory {
     const char *table_reader;   /* built-in function that runs queries */
     const char *home_function;  /* built-in function that is about one server or has side effects */
     bool locks, unlocks;        /* session advisory locks */
+    bool pid;                   /* pg_backend_pid() */
     const char *session;        /* built-in function that leaves state on its connection, or reads it */
     const char *volatile_row;   /* random() ... */
     const char *moment;         /* now() ... */

@@ -20,6 +20,7 @@ enum call {
     CALL_SETTINGS, /* changes settings */
     CALL_SESSION,  /* leaves state on the connection, or depends on it */
     CALL_LOCK,     /* takes an advisory lock of the session: on the home shard, whose connection it keeps */
+    CALL_PID,      /* pg_backend_pid() */
     CALL_UNLOCK,   /* gives them back */
     CALL_TABLES,   /* runs queries */
     CALL_HOME      /* everything else */
@@ -93,6 +94,7 @@ static const struct call_name calls[] = {
     { "pg_advisory_unlock", CALL_UNLOCK },
     { "pg_advisory_unlock_all", CALL_UNLOCK },
     { "pg_advisory_unlock_shared", CALL_UNLOCK },
+    { "pg_backend_pid", CALL_PID },
     { "pg_backup_start", CALL_SESSION },
     { "pg_backup_stop", CALL_SESSION },
     { "pg_client_encoding", CALL_HARMLESS },
@@ -205,6 +207,9 @@ static void take_builtin(struct an *an, const struct cat_func *f)
         break;
     case CALL_TABLES:
         keep_first(&inv->table_reader, f->name);
+        break;
+    case CALL_PID:
+        inv->pid = true;
         break;
     case CALL_LOCK:
     case CALL_UNLOCK:

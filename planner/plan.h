@@ -210,6 +210,8 @@ enum session_verb {
     SESSION_DISCARD_OTHER, /* DISCARD PLANS | SEQUENCES | TEMP */
     SESSION_DEALLOCATE,    /* name */
     SESSION_DEALLOCATE_ALL,
+    SESSION_CANCEL,         /* SELECT pg_cancel_backend(value, param or the session's own number): answers a row */
+    SESSION_TERMINATE,      /* likewise, pg_terminate_backend */
     SESSION_DECLARE,        /* cursor: the plan's scope, classes and gather are the query's */
     SESSION_FETCH,          /* cursor: also MOVE */
     SESSION_CLOSE,          /* name; NULL: all */
@@ -301,6 +303,8 @@ struct plan_hint {
     const char *text;
 };
 
+#define PLAN_PID_BLANK "0000000000"
+
 struct plan {
     uint32_t refs; /* worker-local */
     enum plan_kind kind;
@@ -333,9 +337,11 @@ struct plan {
     const struct plan_hint *hint; /* NULL: none */
     const char *rewritten; /* NULL: the client's text goes out untouched; else the text to send (never with literals
                               cached away) */
-    const char *reason;    /* one line for SHOW ROUTE: why this plan */
-    const char *finish;    /* the same for what follows when there are several shards; NULL: nothing to say */
-    struct err refusal;    /* COMBINE_NONE: the error when the route has several shards */
+    uint32_t npid;         /* places in `rewritten` where the session's number belongs, PLAN_PID_BLANK long */
+    const uint32_t *pids;
+    const char *reason; /* one line for SHOW ROUTE: why this plan */
+    const char *finish; /* the same for what follows when there are several shards; NULL: nothing to say */
+    struct err refusal; /* COMBINE_NONE: the error when the route has several shards */
     /* private to planner/: arena, shape, literal spans of the text it was made from */
 };
 

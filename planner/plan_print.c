@@ -96,6 +96,8 @@ static void print_session(const struct plan_session *s, struct strbuf *out)
         [SESSION_DISCARD_OTHER] = "discard",
         [SESSION_DEALLOCATE] = "deallocate",
         [SESSION_DEALLOCATE_ALL] = "deallocate all",
+        [SESSION_CANCEL] = "cancel",
+        [SESSION_TERMINATE] = "terminate",
         [SESSION_DECLARE] = "declare",
         [SESSION_FETCH] = "fetch",
         [SESSION_CLOSE] = "close",

@@ -255,6 +255,34 @@ static bool control_plan(const struct plan_input *in, const PgQuery__ResTarget *
     return true;
 }
 
+/* pg_cancel_backend() and pg_terminate_backend() of a constant, a parameter or pg_backend_pid(). */
+static bool signal_plan(const PgQuery__ResTarget *target, const char *name, struct plan_result *out)
+{
+    const PgQuery__FuncCall *f = target->val->func_call;
+    bool terminate = strcmp(name, "pg_terminate_backend") == 0;
+    if ((!terminate && strcmp(name, "pg_cancel_backend") != 0) || f->n_args != 1 || f->agg_star || f->agg_distinct ||
+        f->func_variadic || f->over || f->agg_filter || f->n_agg_order)
+        return false;
+    const PgQuery__Node *arg = f->args[0];
+    bool constant = arg->node_case == PG_QUERY__NODE__NODE_A_CONST && !arg->a_const->isnull &&
+                    arg->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL && arg->a_const->ival->ival > 0;
+    bool param = arg->node_case == PG_QUERY__NODE__NODE_PARAM_REF && arg->param_ref->number > 0;
+    if (!constant && !param &&
+        (arg->node_case != PG_QUERY__NODE__NODE_FUNC_CALL ||
+         !tree_name_is(arg->func_call->n_funcname, arg->func_call->funcname, "pg_backend_pid")))
+        return false;
+    struct plan_session *s = session_plan(out, terminate ? SESSION_TERMINATE : SESSION_CANCEL, NULL);
+    struct arena *a = plan_arena(out->plan);
+    s->value = constant ? arena_printf(a, "%d", arg->a_const->ival->ival) : NULL;
+    s->param = param ? (uint32_t)arg->param_ref->number : 0;
+    s->column = arena_strdup(a, *tree_str(target->name) ? target->name : name);
+    out->plan->nparam = s->param;
+    out->plan->scope = SCOPE_HOME;
+    out->plan->returns_rows = true;
+    out->cacheable = false;
+    return true;
+}
+
 /* SELECT f(...): analyse() has seen that there is nothing else. */
 static bool call_plan(const struct plan_input *in, const PgQuery__Node *stmt, struct arena *scratch,
                       struct plan_result *out, struct err *e)
@@ -268,6 +296,8 @@ static bool call_plan(const struct plan_input *in, const PgQuery__Node *stmt, st
                 return control_plan(in, target, i, out, e);
         return analyse_query(in, stmt, scratch, out, e);
     }
+    if (signal_plan(target, name, out))
+        return true;
     bool declined;
     if (utility_set_config_plan(in, target, out, &declined, e))
         return true;

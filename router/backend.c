@@ -134,6 +134,8 @@ static void backend_note_error(struct backend *b, struct span body)
     if (be_decode_error(body, &fields) && span_eq_str(fields.severity, "FATAL")) {
         free(b->fatal);
         b->fatal = mem_strndup(fields.message.ptr ? fields.message.ptr : "", fields.message.len);
+        if (fields.sqlstate.len == sizeof(b->fatal_state) - 1)
+            memcpy(b->fatal_state, fields.sqlstate.ptr, fields.sqlstate.len);
     }
 }
 

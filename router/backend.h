@@ -110,8 +110,9 @@ struct backend {
     uint32_t nparsed;       /* ParseCompletes relayed for the running batch */
     uint64_t opened_us, used_us;
     uint64_t queries;
-    struct pool *heir; /* borrowed; being cleaned for a pool of another worker */
-    char *fatal;       /* the server's last FATAL message, owned; NULL: none */
+    struct pool *heir;   /* borrowed; being cleaned for a pool of another worker */
+    char *fatal;         /* the server's last FATAL message, owned; NULL: none */
+    char fatal_state[6]; /* its SQLSTATE */
 };
 
 const char *backend_state_name(enum backend_state state);

@@ -151,6 +151,7 @@ static void env_make_plan(struct env_table *t, struct env *e)
     }
     if (!changed)
         strbuf_puts(&sb, t->parse_settings);
+    e->idle_timeout = settings_get(e->settings, e->n, "idle_session_timeout") != NULL;
     e->plan.hint_key = hint_setting(e, "pgbraid.key", &sb);
     e->plan.hint_shard = hint_setting(e, "pgbraid.shard", &sb);
     e->plan.role = role && strcmp(role, "none") != 0 ? role : t->role;

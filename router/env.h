@@ -29,6 +29,7 @@ struct env {
     uint32_t refs;
     uint32_t n;
     const struct env_setting *settings; /* sorted by name; a local one follows the session's of the same name */
+    bool idle_timeout;                  /* idle_session_timeout is set: a server would end pooled connections */
     struct plan_env plan;               /* what parse analysis sees */
     struct txn_modes defaults;          /* default_transaction_...: modes of transactions that do not say */
     struct env_table *table;            /* borrowed */

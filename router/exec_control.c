@@ -225,6 +225,8 @@ bool exec_describe_local(struct exec *x, struct prepared *p)
     case PLAN_SESSION:
         if (p->plan->session->verb == SESSION_FETCH && !p->plan->session->move && exec_fetch_backend(x->s, p->plan))
             return false;
+        if (p->plan->session->verb == SESSION_CANCEL || p->plan->session->verb == SESSION_TERMINATE)
+            return false;
         if (!own && (p->plan->session->verb == SESSION_SHOW || p->plan->session->verb == SESSION_SET_CONFIG))
             return false;
         break;

@@ -241,7 +241,7 @@ static bool exec_put_kept_columns(struct exec *x, const struct plan *plan, struc
     }
     if (plan->kind == PLAN_SESSION)
         rows = plan->session->verb == SESSION_SHOW || plan->session->verb == SESSION_SET_CONFIG ||
-               plan->session->verb == SESSION_EXECUTE || (plan->session->verb == SESSION_FETCH && !plan->session->move);
+               plan->session->verb == SESSION_EXECUTE || plan->returns_rows;
     if (rows) {
         err_set(e, PB0313, "this portal cannot be described before it is executed");
         err_detail(e, "It has no single server that could tell its columns.");

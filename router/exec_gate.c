@@ -447,8 +447,7 @@ static void select_bind(struct exec *x, struct part *p, struct strbuf *out)
     if (x->extended) {
         BUG_ON(!exec_put_bind(x, p, out, &e)); /* only rows of VALUES can fail */
     } else {
-        backend_put_parse(p->backend, out, (struct span){ 0 },
-                          x->plan->rewritten ? span_str(x->plan->rewritten) : x->text, "", 0);
+        backend_put_parse(p->backend, out, (struct span){ 0 }, exec_text(x), "", 0);
         put_bind_nothing(out);
     }
     if (!p->described)

@@ -215,6 +215,8 @@ MUSTCHECK bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out,
 size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t *map, uint32_t n, struct strbuf *out);
 /* The same, whole, with the client's portal and result formats. */
 void exec_put_bind_some(const struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out);
+/* What is sent to a shard as the statement's text. */
+struct span exec_text(struct exec *x);
 /* A split INSERT: each part has rows of its own. */
 bool exec_split(const struct exec *x);
 bool exec_is_copy(const struct exec *x);
@@ -282,6 +284,9 @@ void exec_key_done(struct exec *x);
 MUSTCHECK bool exec_hint(struct exec *x, struct err *e);
 /* May it go to several shards (pgbraid.allow_scatter)? */
 MUSTCHECK bool exec_check_scatter(const struct exec *x, struct err *e);
+
+/* exec_signal.c */
+void exec_signal(struct exec *x);
 
 /* exec_cursor.c */
 void exec_declare(struct exec *x);

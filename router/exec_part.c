@@ -17,6 +17,8 @@
 #include "wire/proto.h"
 #include "wire/reader.h"
 
+#include <string.h>
+
 void exec_reset_statement(struct exec *x)
 {
     exec_copy_fini(x);
@@ -257,6 +259,23 @@ bool exec_split(const struct exec *x)
     return x->plan->kind == PLAN_INSERT && x->npart > 1;
 }
 
+struct span exec_text(struct exec *x)
+{
+    const struct plan *p = x->plan;
+    char number[sizeof(PLAN_PID_BLANK)];
+    char *text;
+
+    if (!p->rewritten)
+        return x->text;
+    if (p->npid == 0)
+        return span_str(p->rewritten);
+    text = arena_strdup(&x->arena, p->rewritten);
+    snprintf(number, sizeof(number), "%010u", x->s->id);
+    for (uint32_t i = 0; i < p->npid; i++)
+        memcpy(text + p->pids[i], number, sizeof(number) - 1);
+    return span_str(text);
+}
+
 /* Parse and Bind of a part in the extended protocol. */
 bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct err *e)
 {
@@ -286,7 +305,7 @@ bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct er
         return true;
     }
     if (x->plan->rewritten) {
-        backend_put_parse(b, out, (struct span){ 0 }, span_str(x->plan->rewritten), pr->types, pr->ntype);
+        backend_put_parse(b, out, (struct span){ 0 }, exec_text(x), pr->types, pr->ntype);
         fe_put_bind(out, x->portal, (struct span){ 0 }, x->bind_rest);
         return true;
     }
@@ -337,7 +356,7 @@ static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
             fe_put_query(out, strbuf_span(&text));
             strbuf_fini(&text);
         } else {
-            fe_put_query(out, x->plan->rewritten ? span_str(x->plan->rewritten) : x->text);
+            fe_put_query(out, exec_text(x));
         }
     } else if (x->merge) {
         backend_expect(p->backend, EXPECT_EXEC);

@@ -586,6 +586,10 @@ void exec_session_verb(struct exec *x)
         exec_bind_answer(x);
         exec_deallocate(x);
         break;
+    case SESSION_CANCEL:
+    case SESSION_TERMINATE:
+        exec_signal(x);
+        break;
     case SESSION_DECLARE:
         exec_declare(x);
         break;

@@ -443,7 +443,7 @@ void pool_release(struct backend *b)
     b->announced = ANNOUNCED_NOT;
     b->begun = b->wrote = b->unpreparable = false;
     b->used_us = loop_now_us(p->worker->loop);
-    if (UNLIKELY(b->tx != 'I' || b->dirty || b->suspect || b->nexpect)) {
+    if (UNLIKELY(b->tx != 'I' || b->dirty || b->suspect || b->nexpect || b->env->idle_timeout)) {
         if (b->state != BACKEND_CLEANING)
             backend_set_state(b, BACKEND_CLEANING);
         if (b->nexpect) /* something still runs: it cannot be waited for without a bound */

@@ -591,6 +591,13 @@ void session_backend_lost(struct session *s, struct backend *b, const struct err
     bool in_txn = s->txn.env != NULL;
     struct err e = *cause;
 
+    if (in_txn && strcmp(b->fatal_state, "25P03") == 0) { /* by the client's own setting */
+        err_set(&e, PB0309, "terminating connection due to idle-in-transaction timeout");
+        err_state(&e, "25P03");
+        backend_close(b);
+        session_fatal(s, &e);
+        return;
+    }
     if (b->pins) { /* what lived on it is gone: for the client the session is */
         err_state(&e, "57P01");
         err_hint(&e, "The session kept advisory locks, channels or cursors there.");

@@ -9,6 +9,7 @@
 #include "wire/bemsg.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -101,6 +102,27 @@ const char *setting_idempotency_key(const struct session *s)
     const char *key = env_get(s->env, "pgbraid.idempotency_key");
 
     return key ? key : "";
+}
+
+/* As current_setting() shows it: a number and its unit. */
+uint64_t setting_timeout_ms(const struct session *s, const char *name)
+{
+    static const struct {
+        const char *unit;
+        uint64_t ms;
+    } units[] = { { "", 1 }, { "ms", 1 }, { "s", 1000 }, { "min", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
+    const char *v = s->env ? env_get(s->env, name) : NULL;
+    char *end;
+    uint64_t n;
+
+    if (LIKELY(!v))
+        return 0;
+    n = strtoull(v, &end, 10);
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        if (strcmp(end, units[i].unit) == 0)
+            return n * units[i].ms;
+    }
+    return 0;
 }
 
 /* --- routing (planner/hint.h) --- */

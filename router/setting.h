@@ -23,6 +23,8 @@ MUSTCHECK bool setting_check(const char *name, const char *value, struct err *e)
 MUSTCHECK bool setting_check_startup(const char *name, const char *value, struct err *e);
 
 /* What holds for the session now. */
+/* A timeout that the session has set, in ms; 0: none. */
+uint64_t setting_timeout_ms(const struct session *s, const char *name);
 /* May a statement go to several shards? */
 bool setting_allows_scatter(const struct session *s);
 enum commit_mode setting_commit(const struct session *s);

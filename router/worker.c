@@ -13,6 +13,7 @@
 #include "router/router.h"
 #include "router/schema.h"
 #include "router/session.h"
+#include "router/setting.h"
 #include "router/template.h"
 
 #include <stdlib.h>
@@ -59,7 +60,15 @@ static void tick_session(struct session *s, uint64_t now_us)
         }
         break;
     case SESSION_READY:
-        if (s->txn.env && past(now_us, s->active_us, c->idle_transaction_timeout_ms)) {
+        if (s->txn.env && past(now_us, s->active_us, setting_timeout_ms(s, "idle_in_transaction_session_timeout"))) {
+            err_set(&e, PB0309, "terminating connection due to idle-in-transaction timeout");
+            err_state(&e, "25P03");
+            session_fatal(s, &e);
+        } else if (!s->txn.env && past(now_us, s->active_us, setting_timeout_ms(s, "idle_session_timeout"))) {
+            err_set(&e, PB0307, "terminating connection due to idle-session timeout");
+            err_state(&e, "57P05");
+            session_fatal(s, &e);
+        } else if (s->txn.env && past(now_us, s->active_us, c->idle_transaction_timeout_ms)) {
             err_set(&e, PB0309, "terminating connection due to idle-in-transaction timeout (idle_transaction_timeout)");
             err_state(&e, "25P03");
             session_fatal(s, &e);
