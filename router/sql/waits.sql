@@ -5,7 +5,8 @@
 --   o  a process that blocks or waits, and the key of its distributed transaction, from the advisory lock that says so (rule X25)
 --   p  a prepared transaction of ours
 --
--- pg_blocking_pids() knows of lock groups and of who stands before us in the queue, but gives 0 for a prepared transaction (rule X25).
+-- pg_blocking_pids() knows of lock groups and of who stands before us in the queue, but gives 0 for a prepared transaction (rule X25):
+-- that keeps the virtual transaction of the process that prepared it, by which the lock on its transaction id is found.
 WITH here AS MATERIALIZED (
     SELECT d.oid FROM pg_database d WHERE d.datname = current_database()
 ), locks AS MATERIALIZED (
@@ -37,7 +38,8 @@ FROM blocked w
     JOIN locks h ON h.granted AND h.pid IS NULL AND h.locktype = w.locktype
         AND (h.database, h.relation, h.page, h.tuple, h.virtualxid, h.transactionid, h.classid, h.objid, h.objsubid)
             IS NOT DISTINCT FROM (w.database, w.relation, w.page, w.tuple, w.virtualxid, w.transactionid, w.classid, w.objid, w.objsubid)
-    JOIN pg_prepared_xacts p ON p.transaction::text = split_part(h.virtualtransaction, '/', 2)
+    JOIN locks x ON x.granted AND x.pid IS NULL AND x.locktype = 'transactionid' AND x.virtualtransaction = h.virtualtransaction
+    JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
 WHERE w.blocker = 0 AND p.gid LIKE 'pgbraid:%'
 UNION ALL
 SELECT 'o', l.pid::text, ((l.classid::bigint & 65535) << 32 | l.objid::bigint)::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL
