@@ -367,6 +367,16 @@ static void publish(struct recovery *v)
     pthread_mutex_unlock(&v->lock);
 }
 
+static bool is_stopping(struct recovery *v)
+{
+    bool stop;
+
+    pthread_mutex_lock(&v->lock);
+    stop = v->stop;
+    pthread_mutex_unlock(&v->lock);
+    return stop;
+}
+
 /* Seconds until the next look. */
 static time_t look(struct recovery *v)
 {
@@ -378,8 +388,12 @@ static time_t look(struct recovery *v)
     v->now.waiting = v->now.alarmed = v->now.foreign = v->now.unseen = v->now.oldest_s = 0;
     ask_init(&l.ask, v->router);
     l.done_standbys = ARENA_ARRAY(&l.ask.arena, bool, l.ask.n ? l.ask.n : 1);
-    for (uint32_t i = 0; i < l.ask.n; i++)
-        look_at_shard(&l, i);
+    for (uint32_t i = 0; i < l.ask.n; i++) {
+        if (is_stopping(v)) /* servers that do not answer are waited for one after another */
+            v->now.unseen++;
+        else
+            look_at_shard(&l, i);
+    }
     for (uint32_t i = 0; i < l.ask.n; i++) {
         if (l.ask.shards[i].broken)
             repair(&l.ask.shards[i]);
@@ -387,7 +401,7 @@ static time_t look(struct recovery *v)
     if (v->now.unseen == 0)
         forget_stale(v);
     for (uint32_t i = 0; i < l.ask.n; i++) {
-        if (!l.ask.shards[i].conn)
+        if (!l.ask.shards[i].conn || is_stopping(v))
             continue;
         forget_decisions(&l, &l.ask.shards[i]);
         forget_keys(&l, &l.ask.shards[i]);
