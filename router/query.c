@@ -137,7 +137,8 @@ static size_t query_forward(struct session *s, struct plan *plan, uint32_t shard
     struct strbuf *out = &s->worker->out;
     struct backend *b;
 
-    if (plan->writes && !s->txn.env && UNLIKELY(query_hold_commit(s, s->set->pools[shard]->shard_id))) {
+    if ((plan->writes || plan->opaque) && !s->txn.env &&
+        UNLIKELY(query_hold_commit(s, s->set->pools[shard]->shard_id))) {
         plan_unref(plan);
         return 0;
     }

@@ -589,7 +589,7 @@ static size_t batch_run(struct session *s, struct batch *b, const char *data)
     }
     if (UNLIKELY(b->nexecute == 0) && batch_needs_no_server(b, aside))
         return batch_answer_parses(s, b, data);
-    if (b->writes && !s->txn.env && UNLIKELY(query_hold_commit(s, s->set->pools[shard]->shard_id))) {
+    if ((b->writes || b->opaque) && !s->txn.env && UNLIKELY(query_hold_commit(s, s->set->pools[shard]->shard_id))) {
         batch_drop(s, b);
         return 0;
     }
