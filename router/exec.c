@@ -121,6 +121,14 @@ static void exec_finish(struct exec *x, bool ready)
     exec_free(x);
     if (s->state == SESSION_CLOSING)
         return;
+    if (UNLIKELY(s->lost_pin)) {
+        struct err e = ERR_INIT;
+
+        err_set(&e, PB0301, "a connection that the session kept was lost");
+        err_state(&e, "57P01");
+        session_fatal(s, &e);
+        return;
+    }
     session_set_state(s, SESSION_READY);
     session_continue(s);
 }

@@ -47,9 +47,11 @@ static void pin_checked(struct backend *b, bool ok)
 
     if (!s)
         return;
-    if (!ok || b->internal_rows == 0)
+    if (!ok) /* cancelled by a timeout of the session's: asked again after its next statement */
+        b->pin_check = true;
+    else if (b->internal_rows == 0)
         pin_drop(b, PIN_LOCK | PIN_LISTEN);
-    if (s->state == SESSION_READY && !s->txn.env && pin_releases(b))
+    if (ok && s->state == SESSION_READY && !s->txn.env && pin_releases(b))
         pool_release(b);
     session_unquarantine(s);
 }

@@ -598,6 +598,11 @@ void session_backend_lost(struct session *s, struct backend *b, const struct err
         session_fatal(s, &e);
         return;
     }
+    if (b->pins && s->exec && exec_in_two_phase(s->exec)) {
+        s->lost_pin = true;
+        exec_backend_lost(s->exec, b, &e);
+        return;
+    }
     if (b->pins) { /* what lived on it is gone: for the client the session is */
         err_state(&e, "57P01");
         err_hint(&e, "The session kept advisory locks, channels or cursors there.");

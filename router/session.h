@@ -73,6 +73,7 @@ struct session {
     bool in_job;        /* a control thread works for it: no statement of it runs */
     bool quarantine;    /* a held connection may still be hit by a cancel request: nothing is sent (rule P49) */
     bool own_cancel;    /* the router has canceled the running statement: query_timeout, or `deadlock` */
+    bool lost_pin;      /* a pinned connection was lost during a commit: the session ends with the statement */
     bool run_extended;  /* the running short-way batch is extended protocol */
     bool run_commit;    /* ... is a COMMIT */
     bool run_aside;     /* ... runs beside the transaction: Parse and Describe (rule P54) */

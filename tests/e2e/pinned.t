@@ -59,6 +59,15 @@ ok(wait_for('the lock', sub { $q->value('SELECT pg_try_advisory_lock(8)') eq 't'
 $q->do('SELECT pg_advisory_unlock(8)');
 settles(0, 'and its connections');
 
+# --- the question whether something is left may be cancelled by the session's own timeout: it is asked again
+$q->do('SET statement_timeout = 1');
+for (1 .. 30) { $q->query('SELECT pg_try_advisory_lock(11)'); $q->query('SELECT 1'); }
+$q->query('RESET statement_timeout');
+is($q->value('SELECT pg_try_advisory_lock(11)'), 't', 'locked');
+is($p->value('SELECT pg_try_advisory_lock(11)'), 'f', 'and not lost by a question that failed');
+$q->do('SELECT pg_advisory_unlock_all()');
+settles(0, 'given back in the end');
+
 # --- bounded
 $_->do('SELECT pg_advisory_lock_shared(9)') for @w[ 0 .. 2 ];
 is($w[3]->error('SELECT pg_advisory_lock_shared(9)')->{C}, '53300', 'max_pinned_connections bounds what is kept');
