@@ -384,6 +384,9 @@ static bool grouped_by(const struct scope *s, const PgQuery__SelectStmt *q, int 
  */
 static bool finishable(const struct an *an, const PgQuery__SelectStmt *q, const struct own *own)
 {
+    /* A cursor's rows are one shard's after another's, or gathered. */
+    if (an->in->tree->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT)
+        return false;
     return an->whole && q->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !own->window && !q->n_window_clause &&
            !q->n_locking_clause && !q->n_values_lists && q->n_from_clause > 0 &&
            (q->n_distinct_clause == 0 || plain_distinct(q));
