@@ -40,14 +40,14 @@ sub random_of
     return sub { my ($n) = @_; return unpack('N', md5("$seed $round " . ++$i)) % $n; };
 }
 
-my $bed = PgbraidTest::Chaos::Bed->new(seed => $seed, routers => $routers, clock => $clock, $disk ? (disk_mb => 160) : ());
+my $bed = PgbraidTest::Chaos::Bed->new(seed => $seed, clients => { readers => 1 }, routers => $routers, clock => $clock, $disk ? (disk_mb => 160) : ());
 $bed->{disk} = $disk;
 note 'no file system of its own: disk.full is left out' if !$disk;
 open my $schedule, '>', workdir() . '/schedule' or die "schedule: $!";
 $schedule->autoflush(1);
 
-my (%count, %transactions, $kills, $crash_runs, $orphans);
-$kills = $crash_runs = $orphans = 0;
+my (%count, %transactions, $kills, $crash_runs, $orphans, $sums, $wrong_sums);
+$kills = $crash_runs = $orphans = $sums = $wrong_sums = 0;
 
 sub say_it { my ($text) = @_; print {$schedule} "$text\n"; note $text; return; }
 
@@ -94,6 +94,8 @@ sub run_round
     $kills += $fault->{kills};
     $crash_runs++ if $fault->{kills};
     $orphans += $bed->{orphans} // 0;
+    $sums += $bed->{sums} // 0;
+    $wrong_sums += $bed->{wrong_sums} // 0;
     $transactions{$_} += $counts->{$_} for keys %$counts;
     say_it(sprintf 'round %d: %s: %s; %d transactions: %d committed, %d aborted, %d unknown; %d left prepared, gone %.2f s after all was back; %.1f s', $round, $fault->{name}, $said,
         @$counts{qw(all committed aborted unknown)}, $bed->{orphans} // 0, $bed->{orphan_s} // 0, time - $began);
@@ -115,6 +117,6 @@ while ($rounds ? $round < $rounds : time < $end) {
     $bed->fold($round);
 }
 say_it("$_: $count{$_}") for sort keys %count;
-say_it(sprintf '%d rounds, %d crash runs with %d kills; %d transactions: %d committed, %d aborted, %d unknown; %d orphans seen, longest %.2f s', $round, $crash_runs, $kills,
-    (map { $transactions{$_} // 0 } qw(all committed aborted unknown)), $orphans, $bed->{longest_orphan_s});
+say_it(sprintf '%d rounds, %d crash runs with %d kills; %d transactions: %d committed, %d aborted, %d unknown; %d orphans seen, longest %.2f s; %d statuses asked; %d sums read, %d of them wrong', $round, $crash_runs, $kills,
+    (map { $transactions{$_} // 0 } qw(all committed aborted unknown)), $orphans, $bed->{longest_orphan_s}, $bed->{statuses} // 0, $sums, $wrong_sums);
 done_testing();

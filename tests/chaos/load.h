@@ -34,7 +34,7 @@ struct load {
     uint32_t ports[MAX_PORTS], nport;
     uint32_t nbank, nlist, nserializable, nreader;
     uint64_t seed;
-    bool gtid; /* ask for the gtid before each COMMIT */
+    bool gtid; /* ask for names before COMMIT */
     /* Accounts by shard, read from a file of lines "ACCOUNT SHARD". */
     int64_t *accounts[MAX_SHARDS];
     uint32_t naccount[MAX_SHARDS], nshard;
@@ -83,6 +83,8 @@ bool client_params(struct client *c, struct answer *a, const char *name, const c
 bool client_copy(struct client *c, struct answer *a, const char *sql, const struct strbuf *text);
 /* Read the answers to what was sent; in a pipeline up to its Sync. */
 bool client_read(struct client *c, struct answer *a, const char *what, bool pipeline);
+/* With --gtid, of every second transaction: its name, into a->gtid. */
+void client_ask_gtid(struct client *c, struct answer *a);
 /* COMMIT by itself, and what it came to. */
 enum outcome client_commit(struct client *c, struct answer *a);
 /* What an answer to a request that holds the COMMIT means. */

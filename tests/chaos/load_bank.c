@@ -309,6 +309,11 @@ static enum outcome run_block(struct client *c, const struct transfer *t, struct
         client_rollback(c);
         return OUTCOME_ABORTED; /* COMMIT was never sent */
     }
+    if (t->mode == MODE_VANISH || t->mode == MODE_CANCEL) {
+        client_ask_gtid(c, a);
+        if (!c->conn)
+            return OUTCOME_ABORTED;
+    }
     if (t->mode == MODE_VANISH)
         return vanish(c);
     if (t->mode == MODE_CANCEL) {

@@ -253,12 +253,17 @@ enum outcome client_outcome(const struct answer *a, const char *tag)
     return OUTCOME_ABORTED;
 }
 
-enum outcome client_commit(struct client *c, struct answer *a)
+void client_ask_gtid(struct client *c, struct answer *a)
 {
     a->gtid[0] = '\0';
-    if (c->load->gtid && client_query(c, a, "SELECT pgbraid.current_gtid()") && a->value.len > 10 &&
-        a->value.len < sizeof(a->gtid))
+    if (c->load->gtid && client_random(c, 2) && client_query(c, a, "SELECT pgbraid.current_gtid()") &&
+        a->value.len > 10 && a->value.len < sizeof(a->gtid))
         memcpy(a->gtid, strbuf_str(&a->value), a->value.len + 1);
+}
+
+enum outcome client_commit(struct client *c, struct answer *a)
+{
+    client_ask_gtid(c, a);
     if (!c->conn) {
         answer_reset(a);
         a->ok = false;

@@ -39,8 +39,9 @@ sub new
         settings => { autovacuum => 'on', max_connections => 100, dynamic_shared_memory_type => 'mmap' },
         $opt{disk_mb} ? (tmpfs => { $self->{shards} => $opt{disk_mb} }) : ());
     $self->_start_proxy;
-    $self->_start_router for 1 .. $opt{routers} // 1;
+    $self->_start_router;
     $self->_fill;
+    $self->_start_router for 2 .. $opt{routers} // 1;
     $self->_start_load(%{ $opt{clients} // {} });
     return $self;
 }
@@ -163,13 +164,16 @@ sub network_fired
     return 1;
 }
 
+# A further one has a copy of the first one's directory: the same shards, and the same key of decisions.
 sub _start_router
 {
     my ($self) = @_;
+    $self->router->stop if @{ $self->{routers} };
     my $router = PgbraidTest::Router->new(
-        cluster => $self->{cluster},
+        cluster => $self->{cluster}, @{ $self->{routers} } ? (copy_of => $self->router) : (),
         config => { sharding_key => 'id', commit_timeout => '4s', server_connect_timeout => '3s', workers => 2, pool_size => 30, shutdown_timeout => '1s', %{ $self->{config} // {} } });
     push @{ $self->{routers} }, $router;
+    $self->router->start if @{ $self->{routers} } > 1;
     if ($self->{clock}) {
         $router->stop;
         $self->router_spawn($#{ $self->{routers} });
@@ -198,7 +202,7 @@ sub _start_load
 {
     my ($self, %clients) = @_;
     $self->{load} = $self->_start_helper('chaos_load', (map { ('--port', $_->port) } @{ $self->{routers} }), '--accounts', workdir() . '/accounts', '--seed', $self->{seed},
-        (map { ("--$_", $clients{$_}) } sort keys %clients), $self->{gtid} ? '--gtid' : ());
+        (map { ("--$_", $clients{$_}) } sort keys %clients), '--gtid');
     return;
 }
 
@@ -303,6 +307,7 @@ sub check
         for @{ $self->_all('SELECT a.id, balance, base + coalesce(sum(amount), 0) FROM accounts a LEFT JOIN ledger USING (id) GROUP BY a.id HAVING balance <> base + coalesce(sum(amount), 0)') };
     my $seen = eval { $self->router->value('SELECT sum(balance) FROM accounts') } // "nothing: $@";
     push @wrong, "total: the router says $seen" if $seen ne $ACCOUNTS * $START;
+    push @wrong, $self->check_status($h->{transfers});
     my %final = map { $_->[0] => [ split /,/, $_->[1] ] } @{ $self->_all("SELECT id, array_to_string(v, ',') FROM lists") };
     my %sfinal = map { $_->[0] => [ split /,/, $_->[1] ] } @{ $self->_all("SELECT id || '.' || k, array_to_string(v, ',') FROM slists") };
     push @wrong, PgbraidTest::Chaos::Lists::check($h->{lists}, \%final);
@@ -313,6 +318,25 @@ sub check
     push @wrong, "stuck: client $_->{client} waited $_->{seconds} s for: $_->{what}" for @{ $h->{waits} };
     $self->{wrong_sums} = grep { $_->{sum} != $ACCOUNTS * $START } @{ $h->{sums} };
     $self->{sums} = @{ $h->{sums} };
+    return @wrong;
+}
+
+# What pgbraid.transaction_status() says of transfers is true: of all whose client did not hear it, of some that others know.
+sub check_status
+{
+    my ($self, $transfers) = @_;
+    my (@wrong, %asked);
+    for my $t (grep { $_->{gtid} ne '-' } @$transfers) {
+        next if $t->{outcome} ne 'u' && $asked{ $t->{outcome} }++ >= 10;
+        my $want = $t->{present} ? 'committed' : 'aborted';
+        my $status = 'none';
+        eval {
+            wait_for('the status', sub { ($status = $self->router->value("SELECT pgbraid.transaction_status('$t->{gtid}')") // 'unknown') ne 'in progress' }, $ORPHAN_LIMIT_S);
+            1;
+        } or $status .= ": $@";
+        $self->{statuses}++;
+        push @wrong, "status: transfer $t->{id} ($t->{mode}, $t->{outcome}) $t->{gtid} is $want, and said to be $status" if $status ne $want;
+    }
     return @wrong;
 }
 
