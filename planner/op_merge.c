@@ -426,17 +426,10 @@ static bool has_row(const struct source *s)
 
 /* --- rows in and out --- */
 
-static void put32(char *p, uint32_t v)
-{
-    for (int i = 0; i < 4; i++)
-        p[i] = (char)(v >> (24 - 8 * i));
-}
-
 bool merge_push(struct merge *m, uint32_t source, struct span body)
 {
     struct source *s = &m->sources[source];
     bool waited = !has_row(s); /* a row that went out last is still there */
-    char head[4];
     BUG_ON(source >= m->nsource || s->ended);
     if (body.len < 2 || body.len > UINT32_MAX - 4)
         return false;
@@ -445,9 +438,10 @@ bool merge_push(struct merge *m, uint32_t source, struct span body)
         s->at -= s->last;
         s->last = 0;
     }
-    put32(head, (uint32_t)body.len);
-    strbuf_put(&s->rows, head, sizeof head);
-    strbuf_put(&s->rows, body.ptr, body.len);
+    char *p = strbuf_reserve(&s->rows, body.len + 4);
+    proto_put32(p, (uint32_t)body.len);
+    memcpy(p + 4, body.ptr, body.len);
+    s->rows.len += body.len + 4;
     if (!waited)
         return true;
     m->nwaited--;
@@ -464,6 +458,11 @@ void merge_end(struct merge *m, uint32_t source)
     s->ended = true;
     if (!has_row(s))
         m->nwaited--;
+}
+
+bool merge_waits_for(const struct merge *m, uint32_t source)
+{
+    return !m->sources[source].ended && !has_row(&m->sources[source]);
 }
 
 size_t merge_kept(const struct merge *m, uint32_t source)

@@ -57,6 +57,8 @@ void merge_free(struct merge *m); /* NULL is fine */
 /* Copy a DataRow body. False: as MERGE_BAD. */
 MUSTCHECK bool merge_push(struct merge *m, uint32_t source, struct span body);
 void merge_end(struct merge *m, uint32_t source);
+/* No row can come before this source has one, or has ended. */
+bool merge_waits_for(const struct merge *m, uint32_t source);
 /* Bytes that are kept of a source. */
 size_t merge_kept(const struct merge *m, uint32_t source);
 

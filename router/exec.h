@@ -54,6 +54,8 @@ uint64_t exec_commit_since(const struct exec *x);
 void exec_commit_expired(struct exec *x);
 /* The server that rows are gathered on can take more. */
 void exec_gather_drained(struct exec *x);
+/* So can the client. */
+void exec_merge_drained(struct exec *x);
 
 /* COPY data from the client. */
 bool exec_wants_input(const struct exec *x);

@@ -23,7 +23,7 @@
 #include <stdlib.h>
 
 #define MERGE_KEEP    32768u
-#define MERGE_FLUSH   16384u
+#define MERGE_FLUSH   32768u
 #define MERGE_ROW_MAX (64u * 1024u * 1024u)
 
 struct exec_merge {
@@ -31,6 +31,7 @@ struct exec_merge {
     uint64_t skip, left; /* rows still to be skipped, and wanted after that */
     uint64_t sent;       /* rows */
     uint64_t wanted;     /* of each shard */
+    bool paused;         /* a shard is, because its rows wait */
     const struct plan_merge *plan;
 };
 
@@ -153,12 +154,15 @@ struct span exec_merge_own_columns(struct exec *x, struct span row_desc)
 
 static void merge_put_row(struct exec *x, uint16_t ncolumn, struct span columns)
 {
-    size_t len = columns.len + 6;
+    char *p = strbuf_reserve(&x->out, columns.len + 7);
 
-    msg_u8(&x->out, BE_DATA_ROW);
-    msg_u32(&x->out, (uint32_t)len);
-    msg_u16(&x->out, ncolumn);
-    strbuf_put(&x->out, columns.ptr, columns.len);
+    p[0] = BE_DATA_ROW;
+    proto_put32(p + 1, (uint32_t)columns.len + 6);
+    p[5] = (char)(ncolumn >> 8);
+    p[6] = (char)ncolumn;
+    if (columns.len)
+        memcpy(p + 7, columns.ptr, columns.len);
+    x->out.len += columns.len + 7;
 }
 
 static void merge_pause_all(struct exec *x)
@@ -172,11 +176,18 @@ static void merge_pause_all(struct exec *x)
 /* Who was ahead may go on. */
 static void merge_resume(struct exec *x)
 {
+    if (!x->merge->paused)
+        return;
+    x->merge->paused = false;
     for (uint32_t i = 0; i < x->npart; i++) {
         struct backend *b = x->parts[i].backend;
 
-        if (b && (b->st.paused & PAUSE_TURN) && merge_kept(x->merge->rows, i) < MERGE_KEEP / 2)
+        if (!b || !(b->st.paused & PAUSE_TURN))
+            continue;
+        if (merge_kept(x->merge->rows, i) < MERGE_KEEP / 2)
             stream_resume(&b->st, PAUSE_TURN);
+        else
+            x->merge->paused = true;
     }
 }
 
@@ -218,20 +229,33 @@ enum exec_action exec_merge_row(struct exec *x, struct part *p, struct span body
 {
     struct exec_merge *m = x->merge;
     uint32_t i = (uint32_t)(p - x->parts);
+    bool waited;
 
     if (m->left == 0) /* LIMIT is reached */
         return EXEC_SWALLOW;
+    if (merge_kept(m->rows, i) >= MERGE_KEEP)
+        merge_run(x, false);
     if (merge_kept(m->rows, i) >= MERGE_KEEP) {
+        m->paused = true;
         stream_pause(&p->backend->st, PAUSE_TURN);
         return EXEC_WAIT;
     }
+    waited = merge_waits_for(m->rows, i);
     if (!merge_push(m->rows, i, body)) {
         diverged(x, "they come in another order than their types and collations say");
         exec_cancel_parts(x, NULL);
         return EXEC_SWALLOW;
     }
-    merge_run(x, false);
+    if (waited || m->plan->nkey == 0) /* else nothing else can go out than before */
+        merge_run(x, false);
     return EXEC_SWALLOW;
+}
+
+/* The client takes rows again: shards that are paused because theirs wait here would never say so. */
+void exec_merge_drained(struct exec *x)
+{
+    if (x->merge)
+        merge_run(x, false);
 }
 
 /* A shard has sent its last row. */

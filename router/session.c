@@ -427,6 +427,8 @@ static void session_on_drained(struct stream *st)
 
     for (struct backend *b = s->held; b; b = b->next_held)
         stream_resume(&b->st, PAUSE_PEER_SLOW);
+    if (s->exec)
+        exec_merge_drained(s->exec);
     stream_resume(st, PAUSE_OUTPUT);
 }
 
