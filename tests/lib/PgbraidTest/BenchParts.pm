@@ -7,6 +7,7 @@ use IO::Select;
 use PgbraidTest::Bench;
 use PgbraidTest::BenchCommit;
 use PgbraidTest::BenchGate;
+use PgbraidTest::BenchScatter;
 use PgbraidTest::Cluster;
 use PgbraidTest::Gauge;
 use PgbraidTest::Proc qw(run wait_for workdir);
@@ -387,6 +388,16 @@ sub gate
     my ($self) = @_;
     my @rows = PgbraidTest::BenchGate::run(rounds => $self->{quick} ? 100 : 1000);
     return "### Scattered reads that see commits whole, one client (µs, medians)\n\n" . table([ 'statement', 'consistent_reads = on', 'off', 'difference' ], @rows);
+}
+
+# --- statements over several shards ---
+
+sub scatter
+{
+    my ($self) = @_;
+    my @rows = PgbraidTest::BenchScatter::run_statements(rows => $self->{quick} ? 100_000 : 1_000_000, rounds => $self->{rounds});
+    return "### Statements over 4 shards of one server beside the shards themselves, all at once (medians)\n\n"
+        . table([ 'statement', 'pgbraid ms', 'slowest shard ms', 'ratio', 'one server with all rows ms', 'router CPU ms', 'CPU / libpq single-row client' ], @rows);
 }
 
 # --- the planner's hot path ---
