@@ -158,8 +158,8 @@ same('INSERT INTO users (id, name) SELECT id, name FROM users WHERE id = 5 ON CO
 same($_) for 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', "SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only'), count(*) FROM users WHERE id = 7", 'UPDATE users SET val = 1 WHERE id = 7', 'ROLLBACK',
     'BEGIN READ ONLY', 'SELECT id FROM users WHERE id = 1', 'SELECT id FROM users WHERE id = 2', 'UPDATE users SET val = 1 WHERE id = 3', 'SELECT 1', 'ROLLBACK', # read only on the shard that joins last, too
     'BEGIN', 'SELECT id FROM users WHERE id = 1', 'SAVEPOINT a', 'UPDATE users SET val = 1000 WHERE id = 7', 'UPDATE users SET val = 1000 WHERE id = 8', 'UPDATE users SET val = 1000 WHERE id = 9', 'ROLLBACK TO a', 'COMMIT';
-# SQL PREPARE: refused, whatever its body looks like
-refused($_) for 'PREPARE p AS SELECT id FROM users WHERE id = $1', "PREPARE \"a as b\" (text, int) AS SELECT ' AS ' || \$1", 'EXECUTE p (1)';
+# SQL PREPARE, whatever its body looks like
+same($_) for 'PREPARE p AS SELECT id FROM users WHERE id = $1', "PREPARE \"a as b\" (text, int) AS SELECT ' AS ' || \$1", 'EXECUTE p (1)', q{EXECUTE "a as b" ('x', 1)}, 'DEALLOCATE ALL';
 same('PREPARE p (int AS SELECT');
 same('SELECT id FROM users WHERE id = 7');
 
