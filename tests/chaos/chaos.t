@@ -28,7 +28,7 @@ my $only = $ENV{PGBRAID_CHAOS_ONLY} ? qr/$ENV{PGBRAID_CHAOS_ONLY}/ : undef;
 my $routers = $ENV{PGBRAID_CHAOS_ROUTERS} // 1;
 my $clock = $ENV{PGBRAID_CHAOS_CLOCK} ? 1 : 0;
 plan skip_all => 'no libfaketime' if $clock && !PgbraidTest::Chaos::Bed::have_clock();
-$only //= qr/^(?:clock|router|network)/ if $clock;
+$only //= qr/^(?:clock|router|network)\./ if $clock;
 my $disk = ($ENV{PGBRAID_CHAOS_MOUNTS} // 'none') eq 'own';
 $PgbraidTest::Chaos::Faults::LONGEST_S = 3 if $minutes <= 2 && !$only;
 

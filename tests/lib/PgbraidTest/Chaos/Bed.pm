@@ -318,6 +318,8 @@ sub check
     push @wrong, "stuck: client $_->{client} waited $_->{seconds} s for: $_->{what}" for @{ $h->{waits} };
     $self->{wrong_sums} = grep { $_->{sum} != $ACCOUNTS * $START } @{ $h->{sums} };
     $self->{sums} = @{ $h->{sums} };
+    # The gate of consistent reads knows the commits of its own router only.
+    push @wrong, "half-seen: $self->{wrong_sums} of $self->{sums} sums of the bank were wrong" if $self->{wrong_sums} && @{ $self->{routers} } == 1;
     return @wrong;
 }
 
