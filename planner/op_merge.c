@@ -441,6 +441,7 @@ bool merge_push(struct merge *m, uint32_t source, struct span body)
     char *p = strbuf_reserve(&s->rows, body.len + 4);
     proto_put32(p, (uint32_t)body.len);
     memcpy(p + 4, body.ptr, body.len);
+    p[4 + body.len] = '\0';
     s->rows.len += body.len + 4;
     if (!waited)
         return true;

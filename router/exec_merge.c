@@ -162,6 +162,7 @@ static void merge_put_row(struct exec *x, uint16_t ncolumn, struct span columns)
     p[6] = (char)ncolumn;
     if (columns.len)
         memcpy(p + 7, columns.ptr, columns.len);
+    p[7 + columns.len] = '\0';
     x->out.len += columns.len + 7;
 }
 

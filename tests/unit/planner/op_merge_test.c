@@ -302,7 +302,9 @@ static void test_random(void **state)
             continue;
         enum merge_result got;
         while ((got = merge_next(m, &n, &columns)) == MERGE_ROW) {
-            int32_t v = atoi(columns.ptr + 4);
+            char text[32] = "";
+            memcpy(text, columns.ptr + 4, columns.len - 4);
+            int32_t v = atoi(text);
             assert_true(v >= last);
             last = v;
             out++;
