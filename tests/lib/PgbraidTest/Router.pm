@@ -3,13 +3,12 @@
 #   my $r = PgbraidTest::Router->new(cluster => $cluster);
 #
 # Options: database (its logical name, test), config (hash of pgbraid.conf settings), ranges (list of key ranges, one a shard;
-# default: equal parts), copy_of (a router that is stopped: this one gets a copy of its directory), binary. The router must end in
+# default: equal parts), beside (a router whose directory this one shares: directory_shared), binary. The router must end in
 # order and without a sanitizer's report, or the test fails, unless kill_now was called.
 package PgbraidTest::Router;
 use strict;
 use warnings;
 use Carp qw(croak);
-use File::Copy qw(copy);
 use PgbraidTest::Proc qw(free_port run wait_for workdir);
 use PgbraidTest::Tree;
 use PgbraidTest::Wire ();
@@ -24,9 +23,9 @@ sub new
     mkdir $self->{dir} or die "$self->{dir}: $!";
     $self->{port} = free_port();
     $self->{config} = { workers => 2, %{ $opt{config} // {} }, listen_addr => '127.0.0.1', port => $self->{port}, directory => 'directory.db', pidfile => 'router.pid' };
+    $self->{config}{directory} = "$opt{beside}{dir}/directory.db" if $opt{beside};
     $self->write_config;
-    if ($opt{copy_of}) { copy($_, $self->{dir}) or die "$_: $!" for glob "$opt{copy_of}{dir}/directory.db*"; }
-    my @ranges = $opt{copy_of} ? () : @{ $opt{ranges} // [ equal_ranges($self->{cluster}->shards) ] };
+    my @ranges = $opt{beside} ? () : @{ $opt{ranges} // [ equal_ranges($self->{cluster}->shards) ] };
     for my $i (1 .. @ranges) {
         $self->cli_ok('shard', 'add', '--config', $self->conf, "s$i", '--database', $self->{database}, '--range', $ranges[ $i - 1 ], '--conninfo', $self->{cluster}->conninfo($i));
     }

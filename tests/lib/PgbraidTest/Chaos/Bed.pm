@@ -164,16 +164,14 @@ sub network_fired
     return 1;
 }
 
-# A further one has a copy of the first one's directory: the same shards, and the same key of decisions.
+# A further one shares the first one's directory.
 sub _start_router
 {
     my ($self) = @_;
-    $self->router->stop if @{ $self->{routers} };
     my $router = PgbraidTest::Router->new(
-        cluster => $self->{cluster}, @{ $self->{routers} } ? (copy_of => $self->router) : (),
-        config => { sharding_key => 'id', commit_timeout => '4s', server_connect_timeout => '3s', workers => 2, pool_size => 30, shutdown_timeout => '1s', %{ $self->{config} // {} } });
+        cluster => $self->{cluster}, @{ $self->{routers} } ? (beside => $self->router) : (),
+        config => { sharding_key => 'id', commit_timeout => '4s', server_connect_timeout => '3s', workers => 2, pool_size => 30, shutdown_timeout => '1s', directory_shared => 'on', %{ $self->{config} // {} } });
     push @{ $self->{routers} }, $router;
-    $self->router->start if @{ $self->{routers} } > 1;
     if ($self->{clock}) {
         $router->stop;
         $self->router_spawn($#{ $self->{routers} });
