@@ -232,6 +232,7 @@ static bool batch_message(struct session *s, struct batch *b, char type, struct 
     struct fe_parse parse;
     struct fe_bind bind;
     struct fe_execute execute;
+    struct plan *plan;
     struct prepared *p;
 
     switch (type) {
@@ -260,9 +261,10 @@ static bool batch_message(struct session *s, struct batch *b, char type, struct 
         } else if (type == FE_DESCRIBE) {
             b->answers = true;
             p = batch_statement(s, b, target.name, e);
-            if (p && !b->plan)
-                b->plan = p->plan;
-            if (p && p->plan->kind == PLAN_SESSION && p->plan->session->verb != SESSION_SHOW)
+            plan = p ? p->plan : NULL;
+            if (!b->plan)
+                b->plan = plan;
+            if (plan && plan->kind == PLAN_SESSION && plan->session->verb != SESSION_SHOW)
                 b->slow = true; /* what it is about may be on a shard of its own */
             if (b->describes && (target.name.len || b->described.len))
                 b->slow = true; /* one name can be noted */

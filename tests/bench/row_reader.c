@@ -1,7 +1,7 @@
 /*
- * A libpq client in single-row mode: row_reader QUERY CONNINFO... runs QUERY on each of the servers at once and reads all
- * rows. Prints how many there were, and how long that took: as the clock says, and its own CPU time, in microseconds.
- * What ./dev bench scatter holds the router against.
+ * A libpq client in single-row mode: row_reader QUERY CONNINFO... runs QUERY on each of the servers at once and reads
+ * all rows. Prints how many there were, and how long that took: as the clock says, and its own CPU time, in
+ * microseconds. What ./dev bench scatter holds the router against.
  */
 #include <libpq-fe.h>
 #include <poll.h>
