@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "router/backend.h"
 #include "router/exec_int.h"
+#include "router/pin.h"
 #include "router/pool.h"
 #include "router/session.h"
 #include "router/worker.h"
@@ -137,7 +138,7 @@ void exec_aside_end(struct exec *x)
     if (!b)
         return;
     x->parts[0].backend = NULL;
-    pool_release(b);
+    pin_give_back(b);
 }
 
 /* set_config() of a parameter, with its value: the command is sent as a simple query. */

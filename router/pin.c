@@ -51,8 +51,8 @@ static void pin_checked(struct backend *b, bool ok)
         b->pin_check = true;
     else if (b->internal_rows == 0)
         pin_drop(b, PIN_LOCK | PIN_LISTEN);
-    if (ok && s->state == SESSION_READY && !s->txn.env && pin_releases(b))
-        pool_release(b);
+    if (ok && s->state == SESSION_READY && !s->txn.env)
+        pin_give_back(b);
     session_unquarantine(s);
 }
 
@@ -63,7 +63,7 @@ static void pin_rolled_back(struct backend *b, bool ok)
         session_unquarantine(b->session);
 }
 
-bool pin_releases(struct backend *b)
+static bool pin_releases(struct backend *b)
 {
     if (b->pins == 0)
         return true;
@@ -82,6 +82,12 @@ bool pin_releases(struct backend *b)
         return false;
     }
     return (b->pins & ~PIN_NOTHING) == 0;
+}
+
+void pin_give_back(struct backend *b)
+{
+    if (pin_releases(b))
+        pool_release(b);
 }
 
 bool pin_forget(struct backend *b)

@@ -23,8 +23,9 @@ struct session;
 MUSTCHECK bool pin_take(struct backend *b, const struct plan *plan, struct err *e);
 /* One reason less; outside of transactions the connection goes back by itself (session_end_transaction). */
 void pin_drop(struct backend *b, unsigned why);
-/* The transaction (or statement) is over: may the connection go back to its pool now? */
-bool pin_releases(struct backend *b);
+/* The transaction (or statement) is over: the connection goes back to its pool, unless the session keeps it, or will,
+ * once it has said what is left on it. */
+void pin_give_back(struct backend *b);
 /* The connection goes back or is closed: it counts no more. True: it has to be reset. */
 bool pin_forget(struct backend *b);
 

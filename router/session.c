@@ -104,8 +104,7 @@ void session_release(struct session *s)
 
     for (struct backend *b = s->held; b; b = next) {
         next = b->next_held;
-        if (pin_releases(b))
-            pool_release(b);
+        pin_give_back(b);
     }
 }
 
@@ -571,7 +570,7 @@ void session_run_done(struct session *s, struct backend *b)
         query_parses_done(s, b);
     if (UNLIKELY(s->run_aside)) {
         s->run_aside = false;
-        pool_release(b);
+        pin_give_back(b);
         session_ready(s);
     } else {
         s->tx = b->tx;

@@ -51,6 +51,35 @@ is($p->value('SELECT sum(v) FROM t'), 820 + 40, 'which has committed');
 $q->do('SELECT pg_advisory_unlock(7)');
 settles(0, 'given back');
 
+# --- nothing that a client says beside its transactions gives them away
+sub keeps { my ($what) = @_; is($q->value('SELECT pg_try_advisory_lock(9)'), 'f', "P55: a lock outlives $what"); return; }
+$p->do('SELECT pg_advisory_lock(9)');
+for my $what ("SET work_mem = '5MB'", 'RESET work_mem', 'SHOW work_mem', "SELECT set_config('work_mem', '6MB', false)", "SET timezone = 'UTC'", 'SET ROLE postgres',
+    'RESET ROLE', 'RESET ALL', 'DISCARD PLANS', 'PREPARE x AS SELECT 1', 'EXECUTE x', 'DEALLOCATE x', 'DEALLOCATE ALL', 'CREATE TABLE u (id int PRIMARY KEY)', 'DROP TABLE u', 'LISTEN x',
+    'UNLISTEN x', 'DECLARE h CURSOR WITH HOLD FOR SELECT 1', 'CLOSE h', 'SELECT pgbraid.current_gtid()') {
+    $p->do($what);
+    keeps($what);
+}
+for my $what ('SELEC', "SET work_mem = 'x'", 'SELECT 1/0', 'VACUUM nowhere') {
+    ok($p->query($what)->{error}, "$what fails");
+    keeps($what);
+}
+for my $end (qw(COMMIT ROLLBACK)) {
+    $p->do('BEGIN', "SET LOCAL work_mem = '7MB'", 'SHOW work_mem', $end);
+    keeps("SET LOCAL before $end");
+    $p->do('BEGIN', 'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'SHOW transaction_isolation', $end);
+    keeps("SET TRANSACTION before $end");
+    $p->do('BEGIN');
+    $p->send(Parse("p$end", 'SELECT $1::text'), Describe('S', "p$end"), Sync());
+    ok(!(grep { $_->{type} eq 'E' } $p->until_ready), 'Parse and Describe in a transaction that is on no shard');
+    $p->do($end);
+    keeps("Parse and Describe before $end");
+}
+$p->do('DISCARD ALL');
+settles(0, 'DISCARD ALL gives it back');
+is($q->value('SELECT pg_try_advisory_lock(9)'), 't', 'to others');
+$q->do('SELECT pg_advisory_unlock(9)');
+
 # --- a client that goes away
 my $gone = $router->wire;
 $gone->do('SELECT pg_advisory_lock(8)', 'LISTEN x', 'DECLARE h CURSOR WITH HOLD FOR SELECT v FROM t');
