@@ -511,6 +511,36 @@ static void exec_deallocate(struct exec *x)
     exec_step_done(x);
 }
 
+static void exec_discard_held(struct exec *x);
+
+static void exec_discarded(struct backend *b, bool ok)
+{
+    struct session *s = b->session;
+
+    (void)ok; /* pool_release() cleans it once more */
+    if (!s)
+        return;
+    pool_release(b);
+    if (s->exec)
+        exec_discard_held(s->exec);
+}
+
+/* Others may look for a lock that was kept as soon as the client is answered: by then it must be free. */
+static void exec_discard_held(struct exec *x)
+{
+    while (x->s->held) {
+        struct backend *b = x->s->held;
+
+        if (b->pins && !b->nexpect) {
+            backend_internal(b, "DISCARD ALL", exec_discarded);
+            return;
+        }
+        pool_release(b);
+    }
+    exec_answer(x, "DISCARD ALL");
+    exec_step_done(x);
+}
+
 static void exec_discard(struct exec *x)
 {
     struct session *s = x->s;
@@ -531,10 +561,7 @@ static void exec_discard(struct exec *x)
     s->env = env_ref(s->login_env);
     session_drop_statements(s);
     portal_drop_all(s);
-    while (s->held)
-        pool_release(s->held);
-    exec_answer(x, "DISCARD ALL");
-    exec_step_done(x);
+    exec_discard_held(x);
 }
 
 void exec_session_verb(struct exec *x)
