@@ -61,6 +61,8 @@ void exec_merge_drained(struct exec *x);
 bool exec_wants_input(const struct exec *x);
 size_t exec_input(struct exec *x, const char *data, size_t len);
 
+/* Cancel requests have been dealt with: what waits for session_quarantined() may look again. */
+void exec_quiet(struct exec *x);
 /* A lease could not be had. */
 void exec_refused(struct exec *x, const struct err *e);
 void exec_backend_lost(struct exec *x, struct backend *b, const struct err *e);

@@ -7,6 +7,7 @@
  *   WAIT     a commit is partly visible on these shards
  *   BIND     the window: Parse and Bind are on their way; PostgreSQL fixes a SELECT's snapshot at Bind
  *   RELEASE  the window was torn: portals (or transactions) are ended; then SETTLE, WAIT, BIND again
+ *   QUIET    a change is to be done again, but the cancel requests of the try before may still hit (rule P49)
  *   PASSED   all snapshots are of one moment: the statement is executed
  *   LEAVE    the router's own savepoint is released; or: the transaction has its snapshot, its first statement may come
  *
@@ -50,6 +51,7 @@ enum exec_gate_phase {
     EXEC_GATE_WAIT,
     EXEC_GATE_BIND,
     EXEC_GATE_RELEASE,
+    EXEC_GATE_QUIET,
     EXEC_GATE_PASSED,
     EXEC_GATE_LEAVE
 };
@@ -126,6 +128,12 @@ static void gate_close(struct exec *x)
     g->phase = EXEC_GATE_PASSED;
 }
 
+/* Nothing of the statement is outstanding. */
+static bool gate_idle(const struct exec_gate *g)
+{
+    return g->phase == EXEC_GATE_WAIT || g->phase == EXEC_GATE_QUIET;
+}
+
 /* It failed, and nothing is outstanding. */
 static void gate_over(struct exec *x)
 {
@@ -156,7 +164,7 @@ void exec_gate_failed(struct exec *x)
 
     if (!g || g->phase == EXEC_GATE_PASSED)
         return;
-    if (g->phase == EXEC_GATE_WAIT) {
+    if (gate_idle(g)) {
         gate_close(x);
         x->ndone = x->next_part = 0;
         return;
@@ -186,7 +194,7 @@ void exec_gate_fini(struct exec *x)
 
 void exec_gate_cancel(struct exec *x)
 {
-    if (!x->gate || x->gate->phase != EXEC_GATE_WAIT)
+    if (!x->gate || !gate_idle(x->gate))
         return;
     if (!session_own_cancel(x->s, "57014", &x->own_error))
         err_set(&x->own_error, PB0309, "canceling statement due to user request");
@@ -374,6 +382,7 @@ bool exec_gate_frame(struct exec *x, struct part *p, char type, struct span body
             gate_note_error(x, p, body);
         return type != BE_NOTICE && type != BE_PARAMETER_STATUS && type != BE_ROW_DESCRIPTION && type != BE_NO_DATA;
     case EXEC_GATE_WAIT:
+    case EXEC_GATE_QUIET:
     case EXEC_GATE_PASSED:
         break;
     }
@@ -400,7 +409,7 @@ bool exec_gate_lost(struct exec *x, struct part *p)
         if (x->task == TASK_GATHER)
             exec_gather_shard_lost(x);
         exec_part_ready(x, p);
-    } else if (g->phase == EXEC_GATE_WAIT) {
+    } else if (gate_idle(g)) {
         gate_over(x);
     } else if (settling && --g->left == 0) {
         gate_next(x);
@@ -684,7 +693,14 @@ static void gate_repeat(struct exec *x)
     if (g->frozen)
         gate_new_ticket(x);
     gate_forget(x);
-    gate_settle(x);
+    g->phase = EXEC_GATE_QUIET;
+    exec_quiet(x);
+}
+
+void exec_quiet(struct exec *x)
+{
+    if (x->gate && x->gate->phase == EXEC_GATE_QUIET && !session_quarantined(x->s))
+        gate_settle(x);
 }
 
 static bool gate_not_serializable(const struct exec *x)

@@ -359,8 +359,7 @@ static void session_quiet(struct backend *b, bool ok)
         session_unquarantine(b->session);
 }
 
-/* Statements must wait; what they wait for has been started. */
-static bool session_quarantined(struct session *s)
+bool session_quarantined(struct session *s)
 {
     bool waits = false;
 
@@ -377,6 +376,8 @@ void session_unquarantine(struct session *s)
 {
     if (s->state == SESSION_READY)
         session_continue(s);
+    else if (s->exec)
+        exec_quiet(s->exec);
 }
 
 static size_t session_on_data(struct stream *st, char *data, size_t len)

@@ -168,6 +168,9 @@ bool session_own_cancel(struct session *s, const char *sqlstate, struct err *e);
 void session_cancel(struct session *s);
 /* The router does: the client hears *e. */
 void session_cancel_as(struct session *s, const struct err *e);
+/* A cancel request may still hit what is sent now (rule P49); what that waits for has been started, and ends with
+ * session_unquarantine(). */
+MUSTCHECK bool session_quarantined(struct session *s);
 /* The last cancel request to one of its connections is done. */
 void session_unquarantine(struct session *s);
 

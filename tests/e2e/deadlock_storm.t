@@ -85,5 +85,21 @@ cmp_ok($n->{commits}, '>', 10, "$n->{commits} commits, " . ($n->{'40P01'} // 0) 
 cmp_ok($n->{'40P01'} // 0, '>', 0, 'there were some');
 is(total(), $sum += $n->{changes}, 'every committed change is there, and no other');
 
+# Statements over all shards by themselves, which meet on each shard in another order. A try that was torn at the gate is done again:
+# not before the cancel requests of the one before have been dealt with.
+$n = clients(8, 8, sub {
+    my ($w, $n) = @_;
+    my $limit = 1 + int rand $rows;
+    my $r = $w->query('UPDATE accounts SET balance = balance + 1 WHERE id ' . (rand() < 0.5 ? '<=' : '>=') . " $limit");
+    if ($r->{error}) { $n->{ $r->{error}{C} }++; return; }
+    $n->{commits}++;
+    $n->{changes} += ($r->{tags}[0] =~ /(\d+)$/)[0];
+    return;
+});
+$errors = join ' ', map { "$_ ($n->{$_})" } grep { !/^(?:commits|changes|40P01|40001)$/ } sort keys %$n;
+is($errors, '', 'P49: crossing statements over all shards: each commits or hears 40P01 or 40001');
+cmp_ok($n->{commits}, '>', 10, "$n->{commits} commits, " . ($n->{'40P01'} // 0) . ' deadlocks');
+is(total(), $sum += $n->{changes}, 'every committed change is there, and no other');
+
 is($cluster->value(1, 'SELECT count(*) FROM pg_prepared_xacts'), 0, 'nothing is left');
 done_testing();
