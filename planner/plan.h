@@ -313,6 +313,7 @@ struct plan {
     bool writes;        /* may change data or take row locks: a transaction on several shards needs care */
     bool unpreparable;  /* may do what PostgreSQL cannot prepare: NOTIFY, or code that might (rule X12) */
     bool bind_snapshot; /* a SELECT that changes nothing by itself: its snapshot is taken at Bind (rule X13) */
+    bool no_snapshot;   /* PostgreSQL takes none for it: LISTEN, NOTIFY */
     bool returns_rows;  /* answers RowDescription and DataRows */
     bool sequential;    /* shards one after another in shard order (home first), not at once */
     bool opaque;        /* calls declared opaque code: the backend's settings are read back afterwards (rule P46) */

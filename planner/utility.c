@@ -131,7 +131,7 @@ static bool notify_plan(uint8_t pins, bool pin_check, struct plan_result *out)
 {
     struct plan *p = plan_new();
     p->scope = SCOPE_HOME;
-    p->writes = p->unpreparable = true;
+    p->writes = p->unpreparable = p->no_snapshot = true;
     p->pins = pins;
     p->pin_check = pin_check;
     p->long_way = pins || pin_check;

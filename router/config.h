@@ -22,6 +22,13 @@ enum commit_mode { COMMIT_ATOMIC, COMMIT_BEST_EFFORT, COMMIT_SINGLE_SHARD };
 
 enum on_off { SETTING_OFF, SETTING_ON };
 
+/* Which transactions take the snapshots of all shards together, at their first statement (router/isolation.h). */
+enum snapshot_shards {
+    SNAPSHOT_ONE,             /* none: they stay on the shard of their first statement */
+    SNAPSHOT_ALL,             /* REPEATABLE READ */
+    SNAPSHOT_ALL_SERIALIZABLE /* SERIALIZABLE, too, which each shard is then by itself */
+};
+
 struct config {
     /* Where to listen. */
     const char *listen_addr;
@@ -66,7 +73,8 @@ struct config {
     uint64_t prepared_transaction_warning_ms; /* 0: none */
     enum on_off consistent_reads;
     uint64_t consistent_reads_timeout_ms; /* never 0 */
-    uint64_t max_message_size;            /* bytes */
+    enum snapshot_shards snapshot_shards;
+    uint64_t max_message_size; /* bytes */
 
     /* Planner. */
     const char *const *sharding_key;   /* column names, in order of preference */

@@ -14,6 +14,9 @@ static const char *const auth_types[] = { [AUTH_TRUST] = "trust", NULL };
 static const char *const commit_modes[] = {
     [COMMIT_ATOMIC] = "atomic", [COMMIT_BEST_EFFORT] = "best_effort", [COMMIT_SINGLE_SHARD] = "single_shard", NULL
 };
+static const char *const snapshot_shards[] = {
+    [SNAPSHOT_ONE] = "one", [SNAPSHOT_ALL] = "all", [SNAPSHOT_ALL_SERIALIZABLE] = "all_serializable", NULL
+};
 static const char *const on_off[] = { [SETTING_OFF] = "off", [SETTING_ON] = "on", NULL };
 static const char *const log_levels[] = {
     [LOG_ERROR] = "error", [LOG_WARN] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug", NULL
@@ -124,6 +127,12 @@ const struct setting config_settings[] = {
       .doc =
           "Longest wait of such a statement for transactions that are committed on some of its shards and not yet on "
           "others; after that it fails with 40001." },
+    { CHOICE("snapshot_shards", snapshot_shards, "all", snapshot_shards),
+      .doc =
+          "Whose snapshots a transaction takes at its first statement: all (REPEATABLE READ of every shard, together; "
+          "SERIALIZABLE stays on one), all_serializable (SERIALIZABLE too: each shard is serializable by itself, the "
+          "database is not), one (both stay on one shard, and no other hears of them). Of a role, database or "
+          "session: pgbraid.snapshot_shards." },
     { SIZE("max_message_size", max_message_size, "256MB", 64 * KB, GB), .pgbouncer = "max_packet_size",
       .doc = "Largest message taken from a client." },
 

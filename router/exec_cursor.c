@@ -123,6 +123,8 @@ void exec_declare(struct exec *x)
     struct err e = ERR_INIT;
     bool gather;
 
+    if (!exec_snapshot(x, exec_declare))
+        return;
     if (!plan_route(x->plan, s->db->map, x->text, &x->lits_copy, x->bound ? &x->binds : NULL, &x->arena, &x->route,
                     &e)) {
         fail(x, &e);
@@ -149,6 +151,7 @@ void exec_declare(struct exec *x)
         return;
     }
     x->task = TASK_STATEMENT;
+    x->acquired = exec_gate_statement;
     exec_acquire(x);
 }
 

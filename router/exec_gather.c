@@ -12,8 +12,8 @@
  * (rule P2).
  *
  * Invariants: (1) one COPY at a time, tables in the order of parts; a shard that is ahead is paused (PAUSE_TURN); (2)
- * parts of one shard see one snapshot: outside a transaction by REPEATABLE READ, inside one only a single part a shard
- * is taken (rule X15); (3) nothing reaches the client before every part has ended well; (4) after an error the
+ * parts of one shard see one snapshot: by REPEATABLE READ; inside a READ COMMITTED transaction only a single part a
+ * shard is taken (rule X15); (3) nothing reaches the client before every part has ended well; (4) after an error the
  * statement ends when every shard and the gatherer are quiet.
  */
 #include "base/hash.h"
@@ -174,11 +174,12 @@ static bool gather_allowed(struct exec *x, struct gather *g)
         return gather_refuse(x, "a statement over several shards that reads the clock cannot run in a transaction",
                              "It would read the statement's time instead of the transaction's.",
                              "Read the time in a statement of its own and pass it as a constant.");
-    for (uint32_t i = 0; s->txn.env && i < g->nshard; i++) {
+    for (uint32_t i = 0; s->txn.env && !txn_has_snapshot(&s->txn) && i < g->nshard; i++) {
         if (gather_count(g, x->parts[i].shard) > 1)
             return gather_refuse(x, "a statement that gathers several tables cannot run in a transaction",
                                  "Its tables would be read from different snapshots of the same shard.",
-                                 "Run it outside the transaction, or bind every table to the same sharding key.");
+                                 "Run it outside the transaction or in REPEATABLE READ, or bind every table to the "
+                                 "same sharding key.");
     }
     return true;
 }
@@ -219,6 +220,7 @@ void exec_gather(struct exec *x)
     }
     g->quiet = true;
     x->task = TASK_GATHER;
+    x->acquired = gather_start;
     exec_acquire(x);
 }
 

@@ -87,7 +87,8 @@ struct exec {
     struct literals lits_copy;
     struct route route;
     struct part *parts;
-    uint32_t text_offset; /* bytes of the string before text: error positions are shifted by as much */
+    void (*acquired)(struct exec *x); /* every part has its lease */
+    uint32_t text_offset;             /* bytes of the string before text: error positions are shifted by as much */
     uint32_t npart, ndone, next_part;
     bool own_txn;  /* the statement is a transaction of its own over several shards */
     bool withheld; /* CommandComplete waits for the commit */
@@ -154,8 +155,9 @@ struct exec {
     struct exec_gate *gate;     /* in the arena; NULL: snapshots are taken as they come */
     struct gate_ticket *pass;   /* owned; NULL: nothing of the session's is being committed at the gate */
     void (*pass_then)(struct exec *x);
-    void (*gate_then)(struct exec *x); /* exec_gate_snapshot */
-    struct exec_merge *merge;          /* in the arena; NULL: rows of several parts come as they are */
+    void (*gate_then)(struct exec *x);     /* exec_gate_snapshot */
+    void (*snapshot_then)(struct exec *x); /* exec_snapshot */
+    struct exec_merge *merge;              /* in the arena; NULL: rows of several parts come as they are */
 
     struct control_request *request;
 };
@@ -335,6 +337,13 @@ void exec_gather_own_lost(struct exec *x, struct backend *b);
 void exec_gather_shard_lost(struct exec *x);
 /* Give the gathering server's connection back. */
 void exec_gather_fini(struct exec *x);
+
+/* exec_snapshot.c */
+/*
+ * Take the snapshots of all shards if the statement is the first of a transaction that does so. True: nothing to do.
+ * False: then(x) follows, or the statement fails.
+ */
+MUSTCHECK bool exec_snapshot(struct exec *x, void (*then)(struct exec *x));
 
 /* exec_gate.c */
 /*

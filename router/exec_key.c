@@ -84,6 +84,23 @@ static void key_resume(struct session *s)
     key_send(x);
 }
 
+static void key_run(struct exec *x)
+{
+    struct err e = ERR_INIT;
+
+    if (!exec_snapshot(x, key_run))
+        return;
+    x->parts = ARENA_ARRAY(&x->arena, struct part, 1);
+    x->npart = 1;
+    x->parts[0].shard = key_shard(x, x->setting_value);
+    if (!isolation_allows(x->s, false, 1, x->parts[0].shard, &e)) {
+        exec_fail(x, &e);
+        return;
+    }
+    x->task = TASK_KEY;
+    key_resume(x->s);
+}
+
 void exec_key(struct exec *x, const char *key)
 {
     const char *has = setting_idempotency_key(x->s);
@@ -97,16 +114,8 @@ void exec_key(struct exec *x, const char *key)
         exec_own_setting_done(x, key, true);
         return;
     }
-    x->parts = ARENA_ARRAY(&x->arena, struct part, 1);
-    x->npart = 1;
-    x->parts[0].shard = key_shard(x, key);
-    if (!isolation_allows(x->s, false, 1, x->parts[0].shard, &e)) {
-        exec_fail(x, &e);
-        return;
-    }
     x->setting_value = arena_strdup(&x->arena, key);
-    x->task = TASK_KEY;
-    key_resume(x->s);
+    key_run(x);
 }
 
 enum exec_action exec_key_frame(struct exec *x, struct part *p, char type, struct span body)

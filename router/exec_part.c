@@ -32,6 +32,7 @@ void exec_reset_statement(struct exec *x)
     plan_unref(x->plan);
     x->plan = NULL;
     x->task = TASK_NONE;
+    x->snapshot_then = NULL;
     x->parts = NULL;
     x->npart = x->ndone = x->next_part = 0;
     x->own_txn = x->withheld = x->failed = false;
@@ -128,10 +129,8 @@ void exec_acquire(struct exec *x)
     }
     if (x->gather && x->plan->pins && !pin_take(x->parts[x->npart].backend, x->plan, &x->own_error))
         exec_stop_acquiring(x);
-    else if (x->gather)
-        gather_start(x);
     else
-        exec_gate_statement(x);
+        x->acquired(x);
 }
 
 /* Nothing has been sent: leases taken for this statement go back with the transaction, or now. */
@@ -455,6 +454,8 @@ void exec_run(struct exec *x)
     const struct bind_values *binds = x->bound ? &x->binds : NULL;
     bool alone = x->plan->kind == PLAN_DDL && x->plan->ddl->no_transaction, gather;
 
+    if (!alone && !exec_snapshot(x, exec_run))
+        return;
     if (!plan_route(x->plan, s->db->map, x->text, &x->lits_copy, binds, &x->arena, &x->route, &e)) {
         exec_fail(x, &e);
         return;
@@ -500,6 +501,7 @@ void exec_run(struct exec *x)
         txn_begin(s, NULL, true);
         x->own_txn = x->withheld = true;
     }
+    x->acquired = exec_gate_statement;
     if (exec_gate_hold(x, exec_acquire))
         exec_acquire(x);
 }

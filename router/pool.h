@@ -19,6 +19,7 @@
 #include "base/span.h"
 #include "router/budget.h"
 #include "router/env.h"
+#include "router/setting.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -69,7 +70,7 @@ struct poolset {
     uint32_t home;          /* index of the home shard's pool */
     struct env_table *envs; /* owned; NULL until ready */
     /* owned: the router's own settings as the home shard has them for role and database; NULL: it says nothing */
-    char *commit, *consistent_reads;
+    char *own_settings[OWN_SETTINGS];
     char *canonical_options; /* "-c TimeZone=..." for every further connection */
     struct {
         char *name, *value;

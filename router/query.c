@@ -298,6 +298,10 @@ size_t query_simple(struct session *s, const char *data, size_t frame)
         if (LIKELY((route.n == 1 || route.any) && !plan->long_way)) {
             uint32_t shard = route.any ? query_any_shard(s) : route.first;
 
+            if (UNLIKELY(isolation_takes_all(s))) {
+                exec_start_statement(s, plan, sql);
+                return frame;
+            }
             if (UNLIKELY(txn_has_snapshot(&s->txn) || plan->moment) &&
                 !isolation_allows(s, plan->moment, 1, shard, &e)) {
                 plan_unref(plan);

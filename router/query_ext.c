@@ -583,7 +583,8 @@ static size_t batch_run(struct session *s, struct batch *b, const char *data)
         shard = query_any_shard(s);
     else
         shard = batch_aside_shard(s, b);
-    if (UNLIKELY(txn_has_snapshot(&s->txn) || b->moment) && b->nbind && !isolation_allows(s, b->moment, 1, shard, &e))
+    if (UNLIKELY(txn_has_snapshot(&s->txn) || b->moment) && b->nbind &&
+        (isolation_takes_all(s) || !isolation_allows(s, b->moment, 1, shard, &e)))
         return batch_long_way(s, b, data, b->len); /* which says so at the right place */
     if (!b->nbind && !b->nexecute && !b->shard_known && s->txn.env) {
         be = session_lease_of(s, s->set->pools[shard]);

@@ -13,41 +13,91 @@
 #include <string.h>
 #include <strings.h>
 
+const char *const own_setting_names[OWN_SETTINGS] = { "pgbraid.commit", "pgbraid.consistent_reads",
+                                                      "pgbraid.snapshot_shards" };
+
+/* What the session says, or its role or database; NULL: nothing. */
+static const char *own_value(const struct session *s, enum own_setting which)
+{
+    const char *own = env_get(s->env, own_setting_names[which]);
+
+    return own ? own : s->set->own_settings[which];
+}
+
+/* --- choices --- */
+
 static const char *const commit_modes[] = {
-    [COMMIT_ATOMIC] = "atomic", [COMMIT_BEST_EFFORT] = "best_effort", [COMMIT_SINGLE_SHARD] = "single_shard"
+    [COMMIT_ATOMIC] = "atomic", [COMMIT_BEST_EFFORT] = "best_effort", [COMMIT_SINGLE_SHARD] = "single_shard", NULL
+};
+static const char *const snapshot_shards[] = {
+    [SNAPSHOT_ONE] = "one", [SNAPSHOT_ALL] = "all", [SNAPSHOT_ALL_SERIALIZABLE] = "all_serializable", NULL
 };
 
-/* The mode's number, or -1. */
-static int commit_mode_of(const char *text)
+/* The choice's number, or -1. */
+static int choice_of(const char *const *choices, const char *text)
 {
-    for (size_t i = 0; i < ARRAY_LEN(commit_modes); i++) {
-        if (strcasecmp(text, commit_modes[i]) == 0)
-            return (int)i;
+    for (int i = 0; choices[i]; i++) {
+        if (strcasecmp(text, choices[i]) == 0)
+            return i;
     }
     return -1;
 }
 
+static bool check_choice(enum own_setting which, const char *const *choices, const char *value, struct err *e)
+{
+    struct strbuf sb = STRBUF_INIT;
+
+    if (choice_of(choices, value) >= 0)
+        return true;
+    err_set(e, PB0501, "invalid value for parameter \"%s\": \"%s\"", own_setting_names[which], value);
+    err_state(e, "22023");
+    for (int i = 0; choices[i]; i++)
+        strbuf_printf(&sb, "%s%s", i ? ", " : "", choices[i]);
+    err_hint(e, "Available values: %s.", sb.ptr);
+    strbuf_fini(&sb);
+    return false;
+}
+
+static int choice(const struct session *s, enum own_setting which, const char *const *choices, int otherwise)
+{
+    const char *value = own_value(s, which);
+    int chosen = value ? choice_of(choices, value) : -1;
+
+    return chosen >= 0 ? chosen : otherwise;
+}
+
 static bool check_commit(const char *value, struct err *e)
 {
-    if (commit_mode_of(value) >= 0)
-        return true;
-    err_set(e, PB0501, "invalid value for parameter \"pgbraid.commit\": \"%s\"", value);
-    err_state(e, "22023");
-    return err_hint(e, "Available values: atomic, best_effort, single_shard.");
+    return check_choice(OWN_COMMIT, commit_modes, value, e);
 }
 
 enum commit_mode setting_commit(const struct session *s)
 {
-    const char *own = env_get(s->env, "pgbraid.commit");
-    int mode = own ? commit_mode_of(own) : s->set->commit ? commit_mode_of(s->set->commit) : -1;
-
-    return mode >= 0 ? (enum commit_mode)mode : s->worker->config->commit;
+    return (enum commit_mode)choice(s, OWN_COMMIT, commit_modes, (int)s->worker->config->commit);
 }
 
 static const char *show_commit(const struct session *s)
 {
     return commit_modes[setting_commit(s)];
 }
+
+static bool check_snapshot_shards(const char *value, struct err *e)
+{
+    return check_choice(OWN_SNAPSHOT_SHARDS, snapshot_shards, value, e);
+}
+
+enum snapshot_shards setting_snapshot_shards(const struct session *s)
+{
+    return (enum snapshot_shards)choice(s, OWN_SNAPSHOT_SHARDS, snapshot_shards,
+                                        (int)s->worker->config->snapshot_shards);
+}
+
+static const char *show_snapshot_shards(const struct session *s)
+{
+    return snapshot_shards[setting_snapshot_shards(s)];
+}
+
+/* --- Booleans --- */
 
 /* 1, 0, or -1: neither. */
 static int boolean_of(const char *text)
@@ -79,8 +129,8 @@ static bool check_consistent_reads(const char *value, struct err *e)
 
 bool setting_consistent_reads(const struct session *s)
 {
-    const char *own = env_get(s->env, "pgbraid.consistent_reads");
-    int on = own ? boolean_of(own) : s->set->consistent_reads ? boolean_of(s->set->consistent_reads) : -1;
+    const char *own = own_value(s, OWN_CONSISTENT_READS);
+    int on = own ? boolean_of(own) : -1;
 
     return on >= 0 ? on == 1 : s->worker->config->consistent_reads == SETTING_ON;
 }
@@ -141,6 +191,11 @@ static const char *show_shard(const struct session *s)
     return shard ? shard : "";
 }
 
+bool setting_names_shard(const struct session *s)
+{
+    return *show_key(s) || *show_shard(s);
+}
+
 bool setting_allows_scatter(const struct session *s)
 {
     const char *v = env_get(s->env, "pgbraid.allow_scatter");
@@ -160,6 +215,7 @@ static const struct {
 } settings[] = {
     { "pgbraid.commit", check_commit, show_commit },
     { "pgbraid.consistent_reads", check_consistent_reads, show_consistent_reads },
+    { "pgbraid.snapshot_shards", check_snapshot_shards, show_snapshot_shards },
     { "pgbraid.key", check_text, show_key },
     { "pgbraid.shard", check_text, show_shard },
     { "pgbraid.allow_scatter", check_allow_scatter, show_allow_scatter },

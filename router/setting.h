@@ -12,6 +12,10 @@
 
 #include <stdbool.h>
 
+/* Those that a role or database may have a default for, on the home shard. */
+enum own_setting { OWN_COMMIT, OWN_CONSISTENT_READS, OWN_SNAPSHOT_SHARDS, OWN_SETTINGS };
+extern const char *const own_setting_names[OWN_SETTINGS];
+
 struct exec;
 struct plan;
 struct session;
@@ -29,6 +33,9 @@ uint64_t setting_timeout_ms(const struct session *s, const char *name);
 bool setting_allows_scatter(const struct session *s);
 enum commit_mode setting_commit(const struct session *s);
 bool setting_consistent_reads(const struct session *s);
+enum snapshot_shards setting_snapshot_shards(const struct session *s);
+/* Do pgbraid.key or pgbraid.shard name a shard? */
+bool setting_names_shard(const struct session *s);
 
 /* Is this statement about one of them? Then the column that it answers, or NULL if it answers none. */
 bool setting_is_own(const struct plan *p, const char **column);

@@ -77,7 +77,7 @@ struct template_job {
     struct err error;
     char *options, *search_path, *parse_settings;
     struct txn_modes modes;
-    char *commit, *consistent_reads;
+    char *own_settings[OWN_SETTINGS]; /* owned */
     uint32_t nparameter;
     char *names[ARRAY_LEN(((struct poolset *)0)->parameters)], *values[ARRAY_LEN(((struct poolset *)0)->parameters)];
 };
@@ -121,17 +121,17 @@ static char *template_own_setting(const struct pgresult *r, int column, const ch
 /* The router's own settings of the role and the database. */
 static bool template_own_settings(struct template_job *t, struct pgconn *conn, struct err *e)
 {
-    struct pgresult *r = pgconn_query(conn,
-                                      "SELECT pg_catalog.current_setting('pgbraid.commit', true), "
-                                      "pg_catalog.current_setting('pgbraid.consistent_reads', true)",
-                                      e);
+    struct strbuf sql = STRBUF_INIT;
+    struct pgresult *r;
 
-    if (!r)
-        return false;
-    t->commit = template_own_setting(r, 0, "pgbraid.commit");
-    t->consistent_reads = template_own_setting(r, 1, "pgbraid.consistent_reads");
+    for (size_t i = 0; i < OWN_SETTINGS; i++)
+        strbuf_printf(&sql, "%s pg_catalog.current_setting('%s', true)", i ? "," : "SELECT", own_setting_names[i]);
+    r = pgconn_query(conn, sql.ptr, e);
+    strbuf_fini(&sql);
+    for (int i = 0; r && i < OWN_SETTINGS; i++)
+        t->own_settings[i] = template_own_setting(r, i, own_setting_names[i]);
     pgresult_free(r);
-    return true;
+    return r != NULL;
 }
 
 static bool template_read(struct template_job *t, struct pgconn *conn, struct err *e)
@@ -206,8 +206,8 @@ static void template_job_free(struct template_job *t)
     free(t->options);
     free(t->search_path);
     free(t->parse_settings);
-    free(t->commit);
-    free(t->consistent_reads);
+    for (size_t i = 0; i < OWN_SETTINGS; i++)
+        free(t->own_settings[i]);
     free(t);
 }
 
@@ -220,9 +220,8 @@ static void template_take(struct poolset *ps, struct template_job *t)
     ps->envs = env_table_new(&d, &ps->worker->next_plan_id);
     ps->canonical_options = t->options;
     t->options = NULL;
-    ps->commit = t->commit;
-    ps->consistent_reads = t->consistent_reads;
-    t->commit = t->consistent_reads = NULL;
+    memcpy(ps->own_settings, t->own_settings, sizeof(ps->own_settings));
+    memset(t->own_settings, 0, sizeof(t->own_settings));
     ps->nparameter = t->nparameter;
     for (uint32_t i = 0; i < t->nparameter; i++) {
         ps->parameters[i].name = t->names[i];
@@ -279,8 +278,8 @@ void template_ask(struct poolset *ps)
 void template_free(struct poolset *ps)
 {
     free(ps->canonical_options);
-    free(ps->commit);
-    free(ps->consistent_reads);
+    for (size_t i = 0; i < OWN_SETTINGS; i++)
+        free(ps->own_settings[i]);
     for (uint32_t i = 0; i < ps->nparameter; i++) {
         free(ps->parameters[i].name);
         free(ps->parameters[i].value);

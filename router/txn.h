@@ -43,8 +43,10 @@ struct txn {
     bool queried;                /* a query has run beside it: too late for some modes */
     bool ddl;                    /* changed the schema: reload after COMMIT */
     struct catalog *catalog;     /* ... and what it made of it; owned reference, NULL: the database's */
+    bool whole;                  /* has the snapshots of all shards, of the map with map_epoch */
     bool placed;                 /* has one snapshot, and its statements run on `shard` */
     uint32_t shard;
+    uint64_t map_epoch;
     bool clocked; /* a statement has read the transaction's clock, on `clock` */
     uint32_t clock;
     bool doomed;   /* a participant was lost: only ROLLBACK is left */

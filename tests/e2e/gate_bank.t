@@ -81,6 +81,21 @@ my %read = (
         my @r = map { must(PgbraidTest::Wire::result($w->until_ready)) } 1 .. 4;
         return (wrong_sum(add_up($r[1]{rows}), 'in a transaction'), wrong_sum($r[2]{rows}[0][0], 'gather in a transaction'));
     },
+    # One snapshot for all statements, whichever comes first (rule X21).
+    repeatable => sub {
+        my ($w) = @_;
+        my ($id, $how) = (1 + int rand $accounts, int rand 4);
+        my @first = ("SELECT balance FROM accounts WHERE id = $id", 'SELECT id, balance FROM accounts', 'SELECT sum(balance) FROM accounts', 'SAVEPOINT s; SELECT count(*) FROM item');
+        $w->do('BEGIN ISOLATION LEVEL REPEATABLE READ' . (rand() < 0.5 ? ', READ ONLY' : ''));
+        must($w->query($first[$how]));
+        my $one = $w->value("SELECT balance FROM accounts WHERE id = $id");
+        my %rows = map { $_->[0] => $_->[1] } @{ must($w->query_params('SELECT id, balance FROM accounts WHERE balance > $1', -1000000))->{rows} };
+        my $sum = $w->value('SELECT sum(balance) FROM accounts');
+        my $copied = add_up([ map { [ split /\t/ ] } split /\n/, must($w->query('COPY accounts TO STDOUT'))->{copied} ]);
+        my $items = @{ $w->rows('SELECT id FROM item') };
+        $w->do('COMMIT');
+        return ((map { wrong_sum($_, "X21: beginning with $how") } add_up([ map { [ $_, $rows{$_} ] } keys %rows ]), $sum, $copied), $rows{$id} eq $one ? () : "X21: $one and $rows{$id}", $items ? () : 'X21: the item is nowhere');
+    },
     copy => sub { my ($w) = @_; return wrong_sum(add_up([ map { [ split /\t/ ] } split /\n/, must($w->query('COPY accounts TO STDOUT'))->{copied} ]), 'X13: COPY TO'); },
     copy_query => sub {
         my ($w) = @_;
