@@ -379,19 +379,15 @@ static const char *diverges(struct an *an, const struct touched *t)
             return "other tables or rows";
     if (an->unknown_relation || inv->sublink)
         return "sub-queries";
-    if (inv->moment)
-        return arena_printf(an->a, "%s()", inv->moment);
     if (inv->volatile_row)
         return arena_printf(an->a, "%s()", inv->volatile_row);
     if (inv->home_function)
         return arena_printf(an->a, "%s()", inv->home_function);
     if (inv->moment_literal)
         return "a date constant that reads the clock";
-    if (an->default_sequence || an->default_moment || an->default_volatile)
+    if (an->default_sequence || an->default_volatile)
         return arena_printf(an->a, "the default of column \"%s\"",
-                            an->default_sequence ? an->default_sequence
-                            : an->default_moment ? an->default_moment
-                                                 : an->default_volatile);
+                            an->default_sequence ? an->default_sequence : an->default_volatile);
     if (inv->system_column)
         return arena_printf(an->a, "the system column %s", inv->system_column);
     const struct cat_rel *rel = t->reference_written->rel;
@@ -401,14 +397,34 @@ static const char *diverges(struct an *an, const struct touched *t)
     return an->sub_limit || inv->tablesample || inv->cursor ? "a choice of rows that each shard makes by itself" : NULL;
 }
 
+/* The clock, which the router may stop (rule X22). */
+static const char *diverges_by_clock(const struct an *an)
+{
+    if (an->inv.moment)
+        return arena_printf(an->a, "%s()", an->inv.moment);
+    return an->default_moment ? arena_printf(an->a, "the default of column \"%s\"", an->default_moment) : NULL;
+}
+
+static bool refuse_divergence(const struct touched *t, const char *why, struct err *e)
+{
+    err_set(e, PB0201, "a write to reference table \"%s\" cannot depend on %s", t->reference_written->rel->name, why);
+    err_detail(e, "Every shard carries it out by itself, and the copies would differ.");
+    return err_hint(e, "Read the value in a statement of its own and pass it as a constant.");
+}
+
 static bool plan_reference_write(struct an *an, const struct touched *t)
 {
     const char *why = diverges(an, t);
+    if (why)
+        return refuse_divergence(t, why, an->e);
+    why = diverges_by_clock(an);
     if (why) {
-        err_set(an->e, PB0201, "a write to reference table \"%s\" cannot depend on %s", t->reference_written->rel->name,
-                why);
-        err_detail(an->e, "Every shard carries it out by itself, and the copies would differ.");
-        return err_hint(an->e, "Read the value in a statement of its own and pass it as a constant.");
+        an->plan->scope = SCOPE_ALL;
+        an->plan->combine = COMBINE_NONE;
+        plan_reason(an->plan, "all shards: reference table %s is written on every one",
+                    t->reference_written->rel->name);
+        (void)refuse_divergence(t, why, &an->plan->refusal);
+        return true;
     }
     for (uint32_t i = 0; i < t->reference_written->rel->ncolumn; i++)
         an->plan->moment_params |= moment_type(t->reference_written->rel->columns[i].type);

@@ -296,6 +296,10 @@ void insert_statement(struct an *an, const struct scope *parent, const PgQuery__
                       struct collist *out);
 /* A statement whose only sharded table is the target of several rows of VALUES becomes a PLAN_INSERT. */
 MUSTCHECK bool insert_split(struct an *an, const PgQuery__InsertStmt *ins);
+/* Are the new rows those of VALUES, and of nothing else? */
+bool insert_is_values(const PgQuery__InsertStmt *ins);
+/* Where each of its rows is in the text; false: not found. */
+MUSTCHECK bool insert_find_rows(const struct plan_input *in, const PgQuery__InsertStmt *ins, struct plan_row *rows);
 /* What a column of a distributed table gets that an INSERT leaves out or sets to DEFAULT. */
 void default_take(struct an *an, const struct cat_rel *rel, const struct cat_column *col);
 /* The new rows of INSERT actions: exprs[i] is stored in column cols[i]. */

@@ -254,6 +254,7 @@ static void row_column(struct catalog_builder *b, struct row *r)
     raw->column.nondeterministic = row_bool(r, 7);
     raw->column.by_bytes = row_bool(r, 10);
     raw->column.def = (enum cat_default)row_choice(r, 8, how);
+    raw->column.default_text = row_text_or_null(r, 11);
     raw->column.key = -1;
 }
 

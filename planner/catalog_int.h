@@ -49,6 +49,7 @@ struct cat_column {
     bool by_bytes;         /* its collation sorts by the bytes of UTF-8: "C" and its kin */
     int8_t key;            /* position in the sharding key, -1: not part of it */
     enum cat_default def;
+    const char *default_text; /* CAT_DEFAULT_MOMENT: the expression, under the path pg_catalog; else NULL */
 };
 
 /* User code that runs behind a relation's back: triggers, policies, rules, defaults, checks, index expressions. */

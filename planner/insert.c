@@ -148,7 +148,7 @@ static const struct cat_column **target_columns(struct an *an, const struct cat_
     return cols;
 }
 
-static bool is_values(const PgQuery__InsertStmt *ins)
+bool insert_is_values(const PgQuery__InsertStmt *ins)
 {
     const PgQuery__SelectStmt *q = ins->select_stmt ? ins->select_stmt->select_stmt : NULL;
     return q && q->n_values_lists && !q->with_clause && !q->n_sort_clause && !q->limit_count && !q->limit_offset;
@@ -266,7 +266,7 @@ void insert_statement(struct an *an, const struct scope *parent, const PgQuery__
             *tree_str(rv->schemaname) ? arena_printf(an->a, "%s.%s", rv->schemaname, rv->relname) : rv->relname;
     if (rel && (rel->view_sharded || rel->view_reference) && !an->sharded_view)
         an->sharded_view = rel;
-    if (!ins->select_stmt || is_values(ins))
+    if (!ins->select_stmt || insert_is_values(ins))
         insert_values(an, s, rel, ins);
     else
         insert_query(an, s, rel, ins);
@@ -316,14 +316,22 @@ static bool read_rows(struct lex l, const unsigned char *base, uint32_t n, struc
     }
 }
 
-/* Find the rows in the text. The VALUES that is followed by n rows, outside parentheses, is the one: a table or column
- * of that name cannot be followed by more than one pair of them. */
-static bool find_rows(const struct an *an, uint32_t n, struct plan_row *rows)
+/* Where the table's name is, or the last column's: either may be "values". */
+static uint32_t last_name(const PgQuery__InsertStmt *ins)
+{
+    int at = ins->n_cols ? ins->cols[ins->n_cols - 1]->res_target->location : ins->relation->location;
+    return at < 0 ? 0 : (uint32_t)at;
+}
+
+/* The VALUES that is followed by as many rows, outside parentheses, is the one. */
+bool insert_find_rows(const struct plan_input *in, const PgQuery__InsertStmt *ins, struct plan_row *rows)
 {
     struct lex l;
     struct lex_token t;
-    const unsigned char *base = (const unsigned char *)an->in->sql.ptr;
-    lex_init(&l, an->in->sql, an->in->env->nonstandard_strings);
+    const unsigned char *base = (const unsigned char *)in->sql.ptr;
+    uint32_t from = last_name(ins), n = (uint32_t)ins->select_stmt->select_stmt->n_values_lists;
+    lex_init(&l, span_make(in->sql.ptr + from, in->sql.len - from), in->env->nonstandard_strings);
+    lex_next(&l, &t);
     for (lex_next(&l, &t); t.kind != LEX_END; lex_next(&l, &t)) {
         if (t.kind == LEX_PUNCT && *t.start == '(')
             skip_brackets(&l, &t);
@@ -336,7 +344,8 @@ static bool find_rows(const struct an *an, uint32_t n, struct plan_row *rows)
 
 bool insert_split(struct an *an, const PgQuery__InsertStmt *ins)
 {
-    if (!ins->select_stmt || !is_values(ins) || ins->with_clause)
+    if (!insert_is_values(ins) || ins->with_clause ||
+        an->in->tree->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_COPY_STMT)
         return false;
     size_t nrow = ins->select_stmt->select_stmt->n_values_lists;
     if (nrow < 2)
@@ -346,7 +355,7 @@ bool insert_split(struct an *an, const PgQuery__InsertStmt *ins)
             return false;
     struct arena *a = plan_arena(an->plan);
     struct plan_row *rows = ARENA_ARRAY(a, struct plan_row, nrow);
-    if (!find_rows(an, (uint32_t)nrow, rows))
+    if (!insert_find_rows(an->in, ins, rows))
         return false;
     struct plan_insert *x = ARENA_NEW(a, struct plan_insert);
     x->nrow = (uint32_t)nrow;

@@ -410,7 +410,10 @@ bool plan_route(const struct plan *p, const struct map_db *db, struct span sql, 
     case SCOPE_ALL:
         shardset_all(&out->set, db->nshard);
         out->n = db->nshard;
-        return true;
+        if (out->n == 1 || p->combine != COMBINE_NONE || !p->refusal.message[0])
+            return true;
+        *e = p->refusal;
+        return false;
     case SCOPE_KEYED:
         break;
     }

@@ -383,6 +383,9 @@ void exec_part_ready(struct exec *x, struct part *p)
     case TASK_KEY:
         exec_key_done(x);
         break;
+    case TASK_CLOCK:
+        exec_clock_done(x);
+        break;
     case TASK_CATALOG:
         exec_catalog_done(x);
         break;
@@ -432,6 +435,8 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
         return exec_setting_frame(x, p, type, body);
     if (x->task == TASK_KEY)
         return exec_key_frame(x, p, type, body);
+    if (x->task == TASK_CLOCK)
+        return exec_clock_frame(x, p, type, body);
     if (x->task == TASK_CATALOG)
         return exec_catalog_frame(x, p, type, body);
     if (x->task == TASK_GATHER)
@@ -487,7 +492,7 @@ void exec_emit_error(struct exec *x)
     if (x->npart > 1 && p && p->backend)
         snprintf(context, sizeof(context), "shard \"%s\"", p->backend->pool->shard_name);
     be_put_error_rewritten(&x->out, BE_ERROR, strbuf_span(&x->error), exec_characters_before(x),
-                           x->plan && (x->plan->rewritten || exec_split(x) || x->gather || x->merge ||
+                           x->plan && (x->plan->rewritten || x->timed || exec_split(x) || x->gather || x->merge ||
                                        (x->plan->kind == PLAN_DDL && p && p != x->parts)),
                            context[0] ? context : NULL);
 }

@@ -121,16 +121,16 @@ void exec_declare(struct exec *x)
     struct session *s = x->s;
     struct plan_gather const *g = x->plan->gather;
     struct err e = ERR_INIT;
-    bool gather;
+    bool gather, ok;
 
     if (!exec_snapshot(x, exec_declare))
         return;
-    if (!plan_route(x->plan, s->db->map, x->text, &x->lits_copy, x->bound ? &x->binds : NULL, &x->arena, &x->route,
-                    &e)) {
-        fail(x, &e);
+    ok = plan_route(x->plan, s->db->map, x->text, &x->lits_copy, x->bound ? &x->binds : NULL, &x->arena, &x->route,
+                    &e) &&
+         exec_hint(x, &e);
+    if (!exec_clock(x, ok, exec_declare))
         return;
-    }
-    if (!exec_hint(x, &e)) {
+    if (!ok) {
         fail(x, &e);
         return;
     }

@@ -48,6 +48,7 @@ enum exec_task {
     TASK_SETTING, /* SET and its kin, followed by reading the value back */
     TASK_COPY_IN,
     TASK_KEY,      /* an idempotency key is being written */
+    TASK_CLOCK,    /* a shard is asked for the transaction's time */
     TASK_COMMIT,   /* two-phase commit */
     TASK_GATHER,   /* rows go to the gathering server; then its statement is a TASK_STATEMENT */
     TASK_DESCRIBE, /* Describe of a statement, or Parse: beside the transaction */
@@ -90,6 +91,7 @@ struct exec {
     void (*acquired)(struct exec *x); /* every part has its lease */
     uint32_t text_offset;             /* bytes of the string before text: error positions are shifted by as much */
     uint32_t npart, ndone, next_part;
+    bool timed;    /* text and plan have the transaction's time in the place of its clock */
     bool own_txn;  /* the statement is a transaction of its own over several shards */
     bool withheld; /* CommandComplete waits for the commit */
     bool failed;
@@ -156,6 +158,7 @@ struct exec {
     struct gate_ticket *pass;   /* owned; NULL: nothing of the session's is being committed at the gate */
     void (*pass_then)(struct exec *x);
     void (*gate_then)(struct exec *x);     /* exec_gate_snapshot */
+    void (*clock_then)(struct exec *x);    /* exec_clock */
     void (*snapshot_then)(struct exec *x); /* exec_snapshot */
     struct exec_merge *merge;              /* in the arena; NULL: rows of several parts come as they are */
 
@@ -337,6 +340,16 @@ void exec_gather_own_lost(struct exec *x, struct backend *b);
 void exec_gather_shard_lost(struct exec *x);
 /* Give the gathering server's connection back. */
 void exec_gather_fini(struct exec *x);
+
+/* exec_clock.c */
+/*
+ * Give the statement the transaction's time if it reads the clock on several shards, or on another one than before.
+ * routed: x->route holds; else the plan was refused. True: nothing to do, or nothing can be done. False: then(x)
+ * follows with another text and plan, or the statement fails.
+ */
+MUSTCHECK bool exec_clock(struct exec *x, bool routed, void (*then)(struct exec *x));
+enum exec_action exec_clock_frame(struct exec *x, struct part *p, char type, struct span body);
+void exec_clock_done(struct exec *x);
 
 /* exec_snapshot.c */
 /*

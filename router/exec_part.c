@@ -33,6 +33,7 @@ void exec_reset_statement(struct exec *x)
     x->plan = NULL;
     x->task = TASK_NONE;
     x->snapshot_then = NULL;
+    x->timed = false;
     x->parts = NULL;
     x->npart = x->ndone = x->next_part = 0;
     x->own_txn = x->withheld = x->failed = false;
@@ -303,7 +304,7 @@ bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct er
         fe_put_bind(out, x->portal, (struct span){ 0 }, x->bind_rest);
         return true;
     }
-    if (x->plan->rewritten) {
+    if (x->plan->rewritten || x->timed) {
         backend_put_parse(b, out, (struct span){ 0 }, exec_text(x), pr->types, pr->ntype);
         fe_put_bind(out, x->portal, (struct span){ 0 }, x->bind_rest);
         return true;
@@ -452,15 +453,14 @@ void exec_run(struct exec *x)
     struct session *s = x->s;
     struct err e = ERR_INIT;
     const struct bind_values *binds = x->bound ? &x->binds : NULL;
-    bool alone = x->plan->kind == PLAN_DDL && x->plan->ddl->no_transaction, gather;
+    bool alone = x->plan->kind == PLAN_DDL && x->plan->ddl->no_transaction, gather, ok;
 
     if (!alone && !exec_snapshot(x, exec_run))
         return;
-    if (!plan_route(x->plan, s->db->map, x->text, &x->lits_copy, binds, &x->arena, &x->route, &e)) {
-        exec_fail(x, &e);
+    ok = plan_route(x->plan, s->db->map, x->text, &x->lits_copy, binds, &x->arena, &x->route, &e) && exec_hint(x, &e);
+    if (!exec_clock(x, ok, exec_run))
         return;
-    }
-    if (!exec_hint(x, &e)) {
+    if (!ok) {
         exec_fail(x, &e);
         return;
     }

@@ -7,8 +7,8 @@
  * binds to a shard (pgbraid.key, pgbraid.shard) or that is configured so (pgbraid.snapshot_shards). A table that is
  * distributed differently since its BEGIN ends the transaction: its snapshots show the rows where they were.
  *
- * now() is one moment in a transaction, but each shard's is its own: whatever reads it stays on the first shard that
- * did (rule X22).
+ * now() is one moment in a transaction, but each shard's is its own: what reads it, and could not be given that moment
+ * as a literal (exec_clock.c), stays on the first shard that did (rule X22).
  */
 #ifndef ROUTER_ISOLATION_H
 #define ROUTER_ISOLATION_H

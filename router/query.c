@@ -291,6 +291,10 @@ size_t query_simple(struct session *s, const char *data, size_t frame)
     }
     if (LIKELY(plan->kind == PLAN_QUERY || plan->kind == PLAN_INSERT)) {
         if (UNLIKELY(!plan_route(plan, s->db->map, sql, &lits, NULL, &w->scratch, &route, &e))) {
+            if (plan->moment) { /* the long way may stop the clock */
+                exec_start_statement(s, plan, sql);
+                return frame;
+            }
             plan_unref(plan);
             query_fail(s, &e);
             return frame;
@@ -298,7 +302,8 @@ size_t query_simple(struct session *s, const char *data, size_t frame)
         if (LIKELY((route.n == 1 || route.any) && !plan->long_way)) {
             uint32_t shard = route.any ? query_any_shard(s) : route.first;
 
-            if (UNLIKELY(isolation_takes_all(s))) {
+            if (UNLIKELY(isolation_takes_all(s) ||
+                         (plan->moment && s->txn.clocked && (s->txn.now[0] || s->txn.clock != shard)))) {
                 exec_start_statement(s, plan, sql);
                 return frame;
             }

@@ -225,6 +225,7 @@ static struct catalog *schema_load(struct router *r, const char *database, bool 
     }
     if (!bootstrap || schema_bootstrap(r, &db->shards[db->home], timeout_ms, true, e)) {
         struct pgconn_target t = { .conninfo = db->shards[db->home].conninfo,
+                                   .options = "-c search_path=pg_catalog",
                                    .application_name = "pgbraid",
                                    .timeout_ms = timeout_ms };
 

@@ -29,6 +29,9 @@ struct savepoint {
     char name[];
 };
 
+/* A time with its NUL: exec_clock.c. */
+#define TXN_NOW_MAX sizeof("2000-01-01 00:00:00.000000+00")
+
 struct txn {
     char *gtid;             /* its name, owned; NULL: none yet (txn_gtid) */
     struct txn_modes start; /* what it would have if BEGIN had said nothing: a failed one goes back to them */
@@ -49,8 +52,9 @@ struct txn {
     uint64_t map_epoch;
     bool clocked; /* a statement has read the transaction's clock, on `clock` */
     uint32_t clock;
-    bool doomed;   /* a participant was lost: only ROLLBACK is left */
-    bool recorded; /* its client can ask for the outcome: a decision row is written even with one writer */
+    char now[TXN_NOW_MAX]; /* the time that it had there, once a second shard has needed it; else "" */
+    bool doomed;           /* a participant was lost: only ROLLBACK is left */
+    bool recorded;         /* its client can ask for the outcome: a decision row is written even with one writer */
 };
 
 /* REPEATABLE READ or SERIALIZABLE: one snapshot for all its statements. */

@@ -99,7 +99,8 @@ WITH base AS (
                 WHEN u.sequence OR f.adbin::text LIKE '%{NEXTVALUEEXPR%' THEN 'sequence'
                 WHEN u.volatile THEN 'volatile'
                 WHEN u.stable OR f.adbin::text ~ '[{](SQLVALUEFUNCTION|COERCEVIAIO) ' THEN 'moment'
-                ELSE 'fixed' END AS how
+                ELSE 'fixed' END AS how,
+           pg_catalog.pg_get_expr(f.adbin, f.adrelid) AS text
     FROM pg_catalog.pg_attrdef f
     JOIN pg_catalog.pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
     CROSS JOIN LATERAL (
@@ -160,7 +161,8 @@ SELECT 'column', r.oid::text, a.attnum::text, a.attname, a.atttypid::oid::text, 
                WHERE i.indrelid = r.oid AND i.indisprimary AND i.indimmediate AND a.attnum = ANY (i.indkey))::text,
        -- does its collation sort by the bytes that clients get?
        COALESCE(d.utf8 AND (l.collprovider = 'c' AND l.collcollate IN ('C', 'POSIX') OR l.collprovider = 'd' AND d.by_bytes),
-                false)::text, NULL
+                false)::text,
+       CASE WHEN f.how = 'moment' THEN f.text END
 FROM userrel r
 CROSS JOIN (SELECT datlocprovider = 'c' AND datcollate IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8') AS by_bytes,
                    pg_catalog.pg_encoding_to_char(encoding) = 'UTF8' AS utf8

@@ -170,7 +170,7 @@ INSERT INTO tags (name) VALUES (123), (124), (-5);
 SELECT * FROM customers WHERE id = 5 AND now() > '2000-01-01';
 SELECT * FROM customers WHERE now() > '2000-01-01';
 SELECT random() < 2 FROM customers;
-INSERT INTO orders (customer_id, id, at) VALUES (1, 9001, now()), (2, 9002, now());
+INSERT INTO orders (customer_id, id, at) VALUES (1, 9001, date_trunc('century', now())), (2, 9002, date_trunc('century', now()));
 SELECT name FROM customers WHERE id = 5 AND name = 'now';
 INSERT INTO customers SELECT z.*, 77, p.* FROM (SELECT) z, (SELECT 'a'::text, 'b'::text) p;
 

@@ -36,8 +36,13 @@ sub copy_in
 
 $w->do("INSERT INTO ref VALUES ('a', 'x', '2024-01-01', '2024-01-01', 1), ('b', NULL, NULL, NULL, NULL)", "UPDATE ref SET n = coalesce(n, 0) + 1", "DELETE FROM ref WHERE code = 'b'");
 copies_agree('written by constants', 'ref', 1);
-for my $word ("'now'", "'today'", "'tomorrow'", "'yesterday'", 'now()', 'current_timestamp', 'random()::text::date') {
+for my $word ("'now'", "'today'", "'tomorrow'", "'yesterday'", 'random()::text::date') {
     is($w->error("INSERT INTO ref (code, at) VALUES ('x', $word)")->{C}, '0A000', "P42: $word is refused");
+}
+for my $word ('now()', 'current_timestamp') {
+    $w->do("INSERT INTO ref (code, at) VALUES ('timed', $word)");
+    copies_agree("P42, X22: $word", 'ref', 2);
+    $w->do("DELETE FROM ref WHERE code = 'timed'");
 }
 is($w->error('INSERT INTO ref (code, at) VALUES ($1, $2)', 'x', $_)->{C}, '0A000', "P42: $_ as a parameter, too") for 'now', ' Today ', 'tomorrow 10:00';
 is($w->error('UPDATE ref SET on_day = $1 WHERE code = $2', 'today', 'a')->{C}, '0A000', 'P42: in an UPDATE');

@@ -12,6 +12,7 @@
  */
 #include "base/arena.h"
 #include "base/strbuf.h"
+#include "planner/clock.h"
 #include "planner/planner.h"
 #include "shardmap/map.h"
 
@@ -190,6 +191,15 @@ static void put_split(const struct plan *p, const struct route *r, struct span s
     }
 }
 
+/* What a second shard would get (rule X22). */
+static void put_timed(struct span sql, struct strbuf *out)
+{
+    struct strbuf text = STRBUF_INIT;
+    if (clock_text(tool.cat, &tool.env, sql, "T", &text))
+        strbuf_printf(out, "timed: %s\n", strbuf_str(&text));
+    strbuf_fini(&text);
+}
+
 static void run(struct planner *planner, struct span sql, struct strbuf *out)
 {
     const struct map_db *db = &tool.map->dbs[0];
@@ -215,6 +225,8 @@ static void run(struct planner *planner, struct span sql, struct strbuf *out)
         plan_print(p, NULL, NULL, out);
         put_error(&e, out);
     }
+    if (p->moment)
+        put_timed(sql, out);
     arena_fini(&arena);
     plan_unref(p);
 }
