@@ -115,9 +115,7 @@ bool exec_clock(struct exec *x, bool routed, void (*then)(struct exec *x))
         return true;
     x->parts = ARENA_ARRAY(&x->arena, struct part, 1);
     x->npart = 1;
-    x->parts[0].shard = t->clocked                 ? t->clock
-                        : !routed || x->route.any ? x->s->set->home
-                                                   : x->route.first;
+    x->parts[0].shard = t->clocked ? t->clock : !routed || x->route.any ? x->s->set->home : x->route.first;
     x->clock_then = then;
     x->acquired = clock_ask;
     exec_acquire(x);

@@ -99,11 +99,21 @@ static void commit_ask_prepared(struct exec *x, uint32_t i, const char *what)
     commit_ask(x, i, arena_printf(&x->arena, "%s '%s'", what, commit_gid(x, i)));
 }
 
+/*
+ * Has it written? What NOTIFY sends is written at COMMIT only: a shard where it may have been gets its transaction id
+ * now, so that it takes part, and is the first choice to decide.
+ */
+static const char *commit_begin_sql(struct exec *x, uint32_t i)
+{
+    return arena_printf(&x->arena, "SELECT pg_catalog.%s(), pg_catalog.pg_advisory_xact_lock_shared(%llu)",
+                        x->parts[i].backend->unpreparable ? "pg_current_xact_id" : "pg_current_xact_id_if_assigned",
+                        (unsigned long long)gtid_lock(span_str(x->commit->gtid)));
+}
+
 void exec_commit(struct exec *x)
 {
     struct session *s = x->s;
     struct dist_commit *c = ARENA_NEW(&x->arena, struct dist_commit);
-    const char *sql;
 
     x->commit = c;
     x->task = TASK_COMMIT;
@@ -118,13 +128,9 @@ void exec_commit(struct exec *x)
     c->phase = COMMIT_BEGIN;
     if (c->nwriter > 1) {
         c->gtid = arena_strdup(&x->arena, txn_gtid(s));
-        sql = arena_printf(
-            &x->arena,
-            "SELECT pg_catalog.pg_current_xact_id_if_assigned(), pg_catalog.pg_advisory_xact_lock_shared(%llu)",
-            (unsigned long long)gtid_lock(span_str(c->gtid)));
         for (uint32_t i = 0; i < x->npart; i++) {
             if (c->of[i].writer)
-                commit_ask(x, i, sql);
+                commit_ask(x, i, commit_begin_sql(x, i));
         }
         return;
     }

@@ -121,6 +121,26 @@ is(total(), 3000, 'X8: its transaction was rolled back');
 is($cluster->value(3, "SELECT count(*) FROM pg_prepared_xacts WHERE gid = 'not ours'"), 1, 'a stranger\'s transaction is left alone');
 $other->do("ROLLBACK PREPARED 'not ours'");
 
+# --- what NOTIFY sends is written by the commit of its shard alone: that shard decides, so that it is sent if and only if the rest is kept
+my $listener = $cluster->wire(1);
+$listener->do('LISTEN moved');
+for my $name (qw(commit.before_decide commit.after_decide)) {
+    $router->stop;
+    { local $ENV{PGBRAID_FAULT} = "$name=kill"; $router->start; }
+    my $x = $router->wire;
+    my $before = balance($b);
+    $x->do('BEGIN', "UPDATE accounts SET balance = balance + 0 WHERE id = $c", "UPDATE accounts SET balance = balance - 1 WHERE id = $b", "NOTIFY moved, '$name'");
+    $x->send(Query('COMMIT'));
+    wait_for("NOTIFY, $name: the router's death", sub { !$router->alive });
+    $router->kill_now;
+    $router->start;
+    settled("NOTIFY, $name");
+    my @heard = grep { $_->{type} eq 'A' } @{ $listener->query('SELECT 1')->{frames} };
+    is_deeply([ map { $_->{payload} } @heard ], balance($b) == $before ? [] : [$name], "X12: NOTIFY, $name: heard as far as the transaction is committed");
+    is(balance($b), $before - ($name =~ /after/ ? 1 : 0), '... which it is, or not');
+    $router->do("UPDATE accounts SET balance = balance + 1 WHERE id = $b") if balance($b) != $before;
+}
+
 # --- a participant's connection is lost just before COMMIT: atomic abort, class 40
 $w = $router->wire;
 $w->do('BEGIN', "UPDATE accounts SET balance = balance - 7 WHERE id = $a", "UPDATE accounts SET balance = balance + 7 WHERE id = $b");
