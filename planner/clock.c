@@ -175,16 +175,22 @@ static int by_start(const void *a, const void *b)
     return (x->start > y->start) - (x->start < y->start);
 }
 
-static void put(struct text *t, uint32_t from, struct strbuf *out)
+/* The tree has an expression twice in SET (a, b) = (now(), 1), once for each column. */
+static bool put(struct text *t, uint32_t from, struct strbuf *out)
 {
     uint32_t done = from;
     qsort(t->at, t->n, sizeof t->at[0], by_start);
     for (uint32_t i = 0; i < t->n; i++) {
+        if (i > 0 && t->at[i].start == t->at[i - 1].start && t->at[i].end == t->at[i - 1].end)
+            continue;
+        if (t->at[i].start < done || t->at[i].end > t->sql.len)
+            return false;
         strbuf_put(out, t->sql.ptr + done, t->at[i].start - done);
         strbuf_puts(out, t->at[i].text);
         done = t->at[i].end;
     }
     strbuf_put(out, t->sql.ptr + done, t->sql.len - done);
+    return true;
 }
 
 /* --- column defaults --- */
@@ -218,10 +224,8 @@ static const char *default_text(const struct text *t, const struct cat_column *c
         return NULL;
     find_user_function(tree_message(tree->stmts[0]->stmt), &d);
     take(tree_message(tree->stmts[0]->stmt), &d);
-    if (!d.impossible && d.n) {
-        put(&d, sizeof select - 1, &out);
+    if (!d.impossible && d.n && put(&d, sizeof select - 1, &out))
         result = arena_printf(t->a, "(%s)", strbuf_str(&out));
-    }
     strbuf_fini(&out);
     return result;
 }
@@ -346,8 +350,7 @@ static bool replace(const struct plan_input *in, const char *now, struct arena *
         fill_insert(t, stmt->insert_stmt);
     if (t->impossible || t->n == 0)
         return false;
-    put(t, 0, out);
-    return true;
+    return put(t, 0, out);
 }
 
 bool clock_text(const struct catalog *cat, const struct plan_env *env, struct span sql, const char *now,

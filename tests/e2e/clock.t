@@ -30,6 +30,8 @@ for my $insert ('INSERT INTO t VALUES (%d), (%d), (%d)', 'INSERT INTO t (id, v) 
 }
 is($w->do('UPDATE t SET at = now(), d = CURRENT_DATE, u = LOCALTIMESTAMP'), 'UPDATE 12', 'X22: an UPDATE of all shards');
 is(moments('t', 'true'), '1 1 1', '... one time');
+is($w->do('UPDATE t SET (at, v) = (now(), 1), d = CURRENT_DATE'), 'UPDATE 12', 'X22: ... of several columns at once');
+is(moments('t', 'true'), '1 1 1', '... one time');
 is($w->do("DELETE FROM t WHERE at < now() - interval '1 day'"), 'DELETE 0', 'X22: a DELETE by age');
 is_deeply($w->rows("SELECT id, at < now() AS past FROM t WHERE at > now() - interval '1 hour' ORDER BY at, id LIMIT 2"), [ [ 1, 't' ], [ 2, 't' ] ], 'X22: a merged SELECT');
 is($w->value("SELECT count(DISTINCT x) FROM (SELECT now() AS x FROM t) y"), 1, 'X22: a gathered one');

@@ -6,6 +6,7 @@ SELECT Current_Timestamp(3), CURRENT_DATE, current_time, localtime ( 2 ), LOCALT
 SELECT now()::date, now() AS x, (now()), now() + interval '1 day', coalesce(now(), now()), date_trunc('day', now());
 SELECT CASE WHEN now() > 'x' THEN 1 END FROM orders WHERE customer_id = 5 AND now() > current_date ORDER BY now() - now();
 UPDATE orders SET item = now()::text WHERE customer_id = 5 RETURNING now();
+UPDATE orders SET (item, order_id) = (now()::text, 1) WHERE customer_id = 5;
 DELETE FROM orders WHERE customer_id = 5 AND CURRENT_TIMESTAMP IS NOT NULL;
 WITH w AS (SELECT now() AS n) SELECT * FROM w, orders WHERE customer_id = 5;
 EXPLAIN SELECT now();
