@@ -300,8 +300,8 @@ MUSTCHECK bool insert_split(struct an *an, const PgQuery__InsertStmt *ins);
 bool insert_is_values(const PgQuery__InsertStmt *ins);
 /* Where each of its rows is in the text; false: not found. */
 MUSTCHECK bool insert_find_rows(const struct plan_input *in, const PgQuery__InsertStmt *ins, struct plan_row *rows);
-/* What a column of a distributed table gets that an INSERT leaves out or sets to DEFAULT. */
-void default_take(struct an *an, const struct cat_rel *rel, const struct cat_column *col);
+/* A column is left to its default. Of a table on the home shard it only counts if that is the clock's. */
+void default_fills(struct an *an, const struct cat_rel *rel, const struct cat_column *col);
 /* The new rows of INSERT actions: exprs[i] is stored in column cols[i]. */
 struct occurrence *assign_row(struct an *an, const struct scope *s, const struct cat_rel *rel, size_t ncol,
                               const struct cat_column *const *cols, size_t nrow, PgQuery__Node *const *const *rows,

@@ -7,7 +7,7 @@
  *
  * In a select list, where it would give the column its name, a sub-query: (SELECT ... AS "now"). The shard computes
  * dates and times of day from T in the session's time zone. A column that an INSERT of VALUES leaves to a default that
- * reads the clock is added, with what the catalog shows of the default, changed likewise.
+ * reads the clock is added, with what the catalog shows of the default, changed likewise; so is DEFAULT in an UPDATE.
  */
 #include "planner/clock.h"
 
@@ -101,7 +101,7 @@ static void take_call(struct text *t, const PgQuery__FuncCall *f)
     struct lex_token k;
     if (which < 0 || (*schema && strcmp(schema, "pg_catalog") != 0))
         return;
-    if (f->location < 0 || f->n_args || catalog_user_function(t->in->cat, NULL, name)) {
+    if (f->location < 0 || f->n_args || (!*schema && catalog_user_function(t->in->cat, NULL, name))) {
         t->impossible = true; /* which of both is meant is not computed here */
         return;
     }
@@ -330,12 +330,33 @@ static void fill_rows(struct text *t, const struct cat_rel *rel, const PgQuery__
     }
 }
 
+/* SET a = DEFAULT. */
+static void fill_set(struct text *t, const PgQuery__RangeVar *rv, size_t n, PgQuery__Node *const *targets)
+{
+    const struct cat_rel *rel = catalog_resolve_rel(t->in->cat, t->in->env, rv->schemaname, rv->relname);
+    for (size_t i = 0; rel && i < n; i++) {
+        const PgQuery__ResTarget *target = targets[i]->res_target;
+        const PgQuery__Node *value = tree_assigned(target);
+        const struct cat_column *col = catalog_column(rel, target->name);
+        if (!value || !is_default(value) || !col || col->def != CAT_DEFAULT_MOMENT)
+            continue;
+        const char *text = default_text(t, col);
+        uint32_t word = (uint32_t)value->set_to_default->location;
+        if (text)
+            add(t, word, word + (uint32_t)strlen("DEFAULT"), text);
+        else
+            t->impossible = true;
+    }
+}
+
 static void fill_insert(struct text *t, const PgQuery__InsertStmt *ins)
 {
     const PgQuery__RangeVar *rv = ins->relation;
     const struct cat_rel *rel = catalog_resolve_rel(t->in->cat, t->in->env, rv->schemaname, rv->relname);
     if (rel && insert_is_values(ins))
         fill_rows(t, rel, ins);
+    if (ins->on_conflict_clause)
+        fill_set(t, rv, ins->on_conflict_clause->n_target_list, ins->on_conflict_clause->target_list);
 }
 
 static bool replace(const struct plan_input *in, const char *now, struct arena *a, struct strbuf *out)
@@ -348,6 +369,8 @@ static bool replace(const struct plan_input *in, const char *now, struct arena *
         stmt = stmt->explain_stmt->query;
     if (stmt->node_case == PG_QUERY__NODE__NODE_INSERT_STMT)
         fill_insert(t, stmt->insert_stmt);
+    else if (stmt->node_case == PG_QUERY__NODE__NODE_UPDATE_STMT)
+        fill_set(t, stmt->update_stmt->relation, stmt->update_stmt->n_target_list, stmt->update_stmt->target_list);
     if (t->impossible || t->n == 0)
         return false;
     return put(t, 0, out);

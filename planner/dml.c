@@ -73,11 +73,11 @@ static void set_clause(struct an *an, const struct scope *s, const struct occurr
         } else {
             query_expression(an, s, t->val);
         }
-        if (!col || occ->rel->dist == DIST_UNSHARDED)
+        if (!col)
             continue;
-        if (t->val->node_case == PG_QUERY__NODE__NODE_SET_TO_DEFAULT)
-            default_take(an, occ->rel, col);
-        if (col->key < 0 || keeps_key(an, s, occ, col, t->val) || an->failed)
+        if (tree_assigned(t)->node_case == PG_QUERY__NODE__NODE_SET_TO_DEFAULT)
+            default_fills(an, occ->rel, col);
+        if (occ->rel->dist == DIST_UNSHARDED || col->key < 0 || keeps_key(an, s, occ, col, t->val) || an->failed)
             continue;
         an->failed = true;
         err_set(an->e, PB0201, "the sharding key \"%s\" of table \"%s\" cannot be updated", col->name, occ->rel->name);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-void default_take(struct an *an, const struct cat_rel *rel, const struct cat_column *col)
+static void default_take(struct an *an, const struct cat_rel *rel, const struct cat_column *col)
 {
     switch (col->def) {
     case CAT_DEFAULT_NULL:
@@ -30,11 +30,12 @@ void default_take(struct an *an, const struct cat_rel *rel, const struct cat_col
     }
 }
 
-/* A default may read the transaction's clock: also that of a table on the home shard, if it takes part in one. */
-static void clock_take(struct an *an, const struct cat_rel *rel)
+void default_fills(struct an *an, const struct cat_rel *rel, const struct cat_column *col)
 {
-    for (uint32_t i = 0; i < rel->ncolumn; i++)
-        an->clock |= rel->columns[i].def == CAT_DEFAULT_MOMENT && rel->dist == DIST_UNSHARDED;
+    if (rel->dist != DIST_UNSHARDED)
+        default_take(an, rel, col);
+    else
+        an->clock |= col->def == CAT_DEFAULT_MOMENT;
 }
 
 static bool is_default(const PgQuery__Node *n)
@@ -111,15 +112,14 @@ struct occurrence *assign_row(struct an *an, const struct scope *s, const struct
                               const size_t *nexpr)
 {
     struct occurrence *occ = occurrence_new(an, rel, rel->name, USE_INSERT);
-    clock_take(an, rel);
-    if (rel->dist == DIST_UNSHARDED)
-        return occ;
     for (uint32_t i = 0; i < rel->ncolumn; i++) {
         int at = column_position(&rel->columns[i], ncol, cols);
         for (size_t r = 0; r < nrow; r++)
             if (at < 0 || (size_t)at >= nexpr[r] || is_default(rows[r][at]))
-                default_take(an, rel, &rel->columns[i]);
+                default_fills(an, rel, &rel->columns[i]);
     }
+    if (rel->dist == DIST_UNSHARDED)
+        return occ;
     occ->assigned = assigned_new(an, (uint32_t)nrow);
     for (size_t r = 0; r < nrow; r++) {
         if (!tree_has_star(nexpr[r], rows[r]))
@@ -187,14 +187,13 @@ static void insert_query(struct an *an, const struct scope *s, const struct cat_
         return;
     const struct cat_column **cols = target_columns(an, rel, ins, &ncol);
     struct occurrence *occ = occurrence_new(an, rel, rel->name, USE_INSERT);
-    clock_take(an, rel);
-    if (rel->dist == DIST_UNSHARDED)
-        return;
     for (uint32_t i = 0; i < rel->ncolumn; i++) {
         int at = column_position(&rel->columns[i], ncol, cols);
         if (at < 0 || (!out.open && (uint32_t)at >= out.n))
-            default_take(an, rel, &rel->columns[i]);
+            default_fills(an, rel, &rel->columns[i]);
     }
+    if (rel->dist == DIST_UNSHARDED)
+        return;
     occ->assigned = assigned_new(an, 1);
     bool plain = q->op == PG_QUERY__SET_OPERATION__SETOP_NONE && out.n == q->n_target_list && !out.open;
     for (size_t i = 0; i < q->n_target_list; i++)
@@ -238,8 +237,8 @@ static void on_conflict(struct an *an, const struct scope *s, const struct cat_r
         } else {
             query_expression(an, s, t->val);
         }
-        if (col && rel->dist != DIST_UNSHARDED && t->val && is_default(t->val))
-            default_take(an, rel, col);
+        if (col && is_default(tree_assigned(t)))
+            default_fills(an, rel, col);
         if (!col || rel->dist != DIST_SHARDED || col->key < 0 || is_excluded_key(t->val, col->name) || an->failed)
             continue;
         an->failed = true;

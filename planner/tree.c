@@ -89,3 +89,15 @@ bool tree_name_is(size_t n, PgQuery__Node *const *names, const char *name)
         return false;
     return n == 1 || strcmp(tree_string(names[0]), "pg_catalog") == 0;
 }
+
+const PgQuery__Node *tree_assigned(const PgQuery__ResTarget *t)
+{
+    const PgQuery__MultiAssignRef *m;
+    if (!t->val || t->val->node_case != PG_QUERY__NODE__NODE_MULTI_ASSIGN_REF)
+        return t->val;
+    m = t->val->multi_assign_ref;
+    if (m->source && m->source->node_case == PG_QUERY__NODE__NODE_ROW_EXPR && m->colno >= 1 &&
+        (size_t)m->colno <= m->source->row_expr->n_args)
+        return m->source->row_expr->args[m->colno - 1];
+    return t->val;
+}

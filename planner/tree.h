@@ -27,6 +27,9 @@ static inline const char *tree_str(const char *s)
 bool tree_is_star(const PgQuery__Node *n);
 bool tree_has_star(size_t n, PgQuery__Node *const *list);
 
+/* What SET gives a column: of (a, b) = (x, y) its own one. NULL: nothing, as in an INSERT's list. */
+const PgQuery__Node *tree_assigned(const PgQuery__ResTarget *t);
+
 /* String of a String node, or "". */
 const char *tree_string(const PgQuery__Node *n);
 /* A name list's last part, and the one before it ("" if there is none). */

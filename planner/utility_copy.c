@@ -140,7 +140,7 @@ static void take_defaults(const struct copy_in *x)
     uint32_t field;
     for (uint32_t i = 0; i < x->rel->ncolumn; i++)
         if (!data_field(x, &x->rel->columns[i], &field))
-            default_take(x->an, x->rel, &x->rel->columns[i]);
+            default_fills(x->an, x->rel, &x->rel->columns[i]);
 }
 
 static bool refuse_copy(const struct copy_in *x, const char *what, const char *detail, const char *hint)

@@ -32,6 +32,8 @@ is($w->do('UPDATE t SET at = now(), d = CURRENT_DATE, u = LOCALTIMESTAMP'), 'UPD
 is(moments('t', 'true'), '1 1 1', '... one time');
 is($w->do('UPDATE t SET (at, v) = (now(), 1), d = CURRENT_DATE'), 'UPDATE 12', 'X22: ... of several columns at once');
 is(moments('t', 'true'), '1 1 1', '... one time');
+is($w->do('UPDATE t SET at = DEFAULT, v = DEFAULT, d = DEFAULT, u = DEFAULT'), 'UPDATE 12', 'X22: ... to defaults');
+is(moments('t', 'true'), '1 1 1', '... one time');
 is($w->do("DELETE FROM t WHERE at < now() - interval '1 day'"), 'DELETE 0', 'X22: a DELETE by age');
 is_deeply($w->rows("SELECT id, at < now() AS past FROM t WHERE at > now() - interval '1 hour' ORDER BY at, id LIMIT 2"), [ [ 1, 't' ], [ 2, 't' ] ], 'X22: a merged SELECT');
 is($w->value("SELECT count(DISTINCT x) FROM (SELECT now() AS x FROM t) y"), 1, 'X22: a gathered one');
@@ -42,6 +44,8 @@ for my $insert ('INSERT INTO ref (k) VALUES (%d)', 'INSERT INTO ref (k) VALUES (
     is_deeply([ @copies[ 1, 2 ] ], [ @copies[ 0, 0 ] ], "X22, P42: $insert: the copies of a reference table are equal");
 }
 is($w->do('UPDATE ref SET at = now() WHERE k > 0'), 'UPDATE 4', 'X22: UPDATE of a reference table');
+is($w->do('UPDATE ref SET (v, at) = (1, DEFAULT)'), 'UPDATE ' . $w->value('SELECT count(*) FROM ref'), 'X22: ... of a reference table');
+is_deeply([ map { $cluster->value($_, 'SELECT count(DISTINCT at) || min(at)::text FROM ref') } 2, 3 ], [ ($cluster->value(1, 'SELECT count(DISTINCT at) || min(at)::text FROM ref')) x 2 ], 'X22, P42: ... whose copies are equal');
 
 # --- as one server names and types it
 my $plain = $cluster->wire(1);
@@ -60,6 +64,11 @@ my $now = in_txn("UPDATE t SET at = now() WHERE id = $a", "UPDATE t SET at = now
 is_deeply([ map { at($_) } $a, $b, $c ], [ ($now) x 3 ], 'X22: three statements on three shards: one time');
 $now = in_txn("DELETE FROM t WHERE id IN ($a, $b)", "INSERT INTO t (id) VALUES ($a)", "INSERT INTO t (id, v) VALUES ($b, 2)", 'INSERT INTO ref (k) VALUES (100)', 'INSERT INTO h VALUES (1)', "UPDATE t SET at = now() WHERE id > 0 AND id <> $a AND id <> $b");
 is_deeply([ at($a), at($b), at($c), $w->value('SELECT at FROM ref WHERE k = 100'), $w->value('SELECT at FROM h WHERE k = 1') ], [ ($now) x 5 ], 'X22: defaults, a reference table and one of the home shard, a scattered change');
+$now = in_txn("UPDATE t SET at = now() WHERE id = $b", 'INSERT INTO h VALUES (2)', "UPDATE t SET at = DEFAULT WHERE id = $c");
+is_deeply([ at($c), $w->value('SELECT at FROM h WHERE k = 2') ], [ ($now) x 2 ], 'X22: a default of the home shard, after another shard');
+$now = in_txn("UPDATE t SET at = now() WHERE id = $b", 'UPDATE h SET at = DEFAULT');
+is($w->value('SELECT at FROM h WHERE k = 2'), $now, 'X22: ... in an UPDATE');
+is(in_txn("UPDATE t SET at = now() WHERE id = $b", "INSERT INTO h VALUES (3, '2000-01-01')"), at($b), '... and one that is not read is in nobody\'s way');
 $w->do('BEGIN', "UPDATE t SET v = 1 WHERE id = $b", "UPDATE t SET at = now() WHERE id = $a");
 $now = $w->value('SELECT now()');
 is(at($a), $now, 'SELECT now() goes where the time was read');
@@ -91,10 +100,10 @@ refused("'now' on a second shard", "UPDATE t SET at = now() WHERE id = $a", "UPD
 refused('age()', "UPDATE t SET at = now() WHERE id = $a", "SELECT age(at) FROM t WHERE id = $b");
 refused('INSERT ... SELECT with a default', "UPDATE t SET at = now() WHERE id = $a", "INSERT INTO t (id, v) SELECT $b, 1");
 is($w->error("UPDATE ref SET at = 'now'")->{C}, '0A000', "X22, P42: 'now' in a reference table: refused");
-is($w->error('UPDATE t SET at = DEFAULT')->{C}, '0A000', 'X22: a default in UPDATE of several shards: refused');
 $w->do('CREATE FUNCTION public.now() RETURNS int LANGUAGE sql IMMUTABLE AS $$SELECT 1$$');
 refused('a user function of that name', "UPDATE t SET at = CURRENT_TIMESTAMP WHERE id = $a", "SELECT now() FROM t WHERE id = $b");
-$w->do('DROP FUNCTION public.now()');
+$w->do('BEGIN', "UPDATE t SET at = pg_catalog.now() WHERE id = $a", "UPDATE t SET at = pg_catalog.now() WHERE id = $b", 'COMMIT', 'DROP FUNCTION public.now()');
+is(at($a), at($b), 'X22: pg_catalog.now() is the one that is meant');
 $w->do('BEGIN');
 is($w->error("UPDATE t SET v = 1 / 0 WHERE at < now()")->{C}, '22012', 'errors are those of the statement');
 $w->do('ROLLBACK');

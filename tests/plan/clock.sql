@@ -28,3 +28,7 @@ INSERT INTO refmoment AS values (id) VALUES (1), ((2)), (3) ON CONFLICT DO NOTHI
 INSERT INTO refmoment ("id" /* ) */) VALUES ($1), ($2);
 INSERT INTO refmoment (id) SELECT 1;
 INSERT INTO refmoment DEFAULT VALUES;
+UPDATE refmoment SET made = DEFAULT, id = 1;
+UPDATE refmoment SET (made, id) = (DEFAULT, 1);
+INSERT INTO refmoment (id, made) VALUES (1, '2000-01-01') ON CONFLICT (id) DO UPDATE SET made = DEFAULT;
+INSERT INTO refmoment (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET (made, id) = ROW(DEFAULT, 1);
