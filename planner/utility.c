@@ -299,7 +299,7 @@ static bool call_plan(const struct plan_input *in, const PgQuery__Node *stmt, st
     if (signal_plan(target, name, out))
         return true;
     bool declined;
-    if (utility_set_config_plan(in, target, out, &declined, e))
+    if (utility_set_config_plan(in, stmt->select_stmt, out, &declined, e))
         return true;
     return declined && analyse_query(in, stmt, scratch, out, e);
 }

@@ -16,8 +16,10 @@ MUSTCHECK bool utility_set_plan(const PgQuery__VariableSetStmt *set, struct plan
 MUSTCHECK bool utility_show_plan(const PgQuery__VariableShowStmt *show, struct plan_result *out);
 /* A mode as BEGIN and SET TRANSACTION name it; false: something else. */
 bool utility_take_mode(const PgQuery__Node *option, struct txn_modes *m);
+/* Is it SELECT set_config(name, ...) FROM pg_settings WHERE name = '...'? It has one target, a function's call. */
+bool utility_setting_row(const PgQuery__SelectStmt *q);
 /* False without an error when the call is not one that the router can carry out: then *declined is set. */
-MUSTCHECK bool utility_set_config_plan(const struct plan_input *in, const PgQuery__ResTarget *target,
+MUSTCHECK bool utility_set_config_plan(const struct plan_input *in, const PgQuery__SelectStmt *q,
                                        struct plan_result *out, bool *declined, struct err *e);
 
 /* PREPARE and EXECUTE (utility_prepare.c). */

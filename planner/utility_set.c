@@ -249,9 +249,45 @@ static bool set_config_value(const struct plan_input *in, const PgQuery__Node *n
     return *value;
 }
 
-bool utility_set_config_plan(const struct plan_input *in, const PgQuery__ResTarget *target, struct plan_result *out,
+static bool is_name_column(const PgQuery__Node *n)
+{
+    if (!n || n->node_case != PG_QUERY__NODE__NODE_COLUMN_REF || n->column_ref->n_fields != 1)
+        return false;
+    const char *name = tree_string(n->column_ref->fields[0]);
+    return name && strcmp(name, "name") == 0;
+}
+
+/*
+ * FROM pg_settings WHERE name = ..., as pg_dump writes it to set what older servers do not have. Should the server not
+ * have it the read-back fails, and the statement with it. NULL if it is not that.
+ */
+static const PgQuery__Node *setting_row_name(const PgQuery__SelectStmt *q)
+{
+    if (q->n_from_clause != 1 || q->from_clause[0]->node_case != PG_QUERY__NODE__NODE_RANGE_VAR || !q->where_clause ||
+        q->where_clause->node_case != PG_QUERY__NODE__NODE_A_EXPR)
+        return NULL;
+    const PgQuery__RangeVar *rel = q->from_clause[0]->range_var;
+    const PgQuery__AExpr *equal = q->where_clause->a_expr;
+    if (strcmp(rel->relname, "pg_settings") != 0 || rel->alias ||
+        (*tree_str(rel->schemaname) && strcmp(rel->schemaname, "pg_catalog") != 0) ||
+        equal->kind != PG_QUERY__A__EXPR__KIND__AEXPR_OP || equal->n_name != 1 ||
+        strcmp(tree_string(equal->name[0]), "=") != 0 || !is_name_column(equal->lexpr) ||
+        equal->rexpr->node_case != PG_QUERY__NODE__NODE_A_CONST)
+        return NULL;
+    const PgQuery__FuncCall *f = q->target_list[0]->res_target->val->func_call;
+    return f->n_args == 3 && is_name_column(f->args[0]) ? equal->rexpr : NULL;
+}
+
+bool utility_setting_row(const PgQuery__SelectStmt *q)
+{
+    return setting_row_name(q);
+}
+
+bool utility_set_config_plan(const struct plan_input *in, const PgQuery__SelectStmt *q, struct plan_result *out,
                              bool *declined, struct err *e)
 {
+    const PgQuery__ResTarget *target = q->target_list[0]->res_target;
+    const PgQuery__Node *row = setting_row_name(q);
     const PgQuery__FuncCall *f = target->val->func_call;
     const char *value;
     uint32_t name_at, param;
@@ -261,8 +297,8 @@ bool utility_set_config_plan(const struct plan_input *in, const PgQuery__ResTarg
         f->agg_within_group || f->n_agg_order || !boolean_constant(f->args[2], &local) ||
         !set_config_value(in, f->args[1], &value, &param))
         return false;
-    const char *name = string_constant(in, f->args[0], &name_at);
-    if (!name)
+    const char *name = string_constant(in, row ? row : f->args[0], &name_at);
+    if (!name || (row && (param || setting_kind(name) != SETTING_PLAIN)))
         return false;
     *declined = false;
     if (setting_kind(name) == SETTING_TRANSACTION) {

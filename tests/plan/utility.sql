@@ -68,6 +68,15 @@ SELECT set_config('a.b', NULL, false);
 SELECT set_config($1, 'x', false);
 SELECT set_config('a.b', 'x', $1);
 SELECT set_config(name, value, false) FROM settings;
+SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind';
+SELECT pg_catalog.set_config(name, '1MB', false) AS x FROM pg_catalog.pg_settings WHERE name = 'work_mem';
+SELECT set_config(name, 'GBK', false) FROM pg_settings WHERE name = 'client_encoding';
+SELECT set_config(name, 'x', false) FROM pg_settings WHERE name > 'work_mem';
+SELECT set_config(name, 'x', false) FROM pg_settings WHERE name = lower('WORK_MEM');
+SELECT set_config(name, 'x', false) FROM pg_settings s WHERE name = 'work_mem';
+SELECT set_config(name, $1, false) FROM pg_settings WHERE name = 'work_mem';
+SELECT set_config('a.b', 'x', false) FROM pg_settings WHERE name = 'work_mem';
+SELECT lower(name) FROM pg_settings WHERE name = 'work_mem';
 
 -- sessions
 DISCARD ALL;
