@@ -1,7 +1,7 @@
 /*
  * Two edits of the text, at places that the tree tells:
  *
- *   FROM pg_constraint r       ->  FROM (SELECT * FROM pg_catalog.pg_constraint WHERE ...) r
+ *   FROM pg_constraint r       ->  FROM (SELECT * FROM pg_catalog.pg_constraint WHERE ...) r, and other catalogs
  *   SELECT c.relchecks         ->  SELECT (c.relchecks - (number of such constraints)) AS relchecks
  *
  * pg_dump compares the one with the other, so both are made or neither. A sub-query has no primary key, hence
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_EDITS = 32 };
+enum { MAX_EDITS = 64 };
 
 struct edit {
     uint32_t start, end;
@@ -59,11 +59,36 @@ static uint32_t name_end(const struct an *an, uint32_t start, size_t n)
     return (uint32_t)(t.end - base);
 }
 
+/* What rows a catalog does not show: those of the schema pgbraid, and the placement constraints. */
+static const struct hidden {
+    const char *schema, *name;
+    const char *keep; /* condition for the other rows */
+} hiddens[] = {
+    { "pg_catalog", "pg_constraint", "conname OPERATOR(pg_catalog.<>) 'pgbraid_placement'" },
+    { "pg_catalog", "pg_namespace", "nspname OPERATOR(pg_catalog.<>) 'pgbraid'" },
+    { "pg_catalog", "pg_class", "relnamespace OPERATOR(pg_catalog.<>) 'pgbraid'::pg_catalog.regnamespace" },
+    { "pg_catalog", "pg_proc", "pronamespace OPERATOR(pg_catalog.<>) 'pgbraid'::pg_catalog.regnamespace" },
+    { "pg_catalog", "pg_type", "typnamespace OPERATOR(pg_catalog.<>) 'pgbraid'::pg_catalog.regnamespace" },
+    { "information_schema", "schemata", "schema_name OPERATOR(pg_catalog.<>) 'pgbraid'" },
+    { "information_schema", "tables", "table_schema OPERATOR(pg_catalog.<>) 'pgbraid'" },
+    { "information_schema", "columns", "table_schema OPERATOR(pg_catalog.<>) 'pgbraid'" },
+    { "information_schema", "routines", "routine_schema OPERATOR(pg_catalog.<>) 'pgbraid'" },
+};
+
+static const struct hidden *hidden_find(const char *schema, const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(hiddens); i++)
+        if (strcmp(hiddens[i].name, name) == 0 && strcmp(hiddens[i].schema, schema) == 0)
+            return &hiddens[i];
+    return NULL;
+}
+
 static void hide_range(struct hide *h, const PgQuery__RangeVar *rv)
 {
     const char *schema = tree_str(rv->schemaname);
     const struct cat_rel *rel = catalog_resolve_rel(h->an->in->cat, h->an->in->env, schema, rv->relname);
-    if (!rel || !rel->system || strcmp(rel->name, "pg_constraint") != 0 || strcmp(rel->schema, "pg_catalog") != 0)
+    const struct hidden *hidden = rel && rel->system ? hidden_find(rel->schema, rel->name) : NULL;
+    if (!hidden)
         return;
     uint32_t start = (uint32_t)rv->location, end = name_end(h->an, start, *schema ? 2 : 1);
     const char *system = h->an->inv.system_column;
@@ -72,16 +97,16 @@ static void hide_range(struct hide *h, const PgQuery__RangeVar *rv)
         return;
     }
     edit_add(h, start, end,
-             arena_printf(h->an->a,
-                          "(SELECT %s* FROM pg_catalog.pg_constraint WHERE conname OPERATOR(pg_catalog.<>) "
-                          "'pgbraid_placement')%s",
-                          system ? "tableoid, " : "", rv->alias ? "" : " AS pg_constraint"));
+             arena_printf(h->an->a, "(SELECT %s* FROM %s.%s WHERE %s)%s%s",
+                          system && strcmp(hidden->schema, "pg_catalog") == 0 ? "tableoid, " : "", hidden->schema,
+                          hidden->name, hidden->keep, rv->alias ? "" : " AS ", rv->alias ? "" : hidden->name));
 }
 
 /* c.relchecks, of a catalog's alias c; `named` when it is an output column that takes its name from it. */
 static void hide_count(struct hide *h, const PgQuery__ColumnRef *ref, bool named)
 {
-    h->impossible |= ref->n_fields > 2 && strcmp(tree_string(ref->fields[1]), "pg_constraint") == 0;
+    h->impossible |=
+        ref->n_fields > 2 && hidden_find(tree_str(tree_string(ref->fields[0])), tree_string(ref->fields[1]));
     if (ref->n_fields != 2 || strcmp(tree_string(ref->fields[1]), "relchecks") != 0)
         return;
     uint32_t start = (uint32_t)ref->location, end = name_end(h->an, start, 2);

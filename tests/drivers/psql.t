@@ -12,7 +12,6 @@ PgbraidTest::Driver::compare(
     checks  => 30,
     config  => { safe_functions => 'public.twice' },
     sharded => 3,
-    todo    => { '\\dn' => 'the schema pgbraid is shown' },
     # \watch prints the time; the router adds its number and the shard to an error.
     same => sub { return $_[0] =~ s/^DETAIL:  \[PB\d+\]\n|^CONTEXT:  shard "s\d"\n//gmr =~ s/^\w{3} \w{3} \d+ \d\d:\d\d:\d\d \d{4} \(every/TIME (every/gmr; },
 );
