@@ -135,7 +135,7 @@ void exec_declare(struct exec *x)
         return;
     }
     (void)exec_make_parts(x, &x->route.set, x->route.any);
-    gather = g && (g->always || (x->plan->combine == COMBINE_GATHER && x->npart > 1));
+    gather = !exec_lacks_values(x) && g && (g->always || (x->plan->combine == COMBINE_GATHER && x->npart > 1));
     if (!declare_allowed(x, gather || x->npart > 1, gather))
         return;
     if (!isolation_allows(s, x->plan->moment, gather ? 2 : x->npart, x->parts[0].shard, &e)) {

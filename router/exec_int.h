@@ -238,6 +238,8 @@ void exec_acquire(struct exec *x);
 void exec_reset_statement(struct exec *x);
 bool exec_make_parts(struct exec *x, const struct shardset *set, bool any);
 void exec_parts_of_leases(struct exec *x);
+/* A simple query with parameters, which have no values: it goes to the home shard alone, whose error it is. */
+bool exec_lacks_values(struct exec *x);
 
 /* exec_answer.c */
 /* A part will say nothing more for this statement. */

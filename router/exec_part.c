@@ -448,6 +448,15 @@ static bool exec_gathers(struct exec *x)
     return x->plan->combine == COMBINE_GATHER || (x->plan->combine == COMBINE_MERGE && !exec_merge_begin(x));
 }
 
+bool exec_lacks_values(struct exec *x)
+{
+    if (LIKELY(x->bound || x->plan->nparam == 0 || x->plan->kind == PLAN_DDL))
+        return false;
+    x->parts[0].shard = x->s->set->home;
+    x->npart = 1;
+    return true;
+}
+
 void exec_run(struct exec *x)
 {
     struct session *s = x->s;
@@ -465,7 +474,7 @@ void exec_run(struct exec *x)
         return;
     }
     (void)exec_make_parts(x, &x->route.set, x->route.any);
-    gather = exec_gathers(x);
+    gather = !exec_lacks_values(x) && exec_gathers(x);
     if (x->plan->kind == PLAN_DDL && x->plan->ddl->once_per_server)
         exec_once_per_server(x);
     if (!exec_check_alone(x, &e) || !exec_check_several(x, &e) ||

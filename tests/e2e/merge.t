@@ -87,6 +87,21 @@ $cluster->do($_, 'ALTER TABLE c ALTER COLUMN s TYPE text COLLATE "en-x-icu"') fo
 $r = $w->query('SELECT s FROM c ORDER BY s');
 is($r->{error}{C}, 'XX000', 'a collation changed behind the router is noticed');
 like($r->{error}{D} // $r->{error}{M}, qr/order|PB0310/, 'and said');
+# --- parameters in a simple query have no values: PostgreSQL's error, whatever would have been done with the rows
+{
+    my $simple = $router->wire;
+    for my $sql ('SELECT k FROM t WHERE n = $1 ORDER BY n LIMIT 5', 'SELECT k FROM t ORDER BY n LIMIT $1', 'SELECT max(s) || $1 FROM t', 'SELECT s, count(*) FROM t WHERE n > $2 GROUP BY s',
+        'SELECT k, rank() OVER (ORDER BY n) FROM t WHERE n = $1', 'SELECT a.k FROM t a JOIN t b ON a.n = b.k WHERE a.s = $1', 'INSERT INTO t VALUES (70001, $1), (70002, $1), (70003, $1), (70004, $1)',
+        'UPDATE t SET n = $1', 'SELECT k FROM t WHERE n = $1')
+    {
+        is($simple->error($sql)->{C}, '42P02', "no value: $sql");
+    }
+    for my $sql ('DECLARE c CURSOR FOR SELECT k FROM t WHERE n = $1', 'DECLARE c SCROLL CURSOR FOR SELECT a.k FROM t a JOIN t b ON a.n = b.k WHERE a.s = $1') {
+        $simple->do('BEGIN');
+        is($simple->error($sql)->{C}, '42P02', "no value: $sql");
+        $simple->do('ROLLBACK');
+    }
+}
 done_testing();
 
 # Are the shards' servers waiting for the router to read?
