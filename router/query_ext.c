@@ -470,7 +470,8 @@ static void batch_send(struct session *s, struct batch *b, struct backend *be, c
     }
     if (b->nused)
         batch_put_missing(be, b, out);
-    if (b->rewrite || (be->pool->oids && batch_declares_types(b)))
+    b->rewrite = b->rewrite || (be->pool->oids && batch_declares_types(b));
+    if (b->rewrite)
         batch_put(s, be, b, data, out);
     else
         batch_note_parses(s, b);

@@ -71,4 +71,20 @@ is(seen(ask($w, Query("SELECT l FROM p WHERE id = $shard[$_-1][0]")))->[0][0], $
 # Another session, another worker.
 is(seen(ask($router->wire, Query("SELECT l FROM p WHERE id = $shard[2][0]")))->[0][0], $late, 'another session') for 1 .. 4;
 
+# --- a batch whose types are another's on the shard goes out once: also where the numbers happen to be the same
+{
+    my $same = PgbraidTest::Cluster->new(shards => 2, separate => 1);
+    my $r = PgbraidTest::Router->new(cluster => $same);
+    my $c = $r->wire;
+    $c->do(q{CREATE TYPE mood AS ENUM ('fine')}, 'CREATE TABLE n (id bigint PRIMARY KEY, m mood, v int)', q{SELECT pgbraid.shard_table('n', 'id')}, map { "INSERT INTO n VALUES ($_, 'fine', 0)" } 1 .. 8);
+    my @oid = map { $same->value($_, q{SELECT 'mood'::regtype::oid::int}) } 1, 2;
+    is($oid[0], $oid[1], 'servers of their own give the same numbers');
+    my @id = map { $same->value($_, 'SELECT min(id) FROM n') } 1, 2;
+    for my $id (@id) {
+        my $frames = ask($c, Parse('', 'UPDATE n SET v = v + 1 WHERE id = $1 AND m = $2', 20, $oid[0]), Bind('', '', [ $id, 'fine' ]), Execute(''), Sync());
+        is((grep { $_->{type} eq 'C' } @$frames)[0]{tag}, 'UPDATE 1', 'an unnamed statement with a type of users');
+        $c->query("SELECT v FROM n WHERE id = $id"); # behind it on the same connection
+    }
+    is_deeply([ map { $same->value($_ + 1, "SELECT v FROM n WHERE id = $id[$_]") } 0, 1 ], [ 1, 1 ], 'P37: ... is carried out once');
+}
 done_testing;
