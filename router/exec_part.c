@@ -427,7 +427,7 @@ static bool exec_check_several(struct exec *x, struct err *e)
         return false;
     if (!exec_check_moments(x, e))
         return false;
-    if (x->max_rows)
+    if (x->max_rows && x->plan->returns_rows) /* without rows it ends whatever the limit, as in PostgreSQL */
         return err_set(e, PB0313, "a portal over several shards cannot be fetched in pieces") ||
                err_hint(e, "Execute it without a row limit (fetch size 0), or give the sharding key.");
     if (x->plan->kind == PLAN_DDL && x->plan->ddl->no_transaction && exec_in_txn(x) && !x->s->txn.implicit) {
