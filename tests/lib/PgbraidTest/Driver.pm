@@ -21,7 +21,7 @@ use PgbraidTest::Proc qw(run workdir);
 use PgbraidTest::Router;
 use PgbraidTest::Tree;
 
-our @EXPORT_OK = qw(compare perl_module program python_module skip_unless);
+our @EXPORT_OK = qw(compare node program python python_module skip_unless);
 
 sub program { my ($name) = @_; return PgbraidTest::Tree::root() . "/tests/drivers/programs/$name"; }
 
@@ -44,6 +44,24 @@ sub python_module
     my ($module) = @_;
     my $r = run([ '/usr/bin/python3', '-c', "import $module; print(getattr($module, '__version__', '?'))" ]);
     return $r->{rc} ? "Python has no $module" : undef;
+}
+
+# The options of a program in Python, or in JavaScript with modules of the npm registry.
+sub python
+{
+    my ($module, $program) = @_;
+    return (present => sub { python_module($module) }, version => sub { says('/usr/bin/python3', '-c', "import $module; print($module.__version__)") }, command => [ '/usr/bin/python3', '-B', program($program) ]);
+}
+
+sub node
+{
+    my ($program, @modules) = @_;
+    my $dir = cache() . '/node_modules';
+    return (
+        present => sub { my ($missing) = grep { !-e "$dir/$_/package.json" } @modules; return $missing ? "npm has not installed $missing" : undef; },
+        version => sub { return join ', ', 'node ' . says('node', '--version'), map { "$_ " . (PgbraidTest::Tree::slurp("$dir/$_/package.json") =~ /"version":\s*"([^"]+)"/)[0] } @modules },
+        command => [ 'node', program($program) ], env => { NODE_PATH => $dir },
+    );
 }
 
 # For `version` and `present` of anything that a command tells.
