@@ -29,13 +29,22 @@ void query_failed_transaction(struct err *e)
     err_set(e, PB0303, "current transaction is aborted, commands ignored until end of transaction block");
 }
 
+/* Does it send anything to a shard that its transaction's end does not? */
+static bool query_reaches_shards(const struct plan *plan)
+{
+    const struct plan_session *ps = plan->session;
+
+    if (plan->kind != PLAN_SESSION)
+        return plan->kind != PLAN_EMPTY;
+    return ps->verb == SESSION_EXECUTE || ps->verb == SESSION_DECLARE ||
+           (ps->name && strcmp(ps->name, "pgbraid.idempotency_key") == 0); /* written as a row (exec_key.c) */
+}
+
 bool query_hold(struct session *s, const struct plan *plan)
 {
     struct worker_db *db = s->db;
 
-    if (LIKELY(db->hold == HOLD_NONE) || plan->kind == PLAN_EMPTY ||
-        (plan->kind == PLAN_SESSION && plan->session->verb != SESSION_EXECUTE &&
-         plan->session->verb != SESSION_DECLARE))
+    if (LIKELY(db->hold == HOLD_NONE) || (plan && !query_reaches_shards(plan)))
         return false;
     if (db->hold == HOLD_NEW && s->txn.env)
         return false;
@@ -246,6 +255,8 @@ static size_t query_unplanned(struct session *s, struct span sql, size_t frame, 
     /* Several statements are no syntax error in a Query message, if they are none by themselves. */
     if (e->id != PB0203 && planner_split(sql, &s->env->plan, slices, 2) > 1 &&
         (!syntax || planner_check(sql, &ignored))) {
+        if (s->tx != 'E' && UNLIKELY(query_hold(s, NULL)))
+            return 0;
         exec_start_string(s, sql);
         return frame;
     }
@@ -336,8 +347,13 @@ void query_refused(struct session *s, const struct err *e)
         used = (size_t)proto_get32(in.ptr + 1) + 1;
     else
         used = query_batch_length(s, in.ptr, in.len);
-    if (used == 0 || used > in.len)
-        used = in.len;
+    if (used == 0 || used > in.len) { /* a pipeline without its Sync */
+        stream_drop(&s->st, s->scanned);
+        s->scanned = 0;
+        s->skip_to_sync = true;
+        session_error(s, e);
+        return;
+    }
     stream_drop(&s->st, used);
     query_fail(s, e);
     if (!s->txn.env)

@@ -45,7 +45,8 @@ void query_fail(struct session *s, const struct err *e);
 
 /* "current transaction is aborted ..." */
 void query_failed_transaction(struct err *e);
-/* True if the session may not start this statement now because its database is held; the session is queued then. */
+/* True if the session may not start this statement (NULL: several, not all looked at) now because its database is held;
+ * the session is queued then. */
 bool query_hold(struct session *s, const struct plan *plan);
 /*
  * The message at the head of the input commits on this shard. True if it may not be sent now, because a scattered read

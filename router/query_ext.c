@@ -541,7 +541,10 @@ static bool batch_needs_no_server(const struct batch *b, bool aside)
         return false;
     for (uint32_t i = 0; i < b->nparsed; i++) {
         const struct prepared *p = b->parsed[i].prepared;
-        bool own = p->plan->kind == PLAN_SESSION && p->plan->session->verb != SESSION_SET_CONFIG;
+        bool own;
+
+        BUG_ON(!p->plan); /* it would not have been prepared */
+        own = p->plan->kind == PLAN_SESSION && p->plan->session->verb != SESSION_SET_CONFIG;
 
         if (!own && !(aside && p->proved == p->serial))
             return false;
@@ -607,6 +610,21 @@ static size_t batch_run(struct session *s, struct batch *b, const char *data)
     return b->len;
 }
 
+/*
+ * Before the long way: may the batch start (query_hold)? `plan`: of the statement that sent it there, NULL: it was not
+ * looked at. What binds nothing runs nothing.
+ */
+static bool batch_hold(struct session *s, const char *data, size_t len, const struct plan *plan)
+{
+    uint32_t n = 0;
+
+    if (LIKELY(s->db->hold == HOLD_NONE) || s->tx == 'E')
+        return false;
+    for (size_t pos = 0; pos < len; pos += (size_t)proto_get32(data + pos + 1) + 1)
+        n += data[pos] == FE_BIND || data[pos] == FE_EXECUTE;
+    return n && query_hold(s, n > 2 ? NULL : plan);
+}
+
 size_t query_extended(struct session *s, const char *data, size_t len)
 {
     struct batch b = { 0 };
@@ -621,10 +639,10 @@ size_t query_extended(struct session *s, const char *data, size_t len)
         /* A Flush asks for answers now, a simple Query, Terminate or something malformed ends the pipeline, and a long
          * one is started before it is all here. */
         if (!more && data[whole] == FE_FLUSH && session_frame_ok(s, data + whole))
-            return batch_long_way(s, &b, data, whole + PROTO_HEADER);
-        if (whole && (!more || whole > BATCH_KEEP_MAX))
-            return batch_long_way(s, &b, data, whole);
-        return 0;
+            whole += PROTO_HEADER;
+        else if (!whole || (more && whole <= BATCH_KEEP_MAX))
+            return 0;
+        return batch_hold(s, data, whole, NULL) ? 0 : batch_long_way(s, &b, data, whole);
     }
     if (UNLIKELY(s->skip_to_sync)) {
         s->scanned = 0;
@@ -633,18 +651,19 @@ size_t query_extended(struct session *s, const char *data, size_t len)
         return b.len;
     }
     if (UNLIKELY(s->tx == 'E' || (s->txn.env && s->txn.implicit)))
-        return batch_long_way(s, &b, data, b.len);
+        return batch_hold(s, data, b.len, NULL) ? 0 : batch_long_way(s, &b, data, b.len);
     if (UNLIKELY(!batch_look(s, &b, data, b.len, &e))) {
         batch_drop(s, &b);
         session_fatal(s, &e);
         return len;
     }
-    if (b.slow)
-        return batch_long_way(s, &b, data, b.len);
-    if (UNLIKELY(s->db->hold != HOLD_NONE) && b.plan && query_hold(s, b.plan)) {
+    if (UNLIKELY(s->db->hold != HOLD_NONE) &&
+        (b.slow ? batch_hold(s, data, b.len, b.plan) : b.plan && query_hold(s, b.plan))) {
         batch_drop(s, &b);
         return 0;
     }
+    if (b.slow)
+        return batch_long_way(s, &b, data, b.len);
     s->scanned = 0;
     if (!b.answers)
         return batch_answer(s, &b, data);

@@ -120,7 +120,7 @@ subtest 'RELOAD' => sub {
 };
 
 subtest 'PAUSE and RESUME' => sub {
-    my ($in, $new, $prepared) = map { $router->wire } 1 .. 3;
+    my ($in, $new, $prepared, $string, $scattered, $pipeline, $flushed) = map { $router->wire } 1 .. 7;
     $in->do('BEGIN', "UPDATE t SET v = 'x' WHERE id = $k1");
     my $other = $router->wire(database => 'pgbraid');
     $other->send(Query('PAUSE'));
@@ -133,7 +133,11 @@ subtest 'PAUSE and RESUME' => sub {
     });
     ok(!$other->readable(0), 'PAUSE waits for a transaction');
     # Workers are told one after the other: what was too early is answered, and sent again.
-    for my $try ([ $new, Query("SELECT v FROM t WHERE id = $k2") ], [ $prepared, Parse('', "SELECT v FROM t WHERE id = \$1"), Bind('', '', [$k2]), Execute(''), Sync() ]) {
+    for my $try ([ $new, Query("SELECT v FROM t WHERE id = $k2") ], [ $prepared, Parse('', "SELECT v FROM t WHERE id = \$1"), Bind('', '', [$k2]), Execute(''), Sync() ],
+        [ $string, Query("SELECT 1; SELECT v FROM t WHERE id = $k2") ],
+        [ $scattered, Parse('', "SELECT v FROM t WHERE id IN ($k1, $k2) ORDER BY v"), Bind('', '', []), Execute(''), Sync() ],
+        [ $pipeline, (map { (Parse('', $_), Bind('', '', []), Execute('')) } 'BEGIN', "SELECT v FROM t WHERE id = $k2", 'COMMIT'), Sync() ],
+        [ $flushed, Parse('', "SELECT v FROM t WHERE id = $k2"), Bind('', '', []), Execute(''), Flush(), Sync() ]) {
         my ($c, @messages) = @$try;
         my $sent = 0;
         wait_for('a new statement to be held', sub {
@@ -147,19 +151,25 @@ subtest 'PAUSE and RESUME' => sub {
     $in->do('COMMIT');
     is(PgbraidTest::Wire::result($other->until_ready)->{tags}[0], 'PAUSE', 'and returns when it has ended');
     is($cluster->value($_, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid() AND backend_type = 'client backend'"), 0, "nothing runs on shard $_") for 1, 2;
-    ok(!$new->readable(0) && !$prepared->readable(0), 'new statements wait');
+    ok(!(grep { $_->readable(0) } $new, $prepared, $string, $scattered, $pipeline, $flushed), 'new statements wait');
     my ($db) = show('DATABASES');
     my $late = $router->open_wire;
     ok(!$router->try_wire->{error}, 'a client may log in');
     is($console->do('RESUME'), 'RESUME', 'RESUME');
     is(PgbraidTest::Wire::result($new->until_ready)->{rows}[0][0], 'y', 'they go on');
-    is(PgbraidTest::Wire::result($prepared->until_ready)->{rows}[0][0], 'y', 'in the extended protocol, too');
+    is(PgbraidTest::Wire::result($_->[1]->until_ready)->{rows}[-1][0], 'y', "$_->[0], too")
+        for [ 'in the extended protocol', $prepared ], [ 'a string of statements', $string ], [ 'a batch for several shards', $scattered ],
+        [ 'a pipeline of statements', $pipeline ], [ 'a batch with a Flush', $flushed ];
     # A pause that is too long is an error, and one can be cancelled.
     $router->write_config(query_wait_timeout => '300ms');
     $console->do('RELOAD', 'PAUSE');
     my $e = $new->error('SELECT 1 FROM t');
     is($e->{C}, '57014', 'query_wait_timeout');
     like($e->{M}, qr/paused/, '... says why');
+    $flushed->send(Parse('', 'SELECT 1 FROM t'), Bind('', '', []), Execute(''), Flush());
+    is($flushed->read_frame->{fields}{C}, '57014', '... to a batch without its Sync');
+    $flushed->send(Sync());
+    is_deeply([ map { $_->{type} } $flushed->until_ready ], ['Z'], '... which is skipped up to it');
     $console->do('RESUME');
     $in->do('BEGIN', "SELECT 1 FROM t WHERE id = $k1");
     is($console->error('PAUSE')->{C}, '55000', 'PAUSE gives up, too');
