@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # Recovery and what an operator can do: abandoned transactions, lost decisions, rows that may go; SHOW TRANSACTIONS, SHOW PREPARED,
-# SHOW RECOVERY, RESOLVE TRANSACTION. Rules X1, X2, X7, X8, X10.
+# SHOW RECOVERY, RESOLVE TRANSACTION. Rules X1, X2, X7, X8, X10, P9.
 use strict;
 use warnings;
 use Test::More;
@@ -81,6 +81,21 @@ my $theirs = $cluster->wire(3, user => 'someone');
 $theirs->do('BEGIN', "UPDATE t SET v = v + 1 WHERE id = $c", "PREPARE TRANSACTION 'pgbraid:$gtid:1:3'");
 looked();
 wait_for('X7: one that another role has prepared', sub { !is_prepared(3, $gtid) });
+
+# --- P9: an ordinary role commits over several shards, and neither makes, changes nor loses a decision otherwise
+$cluster->do($_, 'GRANT ALL ON t TO someone') for 1, 2;
+my $ordinary = $router->wire(user => 'someone');
+$ordinary->do('BEGIN', "UPDATE t SET v = v + 1 WHERE id = $b", "UPDATE t SET v = v - 1 WHERE id = $c");
+my $decided = $ordinary->value('SELECT pgbraid.current_gtid()');
+is($ordinary->do('COMMIT'), 'COMMIT', 'P9: an ordinary role commits over several shards');
+is_deeply([ map { @{ $cluster->rows($_, "SELECT committed FROM pgbraid.decisions WHERE gtid = '$decided'") } } 1 .. 3 ], [ ['t'] ], 'P9: ... which leaves a decision');
+for my $i (1 .. 3) {
+    my $direct = $cluster->wire($i, user => 'someone');
+    is($direct->error($_)->{C}, '42501', "P9: shard $i: not allowed: $_") for "INSERT INTO pgbraid.decisions (gtid, committed) VALUES ('x', true)", 'UPDATE pgbraid.decisions SET committed = false', 'DELETE FROM pgbraid.decisions', 'TRUNCATE pgbraid.decisions', 'DROP TABLE pgbraid.decisions';
+    is($direct->error("SELECT pgbraid.decide('$decided', '{1}', 'x')")->{C}, '40001', 'P9: a decision that is there is not made again') if @{ $cluster->rows($i, "SELECT 1 FROM pgbraid.decisions WHERE gtid = '$decided'") };
+    is_deeply($cluster->rows($i, q{SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'pgbraid' AND p.prosecdef
+        AND NOT EXISTS (SELECT FROM unnest(p.proconfig) s WHERE s ~ '^search_path=(pg_catalog|"")$')}), [], "P9: shard $i: what runs as its owner has a search path of its own");
+}
 
 # --- nothing is presumed: unknown decider, a name of another shard, too old, a table of decisions that is newer
 my $unknown = name();
