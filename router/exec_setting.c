@@ -205,6 +205,7 @@ void exec_setting(struct exec *x)
 
 enum exec_action exec_setting_frame(struct exec *x, struct part *p, char type, struct span body)
 {
+    struct strbuf *out;
     size_t at;
 
     if (type == BE_ERROR) {
@@ -228,9 +229,10 @@ enum exec_action exec_setting_frame(struct exec *x, struct part *p, char type, s
         return EXEC_SWALLOW;
     if (type == BE_PARAMETER_STATUS) /* the client is told when it has become the session's: session_put_ready */
         return EXEC_SWALLOW;
-    at = msg_begin(&x->out, type);
-    strbuf_put(&x->out, body.ptr, body.len);
-    msg_end(&x->out, at);
+    out = type == BE_COMMAND_COMPLETE ? exec_tag_out(x) : &x->out;
+    at = msg_begin(out, type);
+    strbuf_put(out, body.ptr, body.len);
+    msg_end(out, at);
     return EXEC_SWALLOW;
 }
 

@@ -76,6 +76,9 @@ sub statement
         "INSERT INTO d VALUES ($k, 1)", 'INSERT INTO d VALUES (' . (100 + int rand 50) . ', 1)', "SELECT id, n FROM d WHERE id = $k",
         "SELECT id FROM a WHERE id = $k FOR UPDATE",
         'UPDATE r SET v = v + 1', 'SELECT v FROM r', 'UPDATE h SET v = v + 1', 'SELECT v FROM h', 'SELECT 1',
+        # the clock: one time, whatever it is
+        "SELECT now() = transaction_timestamp() AS same, id FROM a WHERE id IN ($k, $l)", 'SELECT count(DISTINCT now()) FROM a', "UPDATE a SET v = v + CASE WHEN now() > '2000-01-01' THEN 1 ELSE 500 END WHERE id IN ($k, $l)",
+        "UPDATE a SET v = v + (CURRENT_DATE - now()::date) + 1 WHERE id = $k", 'UPDATE r SET v = v + CASE WHEN LOCALTIMESTAMP = now()::timestamp THEN 1 END',
         # errors
         "INSERT INTO a VALUES ($k, 1)", "INSERT INTO a VALUES (" . (100 + int rand 50) . ", 1), ($k, 1)", "UPDATE a SET v = 1 / (v - v) WHERE id = $k", "UPDATE a SET v = 1000 WHERE id IN ($k, $l)",
         'SELECT no_such FROM a', 'SELECT 1 1', 'SELECT 1/0',
