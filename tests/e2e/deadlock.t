@@ -177,7 +177,7 @@ subtest 'X17: waits for connections and for locks, pool of one' => sub {
     $lone->do('BEGIN', touch($k1));
     begin($a, touch($k2));
     begin($b);
-    $b->send(Query(touch($k1)));
+    send_and_wait($b, touch($k1)); # it has the connection now
     $a->send(Query(touch($on[0][1])));
     sleep 3 * $timeout_s;
     ok(!$a->readable && !$b->readable, 'a wait behind somebody who goes on is no deadlock');
