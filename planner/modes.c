@@ -76,6 +76,13 @@ void modes_merge(struct txn_modes *m, const struct txn_modes *said)
         m->deferrable = said->deferrable;
 }
 
+bool modes_contradict(const struct txn_modes *a, const struct txn_modes *b)
+{
+    return (a->isolation && b->isolation && a->isolation != b->isolation) ||
+           (a->read_only && b->read_only && a->read_only != b->read_only) ||
+           (a->deferrable && b->deferrable && a->deferrable != b->deferrable);
+}
+
 bool modes_equal(const struct txn_modes *a, const struct txn_modes *b)
 {
     return a->isolation == b->isolation && a->read_only == b->read_only && a->deferrable == b->deferrable;

@@ -35,6 +35,8 @@ bool modes_take(struct txn_modes *m, const char *name, const char *value);
 bool modes_say_something(const struct txn_modes *m);
 /* What `said` says counts, the rest of `m` stays. */
 void modes_merge(struct txn_modes *m, const struct txn_modes *said);
+/* Do both say something of a mode, and not the same? */
+bool modes_contradict(const struct txn_modes *a, const struct txn_modes *b);
 bool modes_equal(const struct txn_modes *a, const struct txn_modes *b);
 /* The part of `to` that differs from `from`; what `to` does not say does not differ. */
 struct txn_modes modes_changes(const struct txn_modes *from, const struct txn_modes *to);

@@ -61,13 +61,17 @@ static bool refuse_two_phase(const char *what, struct err *e)
     return err_hint(e, "Use COMMIT.");
 }
 
-static void begin_plan(const PgQuery__TransactionStmt *t, struct plan_result *out)
+static bool begin_plan(const PgQuery__TransactionStmt *t, struct plan_result *out, struct err *e)
 {
-    struct plan_session *s = session_plan(out, SESSION_BEGIN, NULL);
+    struct txn_modes modes = { 0 };
+    struct plan_session *s;
 
+    if (!utility_take_modes(t->n_options, t->options, &modes, e))
+        return false;
+    s = session_plan(out, SESSION_BEGIN, NULL);
     s->start = t->kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START;
-    for (size_t i = 0; i < t->n_options; i++)
-        BUG_ON(!utility_take_mode(t->options[i], &s->modes)); /* the grammar takes nothing else */
+    s->modes = modes;
+    return true;
 }
 
 static bool transaction_plan(const PgQuery__TransactionStmt *t, struct plan_result *out, struct err *e)
@@ -75,8 +79,7 @@ static bool transaction_plan(const PgQuery__TransactionStmt *t, struct plan_resu
     switch (t->kind) {
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN:
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START:
-        begin_plan(t, out);
-        return true;
+        return begin_plan(t, out, e);
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT:
         session_plan(out, SESSION_COMMIT, NULL)->chain = t->chain;
         return true;

@@ -14,8 +14,8 @@ MUSTCHECK bool utility_copy_plan(const struct plan_input *in, const PgQuery__Cop
 /* SET, RESET, SHOW and calls of set_config() (utility_set.c). */
 MUSTCHECK bool utility_set_plan(const PgQuery__VariableSetStmt *set, struct plan_result *out, struct err *e);
 MUSTCHECK bool utility_show_plan(const PgQuery__VariableShowStmt *show, struct plan_result *out);
-/* A mode as BEGIN and SET TRANSACTION name it; false: something else. */
-bool utility_take_mode(const PgQuery__Node *option, struct txn_modes *m);
+/* Modes as BEGIN and SET TRANSACTION name them, into *m; PB0313 when they contradict each other. */
+MUSTCHECK bool utility_take_modes(size_t n, PgQuery__Node *const *options, struct txn_modes *m, struct err *e);
 /* Is it SELECT set_config(name, ...) FROM pg_settings WHERE name = '...'? It has one target, a function's call. */
 bool utility_setting_row(const PgQuery__SelectStmt *q);
 /* False without an error when the call is not one that the router can carry out: then *declined is set. */

@@ -91,7 +91,7 @@ static bool check_setting(const char *name, const char *value, struct err *e)
     BUG_ON(true);
 }
 
-bool utility_take_mode(const PgQuery__Node *option, struct txn_modes *m)
+static bool take_mode(const PgQuery__Node *option, struct txn_modes *m)
 {
     const PgQuery__DefElem *d = option->node_case == PG_QUERY__NODE__NODE_DEF_ELEM ? option->def_elem : NULL;
 
@@ -101,6 +101,22 @@ bool utility_take_mode(const PgQuery__Node *option, struct txn_modes *m)
         return modes_take(m, d->defname, d->arg->a_const->sval->sval);
     return d->arg->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL &&
            modes_take(m, d->defname, d->arg->a_const->ival->ival ? "on" : "off");
+}
+
+bool utility_take_modes(size_t n, PgQuery__Node *const *options, struct txn_modes *m, struct err *e)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct txn_modes one = { 0 };
+
+        BUG_ON(!take_mode(options[i], &one)); /* the grammar takes nothing else */
+        if (modes_contradict(m, &one)) {
+            err_set(e, PB0313, "transaction modes that contradict each other are not supported");
+            err_detail(e, "PostgreSQL takes one after the other, as statements of their own.");
+            return err_hint(e, "Say each mode once.");
+        }
+        modes_merge(m, &one);
+    }
+    return true;
 }
 
 /* The value of SET name TO one constant; NULL: a list, or something else. */
@@ -128,10 +144,11 @@ static const char *own_value(const PgQuery__VariableSetStmt *set, const char *va
 static bool set_multi(const PgQuery__VariableSetStmt *set, struct plan_result *out, struct err *e)
 {
     if (strcmp(set->name, "TRANSACTION") == 0) {
-        struct plan_session *s = session_plan(out, SESSION_SET_TRANSACTION, NULL);
+        struct txn_modes modes = { 0 };
 
-        for (size_t i = 0; i < set->n_args; i++)
-            BUG_ON(!utility_take_mode(set->args[i], &s->modes)); /* the grammar takes nothing else */
+        if (!utility_take_modes(set->n_args, set->args, &modes, e))
+            return false;
+        session_plan(out, SESSION_SET_TRANSACTION, NULL)->modes = modes;
         return true;
     }
     if (strcmp(set->name, "SESSION CHARACTERISTICS") == 0) {
