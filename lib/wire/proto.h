@@ -32,6 +32,16 @@ enum fe_type {
     FE_PASSWORD = 'p'
 };
 
+/* The code of an Authentication message. */
+enum auth_code {
+    AUTH_OK = 0,
+    AUTH_PASSWORD = 3,
+    AUTH_MD5 = 5,
+    AUTH_SASL = 10,
+    AUTH_SASL_CONTINUE = 11,
+    AUTH_SASL_FINAL = 12
+};
+
 enum be_type {
     BE_AUTHENTICATION = 'R',
     BE_BACKEND_KEY_DATA = 'K',

@@ -24,7 +24,7 @@ sub read_rules
 
 # libc and the compiler's own headers: whatever else comes in angle brackets must be named in the rules.
 my %libc = map { $_ => 1 } qw(assert.h ctype.h dirent.h dlfcn.h errno.h fcntl.h fenv.h float.h fts.h ftw.h getopt.h glob.h grp.h
-    inttypes.h limits.h locale.h malloc.h math.h netdb.h poll.h pthread.h pwd.h sched.h semaphore.h setjmp.h signal.h spawn.h
+    ifaddrs.h inttypes.h limits.h locale.h malloc.h math.h netdb.h poll.h pthread.h pwd.h regex.h sched.h semaphore.h setjmp.h signal.h spawn.h
     stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h string.h strings.h
     syslog.h termios.h time.h ucontext.h unistd.h wchar.h wctype.h emmintrin.h immintrin.h x86intrin.h nmmintrin.h
     execinfo.h sanitizer/asan_interface.h sanitizer/lsan_interface.h);
