@@ -1,14 +1,13 @@
 #include "router/config.h"
 
 #include "base/arena.h"
+#include "base/file.h"
 #include "base/ini.h"
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "router/config_int.h"
 
-#include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,11 +26,9 @@ struct config_box {
 struct config_parse {
     struct config_box *box;
     const char *path;
-    const char *folder;    /* of the file; NULL when it has none */
-    int *seen;             /* per setting: line that set it, 0: none */
-    struct strbuf *report; /* may be NULL */
-    struct err *e;         /* gets the first problem */
-    unsigned nproblem;
+    const char *folder; /* of the file; NULL when it has none */
+    int *seen;          /* per setting: line that set it, 0: none */
+    struct problems problems;
 };
 
 static void *field_of(struct config_box *box, const struct setting *s)
@@ -83,17 +80,7 @@ void config_unref(const struct config *c)
 /* Take a problem (message and hint in *p) down. */
 static void add_problem(struct config_parse *cp, int line, const struct err *p)
 {
-    if (cp->nproblem++ == 0) {
-        err_set(cp->e, PB0501, "%s:%d: %s", cp->path, line, p->message);
-        if (p->hint[0])
-            err_hint(cp->e, "%s", p->hint);
-    }
-    if (!cp->report)
-        return;
-    strbuf_printf(cp->report, "%s:%d: %s", cp->path, line, p->message);
-    if (p->hint[0])
-        strbuf_printf(cp->report, " (%s)", p->hint);
-    strbuf_putc(cp->report, '\n');
+    problems_add(&cp->problems, cp->path, line, p);
 }
 
 static void on_problem(void *arg, int line, const char *message)
@@ -178,7 +165,7 @@ struct config *config_parse(struct span text, const char *path, struct strbuf *r
 {
     static const struct ini_callbacks callbacks = { .setting = on_setting, .problem = on_problem };
     const char *slash = strrchr(path, '/');
-    struct config_parse cp = { .box = box_new(), .path = path, .report = report, .e = e };
+    struct config_parse cp = { .box = box_new(), .path = path, .problems = { .report = report, .e = e } };
 
     if (slash)
         cp.folder = slash == path ? "" : arena_spandup(&cp.box->arena, span_make(path, (size_t)(slash - path)));
@@ -186,36 +173,12 @@ struct config *config_parse(struct span text, const char *path, struct strbuf *r
     ini_read(text, &callbacks, &cp);
     resolve_default_files(&cp);
     free(cp.seen);
-    if (cp.nproblem == 0)
+    if (cp.problems.n == 0)
         return &cp.box->config;
-    if (cp.nproblem > 1)
-        err_detail(e, "The file has %u problems.", cp.nproblem);
+    if (cp.problems.n > 1)
+        err_detail(e, "The file has %u problems.", cp.problems.n);
     config_unref(&cp.box->config);
     return NULL;
-}
-
-static bool read_file(const char *path, struct strbuf *out, struct err *e)
-{
-    FILE *f = fopen(path, "re");
-    bool ok = false;
-    size_t n;
-
-    if (!f) {
-        err_set(e, PB0501, "configuration file \"%s\" cannot be opened: %s", path, strerror(errno));
-        return err_hint(e, "\"pgbraid config --print-defaults\" prints one to start from.");
-    }
-    do {
-        n = fread(strbuf_reserve(out, 4096), 1, 4096, f);
-        out->len += n;
-    } while (n && out->len <= CONFIG_MAX_FILE);
-    if (ferror(f))
-        err_set(e, PB0501, "configuration file \"%s\" cannot be read: %s", path, strerror(errno));
-    else if (out->len > CONFIG_MAX_FILE)
-        err_set(e, PB0501, "configuration file \"%s\" is larger than %u bytes", path, CONFIG_MAX_FILE);
-    else
-        ok = true;
-    fclose(f);
-    return ok;
 }
 
 struct config *config_load(const char *path, struct strbuf *report, struct err *e)
@@ -223,9 +186,11 @@ struct config *config_load(const char *path, struct strbuf *report, struct err *
     struct strbuf text = STRBUF_INIT;
     struct config *c = NULL;
 
-    if (read_file(path, &text, e))
+    if (file_read("configuration file", path, CONFIG_MAX_FILE, &text, e))
         c = config_parse(strbuf_span(&text), path, report, e);
-    else if (report)
+    else
+        err_hint(e, "\"pgbraid config --print-defaults\" prints one to start from.");
+    if (!c && report && report->len == 0)
         strbuf_printf(report, e->hint[0] ? "%s (%s)\n" : "%s%s\n", e->message, e->hint);
     strbuf_fini(&text);
     return c;

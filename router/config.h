@@ -16,7 +16,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum auth_type { AUTH_TRUST };
+/* PgBouncer's words: allow and prefer, and verify-ca and verify-full, are the same on a server's side. */
+enum client_tls {
+    TLS_MODE_DISABLE,
+    TLS_MODE_ALLOW,
+    TLS_MODE_PREFER,
+    TLS_MODE_REQUIRE,
+    TLS_MODE_VERIFY_CA,
+    TLS_MODE_VERIFY_FULL
+};
+enum tls_minimum { TLS_MINIMUM_1_2, TLS_MINIMUM_1_3 };
 /* How a transaction commits that wrote on several shards. */
 enum commit_mode { COMMIT_ATOMIC, COMMIT_BEST_EFFORT, COMMIT_SINGLE_SHARD };
 
@@ -58,8 +67,8 @@ struct config {
 
     /* Clients. */
     uint32_t max_client_conn;
-    enum auth_type auth_type;
     const char *const *admin_users; /* NULL-terminated, as all lists */
+    const char *const *stats_users;
     uint64_t client_login_timeout_ms;
     uint64_t client_idle_timeout_ms;
     uint64_t idle_transaction_timeout_ms;
@@ -75,6 +84,34 @@ struct config {
     uint64_t consistent_reads_timeout_ms; /* never 0 */
     enum snapshot_shards snapshot_shards;
     uint64_t max_message_size; /* bytes */
+
+    /* Logins. Empty file names: none. */
+    const char *auth_hba_file;
+    const char *auth_ident_file;
+    const char *auth_file;
+    const char *auth_user; /* empty: no auth_query */
+    const char *auth_query;
+    uint64_t auth_cache_time_ms;
+    enum on_off auth_clear_text;
+    uint32_t auth_failures_max; /* 0: no limit */
+    uint32_t login_threads;
+    enum on_off core_dumps;
+
+    /* TLS with clients. */
+    enum client_tls client_tls_sslmode;
+    const char *client_tls_cert_file; /* empty: no TLS */
+    const char *client_tls_key_file;
+    const char *client_tls_ca_file;
+    const char *client_tls_crl_file;
+    const char *client_tls_ciphers;
+    enum tls_minimum client_tls_min_version;
+
+    /* The network of clients. */
+    const char *const *proxy_protocol_from; /* networks; none: the header is not understood */
+    uint64_t tcp_keepidle_ms;               /* 0: the system's, as for the next three */
+    uint64_t tcp_keepintvl_ms;
+    uint32_t tcp_keepcnt;
+    uint64_t tcp_user_timeout_ms;
 
     /* Planner. */
     const char *const *sharding_key;   /* column names, in order of preference */

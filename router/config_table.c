@@ -1,5 +1,6 @@
 #include "router/config_int.h"
 
+#include "base/address.h"
 #include "router/config.h"
 
 #define SECOND          UINT64_C(1000)
@@ -10,7 +11,14 @@
 #define GB              (1024 * MB)
 #define MAX_DURATION_MS ((uint64_t)INT32_MAX) /* 24 days, PostgreSQL's limit */
 
-static const char *const auth_types[] = { [AUTH_TRUST] = "trust", NULL };
+static const char *const tls_modes[] = { [TLS_MODE_DISABLE] = "disable",
+                                         [TLS_MODE_ALLOW] = "allow",
+                                         [TLS_MODE_PREFER] = "prefer",
+                                         [TLS_MODE_REQUIRE] = "require",
+                                         [TLS_MODE_VERIFY_CA] = "verify-ca",
+                                         [TLS_MODE_VERIFY_FULL] = "verify-full",
+                                         NULL };
+static const char *const tls_minima[] = { [TLS_MINIMUM_1_2] = "TLSv1.2", [TLS_MINIMUM_1_3] = "TLSv1.3", NULL };
 static const char *const commit_modes[] = {
     [COMMIT_ATOMIC] = "atomic", [COMMIT_BEST_EFFORT] = "best_effort", [COMMIT_SINGLE_SHARD] = "single_shard", NULL
 };
@@ -21,6 +29,16 @@ static const char *const on_off[] = { [SETTING_OFF] = "off", [SETTING_ON] = "on"
 static const char *const log_levels[] = {
     [LOG_ERROR] = "error", [LOG_WARN] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug", NULL
 };
+
+static bool check_network(const char *item, struct err *e)
+{
+    struct network n;
+
+    if (network_parse(item, &n))
+        return true;
+    err_set(e, PB0501, "\"%s\" is not a network", item);
+    return err_hint(e, "Write an address or a network, for example 10.0.0.0/8.");
+}
 
 static bool check_qualified(const char *item, struct err *e)
 {
@@ -88,9 +106,8 @@ const struct setting config_settings[] = {
 
     { INTEGER("max_client_conn", max_client_conn, "10000", 1, 1000000),
       .doc = "Client connections accepted at a time; the next one gets an error." },
-    { CHOICE("auth_type", auth_type, "trust", auth_types),
-      .doc = "How clients prove who they are. trust: not at all." },
     { LIST("admin_users", admin_users, "postgres"), .doc = "Users who may give commands on the console." },
+    { LIST("stats_users", stats_users, ""), .doc = "Users who may look (SHOW) on the console." },
     { DURATION("client_login_timeout", client_login_timeout_ms, "60s", 0, MAX_DURATION_MS),
       .doc = "Longest time a client may take to log in; 0 is no limit." },
     { DURATION("client_idle_timeout", client_idle_timeout_ms, "0", 0, MAX_DURATION_MS),
@@ -135,6 +152,60 @@ const struct setting config_settings[] = {
           "session: pgbraid.snapshot_shards." },
     { SIZE("max_message_size", max_message_size, "256MB", 64 * KB, GB), .pgbouncer = "max_packet_size",
       .doc = "Largest message taken from a client." },
+
+    { PATH("auth_hba_file", auth_hba_file, ""),
+      .doc = "Who may log in from where and how, in pg_hba.conf's syntax; empty is trust on this machine (Unix socket, "
+             "loopback) and nobody else." },
+    { PATH("auth_ident_file", auth_ident_file, ""),
+      .doc = "Maps for the methods cert and peer, in pg_ident.conf's syntax; empty is none." },
+    { PATH("auth_file", auth_file, ""),
+      .doc =
+          "Users and their SCRAM verifiers, md5 hashes or passwords, in the syntax of PgBouncer's userlist.txt; empty "
+          "is none." },
+    { STRING("auth_user", auth_user, ""),
+      .doc = "User who asks auth_query on the home shard about users that auth_file has not; empty is nobody." },
+    { STRING("auth_query", auth_query,
+             "SELECT rolname, CASE WHEN rolvaliduntil < pg_catalog.now() THEN NULL ELSE rolpassword END FROM "
+             "pg_catalog.pg_authid WHERE rolname = $1 AND rolcanlogin"),
+      .doc = "Statement that gives the name and the stored password of the user $1." },
+    { DURATION("auth_cache_time", auth_cache_time_ms, "60s", 0, HOUR),
+      .doc = "How long an answer of auth_query counts; a login that fails has it asked again sooner; 0 is never." },
+    { CHOICE("auth_clear_text", auth_clear_text, "off", on_off),
+      .doc = "Whether the method password, which sends it in the clear, is taken without TLS." },
+    { INTEGER("auth_failures_max", auth_failures_max, "20", 0, 1000000),
+      .doc = "Failed logins from one address in a minute; further ones are refused unasked until it is over; 0 is no "
+             "limit." },
+    { INTEGER("login_threads", login_threads, "2", 1, 16), .restart = true,
+      .doc = "Threads that compute for logins: TLS handshakes and hashes of passwords." },
+    { CHOICE("core_dumps", core_dumps, "off", on_off), .restart = true,
+      .doc = "Whether the process may leave a core dump, which holds secrets, and be traced by its own user." },
+
+    { CHOICE("client_tls_sslmode", client_tls_sslmode, "allow", tls_modes),
+      .doc = "TLS with clients, once client_tls_cert_file is set: disable, allow (or prefer), require, verify-ca (or "
+             "verify-full: a client must have a certificate of client_tls_ca_file)." },
+    { PATH("client_tls_cert_file", client_tls_cert_file, ""),
+      .doc = "Certificate for clients, with its chain (PEM); empty is no TLS." },
+    { PATH("client_tls_key_file", client_tls_key_file, ""),
+      .doc = "Its private key (PEM), which only the router's user may read." },
+    { PATH("client_tls_ca_file", client_tls_ca_file, ""),
+      .doc = "Authorities whose client certificates are accepted; empty: none are asked for." },
+    { PATH("client_tls_crl_file", client_tls_crl_file, ""), .doc = "Revoked client certificates; empty is none." },
+    { STRING("client_tls_ciphers", client_tls_ciphers, "HIGH:!aNULL"),
+      .doc = "Ciphers of TLS 1.2, in OpenSSL's syntax." },
+    { CHOICE("client_tls_min_version", client_tls_min_version, "TLSv1.2", tls_minima),
+      .doc = "Oldest version of TLS taken from clients." },
+
+    { LIST("proxy_protocol_from", proxy_protocol_from, ""), .check = check_network,
+      .doc = "Networks of load balancers whose connections begin with a PROXY protocol header (version 1 or 2), which "
+             "tells the client's address; from elsewhere none is understood." },
+    { DURATION("tcp_keepidle", tcp_keepidle_ms, "0", 0, HOUR * 9), .restart = true,
+      .doc = "Silence after which a client's connection is probed; 0 is the system's." },
+    { DURATION("tcp_keepintvl", tcp_keepintvl_ms, "0", 0, HOUR * 9), .restart = true,
+      .doc = "Time between probes; 0 is the system's." },
+    { INTEGER("tcp_keepcnt", tcp_keepcnt, "0", 0, 127), .restart = true,
+      .doc = "Unanswered probes until a client counts as gone; 0 is the system's." },
+    { DURATION("tcp_user_timeout", tcp_user_timeout_ms, "0", 0, MAX_DURATION_MS), .restart = true,
+      .doc = "How long bytes sent to a client may stay unacknowledged; 0 is the system's." },
 
     { LIST("sharding_key", sharding_key, ""),
       .doc = "Columns, in order of preference: a new table that has one is sharded by it." },

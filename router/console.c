@@ -183,6 +183,15 @@ static bool console_match(struct console *c, const char *syntax, const char *tex
     return *skip_blanks(text) == '\0';
 }
 
+static bool console_allowed(const struct console *c, const struct console_command *command, struct err *e)
+{
+    if (!c->stats_only || strncmp(command->syntax, "SHOW ", 5) == 0)
+        return true;
+    err_set(e, PB0312, "user \"%s\" may only look (SHOW)", c->user);
+    err_state(e, "42501");
+    return err_hint(e, "Add the user to admin_users in the configuration file.");
+}
+
 static bool console_dispatch(struct console *c, struct err *e)
 {
     const struct console_command *near = NULL;
@@ -192,7 +201,7 @@ static bool console_dispatch(struct console *c, struct err *e)
         unsigned matched;
 
         if (console_match(c, commands[i].syntax, c->text, &matched))
-            return commands[i].run(c, e);
+            return console_allowed(c, &commands[i], e) && commands[i].run(c, e);
         if (matched > best) {
             best = matched;
             near = &commands[i];
@@ -252,6 +261,7 @@ void console_query(struct session *s, struct span body)
     c->router = s->worker->router;
     c->session_id = s->id;
     c->user = arena_strdup(&c->arena, s->user);
+    c->stats_only = s->stats_only;
     while (n && (body.ptr[n - 1] == '\0' || body.ptr[n - 1] == ';' || isspace((unsigned char)body.ptr[n - 1])))
         n--;
     c->text = arena_spandup(&c->arena, span_make(body.ptr, n));

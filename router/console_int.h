@@ -23,6 +23,7 @@ struct console {
     struct worker *worker; /* borrowed: where the client is */
     struct router *router; /* borrowed */
     uint32_t session_id;
+    bool stats_only;   /* the user may look, not touch */
     char *user, *text; /* in the arena */
     const char *rest;  /* what "..." matched */
     char *args[8];

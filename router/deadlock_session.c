@@ -79,6 +79,7 @@ bool deadlock_waits_long(const struct session *s, uint64_t now_us)
     case SESSION_HELD:
         return s->nheld > 0 && waited(now_us, s->wait_since_us, ms);
     case SESSION_STARTUP:
+    case SESSION_AUTH:
     case SESSION_LOGIN:
     case SESSION_READY:
     case SESSION_CLOSING:

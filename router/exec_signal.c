@@ -74,7 +74,8 @@ static void signal_deliver(struct loop_message *m)
     struct session *s = session_find(sm->owner, sm->id);
     struct err e = ERR_INIT;
 
-    if (!s || s->admin || !s->user || s->state == SESSION_STARTUP || s->state == SESSION_LOGIN) {
+    if (!s || s->admin || !s->user || s->state == SESSION_STARTUP || s->state == SESSION_AUTH ||
+        s->state == SESSION_LOGIN) {
         sm->result = SIGNAL_NOBODY;
     } else if (!sm->any_user && strcmp(sm->user, s->user) != 0) {
         sm->result = SIGNAL_DENIED;

@@ -1,9 +1,14 @@
 #include "router/login.h"
 
+#include "base/address.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "router/access.h"
+#include "router/auth.h"
 #include "router/cancel.h"
 #include "router/config.h"
 #include "router/env.h"
+#include "router/handshake.h"
 #include "router/pool.h"
 #include "router/schema.h"
 #include "router/session.h"
@@ -12,14 +17,23 @@
 #include "router/worker.h"
 #include "wire/bemsg.h"
 #include "wire/femsg.h"
+#include "wire/proto.h"
+#include "wire/proxy.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_admin(const struct session *s)
+#define TLS_HANDSHAKE_RECORD 0x16 /* a start-up packet of this first byte would be longer than allowed */
+
+static bool is_local(const struct session *s)
 {
-    for (const char *const *u = s->worker->config->admin_users; u && *u; u++) {
-        if (strcmp(*u, s->user) == 0)
+    return s->peer.address[0] == '[';
+}
+
+static bool is_listed(const struct session *s, const char *const *users)
+{
+    for (; *users; users++) {
+        if (strcmp(*users, s->user) == 0)
             return true;
     }
     return false;
@@ -29,7 +43,7 @@ static void login_welcome(struct session *s)
 {
     struct strbuf sb = STRBUF_INIT;
 
-    be_put_auth_ok(&sb);
+    be_put_auth(&sb, AUTH_OK, (struct span){ .ptr = NULL });
     if (s->admin) {
         be_put_parameter_status(&sb, "server_version", "15.0 (pgbraid " PGBRAID_VERSION_TEXT ")");
         be_put_parameter_status(&sb, "server_encoding", "UTF8");
@@ -76,11 +90,13 @@ void login_continue(struct session *s)
 
 static void login_admin(struct session *s)
 {
+    const struct config *c = s->worker->config;
     struct err e = ERR_INIT;
 
-    if (!is_admin(s)) {
+    s->stats_only = !is_listed(s, c->admin_users);
+    if (s->stats_only && !is_listed(s, c->stats_users)) {
         err_set(&e, PB0312, "user \"%s\" may not use the console", s->user);
-        err_hint(&e, "Add the user to admin_users in the configuration file.");
+        err_hint(&e, "Add the user to admin_users or stats_users in the configuration file.");
         session_fatal(s, &e);
         return;
     }
@@ -88,9 +104,38 @@ static void login_admin(struct session *s)
     login_continue(s);
 }
 
-static void login_start(struct session *s, const struct startup *st)
+/* PostgreSQL tells of a database that does not exist only those who have proved who they are. */
+void login_proved(struct session *s)
 {
     struct worker *w = s->worker;
+    struct span database = span_str(s->database);
+    struct err e = ERR_INIT;
+
+    session_set_state(s, SESSION_LOGIN);
+    s->proved = true;
+    if (span_eq_str(database, "pgbraid")) {
+        login_admin(s);
+        return;
+    }
+    if (w->draining) {
+        err_set(&e, PB0307, "the router is shutting down");
+        session_fatal(s, &e);
+        return;
+    }
+    s->db = worker_find_db(w, database);
+    s->set = poolset_get(w, database, span_str(s->user));
+    if (!s->set) {
+        s->db = NULL;
+        err_set(&e, PB0306, "database \"%s\" does not exist", s->database);
+        session_fatal(s, &e);
+        return;
+    }
+    s->set->nsession++;
+    login_continue(s);
+}
+
+static void login_start(struct session *s, const struct startup *st)
+{
     struct err e = ERR_INIT;
     struct span database = st->database.len ? st->database : st->user;
 
@@ -98,7 +143,6 @@ static void login_start(struct session *s, const struct startup *st)
     s->database = mem_strndup(database.ptr, database.len);
     s->startup = mem_strndup(st->params.ptr, st->params.len);
     s->startup_len = st->params.len;
-    session_set_state(s, SESSION_LOGIN);
     if ((st->version & 0xFFFF) || st->unknown_protocol_options) {
         struct strbuf sb = STRBUF_INIT;
 
@@ -118,25 +162,7 @@ static void login_start(struct session *s, const struct startup *st)
         session_fatal(s, &e);
         return;
     }
-    if (span_eq_str(database, "pgbraid")) {
-        login_admin(s);
-        return;
-    }
-    if (w->draining) {
-        err_set(&e, PB0307, "the router is shutting down");
-        session_fatal(s, &e);
-        return;
-    }
-    s->db = worker_find_db(w, database);
-    s->set = poolset_get(w, database, st->user);
-    if (!s->set) {
-        s->db = NULL;
-        err_set(&e, PB0306, "database \"%s\" does not exist", s->database);
-        session_fatal(s, &e);
-        return;
-    }
-    s->set->nsession++;
-    login_continue(s);
+    auth_start(s);
 }
 
 static void login_bad_version(struct session *s, uint32_t version)
@@ -157,11 +183,75 @@ static void login_bad_version(struct session *s, uint32_t version)
     session_close(s);
 }
 
+/* The client's address as its load balancer tells it. Returns the header's bytes; 0: not all has come. */
+static size_t login_feed_proxy(struct session *s, const char *data, size_t len)
+{
+    struct proxy_header h;
+    size_t used = 0;
+
+    switch (proxy_parse(span_make(data, len), &h, &used)) {
+    case PROXY_MORE:
+        return 0;
+    case PROXY_BAD:
+        log_line(LOG_WARN, "login", "a load balancer sent no PROXY header", "address=%s", s->peer.address);
+        session_close(s);
+        return len;
+    case PROXY_OK:
+        break;
+    }
+    s->proxied = true;
+    if (h.source.len) {
+        address_print(&h.source, s->peer.address);
+        s->peer.port = h.port;
+    }
+    return used;
+}
+
+static bool comes_through_proxy(const struct session *s)
+{
+    struct address a;
+
+    return s->worker->access->nproxy && address_parse(s->peer.address, &a) && access_is_proxy(s->worker->access, &a);
+}
+
+/* The answer to an SSLRequest or GSSENCRequest. Each is taken once, and none behind a yes. */
+static size_t login_encryption(struct session *s, const struct startup *st, size_t len, size_t used)
+{
+    bool ssl = st->kind == STARTUP_SSL;
+    bool *done = ssl ? &s->ssl_done : &s->gss_done;
+
+    if (*done || s->st.tls) {
+        login_bad_version(s, st->version);
+        return len;
+    }
+    *done = true;
+    /* Bytes sent behind the request before its answer would have been meant to be encrypted (CVE-2021-23214). */
+    if (len > used) {
+        session_fatal_protocol(s, "received unencrypted data after SSL or GSS request");
+        return len;
+    }
+    if (!ssl || !s->worker->access->tls || is_local(s)) {
+        session_send(s, "N", 1);
+        return used;
+    }
+    session_send(s, "S", 1);
+    handshake_start(s, (struct span){ .ptr = NULL });
+    return used;
+}
+
 size_t login_feed(struct session *s, const char *data, size_t len)
 {
     struct startup st;
     size_t used = 0;
 
+    if (!s->proxied && comes_through_proxy(s))
+        return login_feed_proxy(s, data, len);
+    s->proxied = true;
+    if (data[0] == TLS_HANDSHAKE_RECORD && s->worker->access->tls && !s->ssl_done && !s->gss_done && !is_local(s)) {
+        s->ssl_done = s->direct_tls = true;
+        handshake_start(s, span_make(data, len));
+        return len;
+    }
     switch (startup_parse(span_make(data, len), &st, &used)) {
     case STARTUP_MORE:
         return 0;
@@ -174,13 +264,7 @@ size_t login_feed(struct session *s, const char *data, size_t len)
     switch (st.kind) {
     case STARTUP_SSL:
     case STARTUP_GSSENC:
-        /* Bytes sent behind the request before its answer would have been meant to be encrypted. */
-        if (len > used) {
-            session_fatal_protocol(s, "received unencrypted data after SSL or GSS request");
-            return len;
-        }
-        session_send(s, "N", 1);
-        break;
+        return login_encryption(s, &st, len, used);
     case STARTUP_CANCEL:
         session_set_state(s, SESSION_LOGIN); /* whatever else comes is not looked at */
         cancel_request(s, st.cancel_pid, st.cancel_key);

@@ -11,6 +11,8 @@ struct session;
 
 /* Input of a session in SESSION_STARTUP; returns how many bytes were consumed. */
 size_t login_feed(struct session *s, const char *data, size_t len);
+/* The client has proved who it is. */
+void login_proved(struct session *s);
 /* What a session in SESSION_LOGIN waited for (the pool set, the catalog, its settings) is there. */
 void login_continue(struct session *s);
 

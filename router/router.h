@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/hmap.h"
 #include "base/list.h"
+#include "net/hmac.h"
 #include "net/loop.h"
 #include "net/pgconn.h"
 #include "router/budget.h"
@@ -21,6 +22,7 @@
 
 #define ROUTER_MAX_WORKERS BUDGET_MAX_WORKERS
 
+struct access;
 struct config;
 struct control;
 struct deadlock;
@@ -29,6 +31,8 @@ struct gtids;
 struct recovery;
 struct directory;
 struct pool;
+struct auth_answers;
+struct throttle;
 struct worker;
 struct placement_hooks;
 
@@ -36,10 +40,15 @@ struct router {
     const struct config *config;   /* owned reference; replaced by RELOAD on the control thread */
     const struct config **retired; /* earlier ones, owned references */
     size_t nretired;
+    struct access *access;               /* owned reference; replaced with it */
     const char *config_path;             /* borrowed */
     struct directory *directory;         /* owned */
     struct connector *connector;         /* owned */
     struct control *control;             /* owned */
+    struct control *helpers;             /* owned: threads that compute for logins */
+    struct throttle *throttle;           /* owned */
+    struct auth_answers *answers;        /* owned: of auth_query */
+    char mock_secret[HMAC_TEXT_LEN + 1]; /* makes salts for unknown users */
     struct gtids *gtids;                 /* owned */
     struct gate *gate;                   /* owned */
     struct recovery *recovery;           /* owned */

@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "net/listener.h"
 #include "net/pgconn.h"
+#include "router/access.h"
+#include "router/auth_query.h"
 #include "router/config.h"
 #include "router/control.h"
 #include "router/deadlock.h"
@@ -15,6 +17,7 @@
 #include "router/reload.h"
 #include "router/router.h"
 #include "router/schema.h"
+#include "router/throttle.h"
 #include "router/worker.h"
 #include "shardmap/directory.h"
 
@@ -24,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -50,6 +54,17 @@ static void raise_descriptor_limit(const struct config *cfg)
         log_line(LOG_WARN, "serve", "the limit of open files is low",
                  "limit=%llu wanted=%llu hint=\"raise it with ulimit -n or lower max_client_conn\"",
                  (unsigned long long)lim.rlim_cur, (unsigned long long)want);
+}
+
+/* A core dump would hold passwords and verifiers; whoever may trace the process could read them, too. */
+static void forbid_core_dumps(const struct config *cfg)
+{
+    const struct rlimit none = { .rlim_cur = 0, .rlim_max = 0 };
+
+    if (cfg->core_dumps == SETTING_ON)
+        return;
+    if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        log_line(LOG_WARN, "serve", "core dumps cannot be forbidden", "error=\"%s\"", strerror(errno));
 }
 
 static bool write_pidfile(const char *path, struct err *e)
@@ -113,11 +128,18 @@ static bool router_start(struct router *r, struct err *e)
     unsigned n = config_worker_count(r->config);
     struct map *m;
 
+    r->access = access_load(r->config, NULL, e);
+    if (!r->access)
+        return false;
     r->directory = directory_open(r->config->directory, &o, e);
     if (!r->directory)
         return false;
     r->connector = connector_new(r->config->connect_threads);
     r->control = control_new(CONTROL_THREADS);
+    r->helpers = control_new(r->config->login_threads);
+    r->throttle = throttle_new();
+    r->answers = auth_answers_new();
+    hmac_text(directory_decision_key(r->directory), SPAN("salts of unknown users"), r->mock_secret);
     r->gtids = gtids_new();
     r->gate = gate_new();
     m = directory_snapshot(r->directory);
@@ -154,6 +176,7 @@ static void router_free(struct router *r)
         directory_subscribe(r->directory, NULL, NULL);
     deadlock_free(r->deadlock);
     control_free(r->control);
+    control_free(r->helpers);
     if (r->connector)
         connector_stop(r->connector);
     for (unsigned i = 0; i < r->nworker; i++)
@@ -163,8 +186,11 @@ static void router_free(struct router *r)
     recovery_free(r->recovery);
     gate_free(r->gate);
     gtids_free(r->gtids);
+    throttle_free(r->throttle);
+    auth_answers_free(r->answers);
     directory_close(r->directory);
     pthread_mutex_destroy(&r->budget_lock);
+    access_unref(r->access);
     config_unref(r->config);
     for (size_t i = 0; i < r->nretired; i++)
         config_unref(r->retired[i]);
@@ -255,6 +281,7 @@ int router_serve(const struct config *cfg, const char *config_path, const struct
     pthread_mutex_init(&r.budget_lock, NULL);
     block_signals(&set);
     raise_descriptor_limit(cfg);
+    forbid_core_dumps(cfg);
     if (cfg->passfile[0])
         setenv("PGPASSFILE", cfg->passfile, 1);
     if (!router_start(&r, &e)) {

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "router/auth.h"
 #include "router/backend.h"
 #include "router/cancel.h"
 #include "router/config.h"
@@ -10,6 +11,7 @@
 #include "router/deadlock.h"
 #include "router/exec.h"
 #include "router/gate.h"
+#include "router/handshake.h"
 #include "router/login.h"
 #include "router/notify.h"
 #include "router/pin.h"
@@ -181,6 +183,8 @@ void session_close(struct session *s)
     if (s->state == SESSION_CLOSING)
         return;
     session_set_state(s, SESSION_CLOSING);
+    auth_drop(s);
+    handshake_drop(s);
     pool_cancel_wait(s);
     list_remove(&s->wait);
     gate_ticket_free(s->commit_hold);
@@ -224,6 +228,8 @@ void session_fatal(struct session *s, const struct err *e)
 {
     struct strbuf sb = STRBUF_INIT;
 
+    if (s->proved && s->state == SESSION_LOGIN) /* the answer to the login that is due */
+        be_put_auth(&sb, AUTH_OK, (struct span){ .ptr = NULL });
     be_put_error(&sb, "FATAL", e);
     session_send(s, sb.ptr, sb.len);
     strbuf_fini(&sb);
@@ -392,6 +398,9 @@ static size_t session_on_data(struct stream *st, char *data, size_t len)
         case SESSION_STARTUP:
             n = login_feed(s, data + used, len - used);
             break;
+        case SESSION_AUTH:
+            n = auth_feed(s, data + used, len - used);
+            break;
         case SESSION_READY:
             if (UNLIKELY(s->quarantine) && session_quarantined(s))
                 break;
@@ -419,6 +428,11 @@ static size_t session_on_data(struct stream *st, char *data, size_t len)
     if (s->state != SESSION_CLOSING && s->state != SESSION_READY && len - used > SESSION_KEEP_MAX)
         stream_pause(st, PAUSE_BUSY);
     return used;
+}
+
+static void session_on_readable(struct stream *st)
+{
+    handshake_readable(CONTAINER_OF(st, struct session, st));
 }
 
 static void session_on_drained(struct stream *st)
@@ -449,6 +463,7 @@ static void session_on_closed(struct stream *st, const struct err *e)
 
 static const struct stream_ops session_ops = {
     .on_data = session_on_data,
+    .on_readable = session_on_readable,
     .on_drained = session_on_drained,
     .on_closed = session_on_closed,
 };
@@ -679,6 +694,7 @@ static void cancel(struct session *s, const struct err *e)
         session_refuse_held(s, e);
         break;
     case SESSION_STARTUP:
+    case SESSION_AUTH:
     case SESSION_LOGIN:
     case SESSION_READY:
     case SESSION_CLOSING:

@@ -4,12 +4,12 @@
  *
  * States and the functions on the edges:
  *
- *   STARTUP --start-up packet--> LOGIN --canonical environment known, settings verified--> READY
- *   READY --message--> READY (answered here) | WAITING (no free connection) | HELD (database is held) | RUNNING
- *   READY --a commit while a scattered read takes its snapshots (gate.h)--> HELD --query_hold_commit is over--> READY
- *   WAITING --session_granted--> READY again with a lease: the kept bytes are looked at anew (nothing was consumed)
- *   RUNNING --ReadyForQuery of the last part: session_run_done--> READY
- *   any --Terminate, end of file, protocol violation--> CLOSING
+ *   STARTUP --start-up packet--> AUTH --the client has proved who it is--> LOGIN --canonical environment known,
+ * settings verified--> READY READY --message--> READY (answered here) | WAITING (no free connection) | HELD (database
+ * is held) | RUNNING READY --a commit while a scattered read takes its snapshots (gate.h)--> HELD --query_hold_commit
+ * is over--> READY WAITING --session_granted--> READY again with a lease: the kept bytes are looked at anew (nothing
+ * was consumed) RUNNING --ReadyForQuery of the last part: session_run_done--> READY any --Terminate, end of file,
+ * protocol violation--> CLOSING
  *
  * Two ways a statement runs. The short way (run): one shard, the client's bytes go out as they are (or with a prepared
  * statement's name replaced) and the answer is relayed as bytes. The long way (exec): several shards, several
@@ -34,9 +34,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct auth;
 struct backend;
 struct exec;
 struct gate_ticket;
+struct handshake;
 struct pool;
 struct poolset;
 struct prepared;
@@ -44,7 +46,8 @@ struct worker;
 struct worker_db;
 
 #define SESSION_STATES(X)                                                                                              \
-    X(SESSION_STARTUP, "startup", BIT(SESSION_LOGIN) | BIT(SESSION_CLOSING))                                           \
+    X(SESSION_STARTUP, "startup", BIT(SESSION_AUTH) | BIT(SESSION_LOGIN) | BIT(SESSION_CLOSING))                       \
+    X(SESSION_AUTH, "authentication", BIT(SESSION_LOGIN) | BIT(SESSION_CLOSING))                                       \
     X(SESSION_LOGIN, "login", BIT(SESSION_READY) | BIT(SESSION_CLOSING))                                               \
     X(SESSION_READY, "idle", BIT(SESSION_WAITING) | BIT(SESSION_HELD) | BIT(SESSION_RUNNING) | BIT(SESSION_CLOSING))   \
     X(SESSION_WAITING, "waiting", BIT(SESSION_READY) | BIT(SESSION_RUNNING) | BIT(SESSION_CLOSING))                    \
@@ -70,6 +73,12 @@ struct session {
     char tx;            /* 'I', 'T', 'E' */
     bool skip_to_sync;  /* an error in a pipeline: messages up to Sync are discarded */
     bool admin;         /* the console */
+    bool ssl_done;      /* an SSLRequest has been answered; another one is an error */
+    bool gss_done;      /* the same of a GSSENCRequest */
+    bool direct_tls;    /* TLS began without being asked for */
+    bool proxied;       /* the PROXY header has been read */
+    bool proved;        /* who it is: what is sent next follows an AuthenticationOk */
+    bool stats_only;    /* the console, for looking only */
     bool in_job;        /* a control thread works for it: no statement of it runs */
     bool quarantine;    /* a held connection may still be hit by a cancel request: nothing is sent (rule P49) */
     bool own_cancel;    /* the router has canceled the running statement: query_timeout, or `deadlock` */
@@ -113,6 +122,8 @@ struct session {
     uint64_t active_us;                /* start of the current statement, or end of the last */
     uint64_t queries;
     char *user, *database, *application; /* owned */
+    struct auth *auth;                   /* while in SESSION_AUTH; owned */
+    struct handshake *handshake;         /* while TLS begins; owned */
     char *startup;                       /* start-up parameters until READY; owned */
     size_t startup_len;
     struct listener_peer peer;

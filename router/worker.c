@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "router/access.h"
 #include "router/backend.h"
 #include "router/config.h"
 #include "router/deadlock.h"
@@ -53,6 +54,7 @@ static void tick_session(struct session *s, uint64_t now_us)
 
     switch (s->state) {
     case SESSION_STARTUP:
+    case SESSION_AUTH:
     case SESSION_LOGIN:
         if (past(now_us, s->since_us, c->client_login_timeout_ms)) {
             err_set(&e, PB0312, "login took too long (client_login_timeout)");
@@ -126,7 +128,7 @@ static void worker_drain(struct worker *w)
     {
         struct session *s = LIST_ENTRY(node, struct session, node);
 
-        if (stop > 1 || s->state == SESSION_STARTUP || s->state == SESSION_LOGIN ||
+        if (stop > 1 || s->state == SESSION_STARTUP || s->state == SESSION_AUTH || s->state == SESSION_LOGIN ||
             (s->state == SESSION_READY && !s->txn.env))
             session_fatal(s, &e);
     }
@@ -170,6 +172,7 @@ struct worker *worker_new(struct router *r, unsigned index, struct err *e)
     list_init(&w->prepared_lru);
     arena_init(&w->scratch, 0);
     w->config = config_ref(r->config);
+    w->access = access_ref(r->access);
     w->config_max_prepared = w->config->max_prepared_statements;
     w->planner = worker_planner(w->config);
     w->loop = loop_new();
@@ -247,6 +250,7 @@ void worker_free(struct worker *w)
     loop_timer_fini(&w->tick);
     planner_free(w->planner);
     config_unref(w->config);
+    access_unref(w->access);
     map_unref(w->map);
     strbuf_fini(&w->out);
     loop_free(w->loop);
@@ -254,10 +258,12 @@ void worker_free(struct worker *w)
     free(w);
 }
 
-void worker_set_config(struct worker *w, const struct config *c)
+void worker_set_config(struct worker *w, const struct config *c, struct access *a)
 {
     config_unref(w->config);
     w->config = config_ref(c);
+    access_unref(w->access);
+    w->access = access_ref(a);
     w->config_max_prepared = c->max_prepared_statements;
     planner_free(w->planner);
     w->planner = worker_planner(c);

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct access;
 struct config;
 struct router;
 struct session;
@@ -57,6 +58,7 @@ struct worker {
     struct listener *listener, *unix_listener;
     struct planner *planner;
     const struct config *config;  /* owned reference */
+    struct access *access;        /* owned reference */
     uint32_t config_max_prepared; /* config's max_prepared_statements, at hand */
     struct map *map;              /* owned reference */
     struct hmap dbs;              /* worker_db by name */
@@ -80,8 +82,8 @@ struct worker {
 /* NULL and the error if the listener cannot be opened. */
 struct worker *worker_new(struct router *r, unsigned index, struct err *e);
 void worker_start(struct worker *w);
-/* Take over a new configuration (a reference is taken). Loop thread. */
-void worker_set_config(struct worker *w, const struct config *c);
+/* Take over a new configuration and what decides on logins (references are taken). Loop thread. */
+void worker_set_config(struct worker *w, const struct config *c, struct access *a);
 /* After the thread has ended. */
 void worker_free(struct worker *w);
 

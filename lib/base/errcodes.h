@@ -39,6 +39,8 @@
     X(PB0315, "40P01", "deadlock over several shards") \
     X(PB0317, "40000", "distributed transaction rolled back") \
     X(PB0318, "08007", "outcome of a distributed commit unknown") \
+    X(PB0319, "28P01", "password refused") \
+    X(PB0320, "28000", "too many failed logins") \
     X(PB0324, "40001", "no consistent view of several shards") \
     X(PB0401, "58030", "directory file cannot be used") \
     X(PB0402, "22023", "invalid layout") \

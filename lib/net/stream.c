@@ -135,7 +135,6 @@ static void stream_change_reader(struct stream *s)
 
 void stream_enter_handshake(struct stream *s)
 {
-    BUG_ON(stream_kept(s));
     s->handshake = true;
     stream_change_reader(s);
 }

@@ -101,7 +101,8 @@ void stream_close_after_flush(struct stream *s);
 void stream_detach(struct stream *s);
 void stream_attach(struct stream *s, struct loop *l);
 
-/* What comes from now on belongs to a handshake: on_readable is told of it, nothing is read. Nothing may be kept. */
+/* What comes from now on belongs to a handshake: on_readable is told of it, nothing is read.
+ * Inside on_data, what was shown must be consumed. */
 void stream_enter_handshake(struct stream *s);
 /* The handshake is over (also one that libpq has made): everything goes through t, which the stream then owns. */
 void stream_set_tls(struct stream *s, struct tls *t);

@@ -6,10 +6,12 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +26,9 @@ struct tls_context {
 struct tls {
     SSL *ssl;
     struct tls_context *context; /* owned reference; NULL: borrowed from libpq */
+    int fd;                      /* borrowed */
+    char *early;                 /* bytes that were read before TLS began, owned; NULL: none (any more) */
+    size_t early_len, early_off;
 };
 
 static const unsigned char alpn[] = { 10, 'p', 'o', 's', 't', 'g', 'r', 'e', 's', 'q', 'l' };
@@ -196,16 +201,84 @@ bool tls_context_has_ca(const struct tls_context *c)
     return c->has_ca;
 }
 
+/* --- the socket below --- */
+
+/* OpenSSL's own socket BIO cannot give back what was read before, and raises SIGPIPE. */
+
+static int bio_read(BIO *bio, char *buf, int cap)
+{
+    struct tls *t = BIO_get_data(bio);
+    ssize_t n;
+
+    BIO_clear_retry_flags(bio);
+    if (t->early) {
+        size_t left = t->early_len - t->early_off;
+        size_t part = (size_t)cap < left ? (size_t)cap : left;
+
+        memcpy(buf, t->early + t->early_off, part);
+        t->early_off += part;
+        if (t->early_off == t->early_len) {
+            free(t->early);
+            t->early = NULL;
+        }
+        return (int)part;
+    }
+    n = recv(t->fd, buf, (size_t)cap, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        BIO_set_retry_read(bio);
+    return (int)n;
+}
+
+static int bio_write(BIO *bio, const char *buf, int len)
+{
+    struct tls *t = BIO_get_data(bio);
+    ssize_t n = send(t->fd, buf, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    BIO_clear_retry_flags(bio);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        BIO_set_retry_write(bio);
+    return (int)n;
+}
+
+static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
+{
+    (void)bio;
+    (void)num;
+    (void)ptr;
+    return cmd == BIO_CTRL_FLUSH;
+}
+
+static BIO_METHOD *bio_method;
+static pthread_once_t bio_once = PTHREAD_ONCE_INIT;
+
+static void bio_init(void)
+{
+    bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "pgbraid socket");
+    BUG_ON(!bio_method || BIO_meth_set_read(bio_method, bio_read) != 1 ||
+           BIO_meth_set_write(bio_method, bio_write) != 1 || BIO_meth_set_ctrl(bio_method, bio_ctrl) != 1);
+}
+
 /* --- connections --- */
 
-struct tls *tls_accept(struct tls_context *c, int fd)
+struct tls *tls_accept(struct tls_context *c, int fd, struct span early)
 {
     struct tls *t = mem_zalloc(sizeof(*t));
+    BIO *bio;
 
+    BUG_ON(pthread_once(&bio_once, bio_init) != 0);
+    bio = BIO_new(bio_method);
     t->context = tls_context_ref(c);
     t->ssl = SSL_new(c->ctx);
-    BUG_ON(!t->ssl || SSL_set_fd(t->ssl, fd) != 1);
+    t->fd = fd;
+    BUG_ON(!bio || !t->ssl);
+    BIO_set_data(bio, t);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(t->ssl, bio, bio);
     SSL_set_accept_state(t->ssl);
+    if (early.len) {
+        t->early = mem_strndup(early.ptr, early.len);
+        t->early_len = early.len;
+    }
     return t;
 }
 
@@ -226,14 +299,14 @@ void tls_free(struct tls *t)
     if (t->context) {
         SSL_free(t->ssl);
         tls_context_unref(t->context);
+        free(t->early);
     }
     free(t);
 }
 
 void tls_set_fd(struct tls *t, int fd)
 {
-    /* Not SSL_set_fd: what has been read ahead stays. */
-    BIO_set_fd(SSL_get_rbio(t->ssl), fd, BIO_NOCLOSE);
+    t->fd = fd;
 }
 
 enum tls_progress tls_handshake(struct tls *t, struct err *e)

@@ -40,12 +40,13 @@ bool tls_context_has_ca(const struct tls_context *c);
 
 /* --- connections --- */
 
-/* The server's side of a new connection on fd, which stays the caller's; a reference to the context is taken. */
-struct tls *tls_accept(struct tls_context *c, int fd);
+/* The server's side of a new connection on fd, which stays the caller's; a reference to the context is taken. `early`:
+ * what has been read of it already, copied. */
+struct tls *tls_accept(struct tls_context *c, int fd, struct span early);
 /* A connection that somebody else (libpq) has made and will free: an OpenSSL `SSL *`. */
 struct tls *tls_borrow(void *ssl);
 void tls_free(struct tls *t); /* NULL is fine */
-/* The same connection under another descriptor. */
+/* The same connection under another descriptor. Not for borrowed ones. */
 void tls_set_fd(struct tls *t, int fd);
 
 enum tls_progress { TLS_DONE, TLS_WANTS_READ, TLS_WANTS_WRITE, TLS_FAILED };

@@ -86,11 +86,12 @@ void be_put_key_data(struct strbuf *sb, uint32_t pid, uint32_t key)
     msg_end(sb, at);
 }
 
-void be_put_auth_ok(struct strbuf *sb)
+void be_put_auth(struct strbuf *sb, uint32_t code, struct span data)
 {
     size_t at = msg_begin(sb, BE_AUTHENTICATION);
 
-    msg_u32(sb, 0);
+    msg_u32(sb, code);
+    strbuf_put(sb, data.ptr, data.len);
     msg_end(sb, at);
 }
 

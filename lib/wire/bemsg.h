@@ -26,7 +26,8 @@ void be_put_ready(struct strbuf *sb, char status); /* 'I', 'T', 'E' */
 void be_put_command_complete(struct strbuf *sb, const char *tag);
 void be_put_parameter_status(struct strbuf *sb, const char *name, const char *value);
 void be_put_key_data(struct strbuf *sb, uint32_t pid, uint32_t key);
-void be_put_auth_ok(struct strbuf *sb);
+/* Authentication: code is an enum auth_code, data what follows it. */
+void be_put_auth(struct strbuf *sb, uint32_t code, struct span data);
 /* NegotiateProtocolVersion: newest minor version spoken (0) and the option names not understood, taken from the startup
  * params. */
 void be_put_negotiate(struct strbuf *sb, struct span startup_params);

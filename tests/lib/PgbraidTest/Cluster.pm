@@ -4,8 +4,8 @@
 #   my $c = PgbraidTest::Cluster->new(shards => 2, separate => 1);   # two servers
 #
 # Options: settings (hash of postgresql.conf settings), database (name of the shard databases; needed only when it matters
-# what current_database() says, implies separate), locale (C.UTF-8), tls ({ cert, key }: the servers take TLS, too), hba (lines of
-# pg_hba.conf instead of trust), conninfo (added to every shard's), under (function: the number of a server => list, a command that
+# what current_database() says, implies separate), locale (C.UTF-8), tls ({ cert, key }: the servers take TLS, too), hba and
+# ident (lines of pg_hba.conf, instead of trust, and pg_ident.conf), conninfo (added to every shard's), under (function: the number of a server => list, a command that
 # runs it, as 'env', 'NAME=VALUE'), tmpfs (hash: shard => megabytes of a file system of its own for its data; separate servers only,
 # and only as root). Shards are counted from 1.
 package PgbraidTest::Cluster;
@@ -21,7 +21,7 @@ my $count = 0;
 sub new
 {
     my ($class, %opt) = @_;
-    my $self = bless { shards => $opt{shards} // 2, settings => $opt{settings} // {}, locale => $opt{locale} // 'C.UTF-8', tls => $opt{tls}, hba => $opt{hba}, more_conninfo => $opt{conninfo}, under => $opt{under} // sub { return }, servers => [], shard => {}, via => {} }, $class;
+    my $self = bless { shards => $opt{shards} // 2, settings => $opt{settings} // {}, locale => $opt{locale} // 'C.UTF-8', tls => $opt{tls}, hba => $opt{hba}, ident => $opt{ident}, more_conninfo => $opt{conninfo}, under => $opt{under} // sub { return }, servers => [], shard => {}, via => {} }, $class;
     my $separate = $opt{separate} || $opt{database};
     push @{ $self->{servers} }, $self->_new_server(undef, ($opt{tmpfs} // {})->{$_}) for 1 .. ($separate ? $self->{shards} : 1);
     for my $i (1 .. $self->{shards}) {
@@ -131,10 +131,11 @@ sub _new_server
     if ($self->{tls}) {
         %settings = (%settings, ssl => 'on', map { ("ssl_$_->[0]_file" => "'" . _own_copy($dir, $self->{tls}{ $_->[1] }) . "'") } grep { $self->{tls}{ $_->[1] } } [ cert => 'cert' ], [ key => 'key' ], [ ca => 'ca' ], [ crl => 'crl' ]);
     }
-    if ($self->{hba}) {
-        open my $hba, '>', "$dir/data/pg_hba.conf" or die "pg_hba.conf: $!";
-        print $hba map { "$_\n" } @{ $self->{hba} };
-        close $hba;
+    for my $file (qw(hba ident)) {
+        next unless $self->{$file};
+        open my $out, '>', "$dir/data/pg_$file.conf" or die "pg_$file.conf: $!";
+        print $out map { "$_\n" } @{ $self->{$file} };
+        close $out;
     }
     open my $conf, '>>', "$dir/data/postgresql.conf" or die "postgresql.conf: $!";
     print $conf "$_ = $settings{$_}\n" for sort keys %settings;

@@ -1,5 +1,6 @@
 /* Backend messages: golden frames of what the router answers, and how what servers send is read and rewritten. */
 #include "wire/bemsg.h"
+#include "wire/proto.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +34,7 @@ static void test_builders(void **state)
     is_frame(&sb, SPAN("S\0\0\0\x11TimeZone\0UTC\0"));
     be_put_key_data(&sb, 0x01020304, 0xFFFEFDFC);
     is_frame(&sb, SPAN("K\0\0\0\x0C\1\2\3\4\xFF\xFE\xFD\xFC"));
-    be_put_auth_ok(&sb);
+    be_put_auth(&sb, AUTH_OK, (struct span){ .ptr = NULL });
     is_frame(&sb, SPAN("R\0\0\0\x08\0\0\0\0"));
     be_put_row_description(&sb, columns, 4);
     is_frame(&sb, SPAN("T\0\0\0\x56\0\4"
