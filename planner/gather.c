@@ -373,6 +373,7 @@ static bool part_columns(struct an *an, const struct names *ns, const struct occ
         }
         strbuf_puts(&sb, sb.len ? ", " : "");
         strbuf_put_ident(&sb, span_str(c->name));
+        p->ncolumn++;
     }
     p->columns = arena_strdup(plan_arena(an->plan), strbuf_str(&sb));
     strbuf_fini(&sb);

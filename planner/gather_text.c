@@ -10,6 +10,17 @@ static void put_head(const struct gather_part *part, struct strbuf *out)
     strbuf_printf(out, "SELECT %s FROM %s AS %s", part->columns, part->table, part->alias);
 }
 
+static void put_table_query(struct cutter *c, const struct plan *p, const struct gather_part *part, struct span sql,
+                            const struct literals *lits)
+{
+    put_head(part, c->out);
+    for (uint32_t i = 0; i < part->nfilter; i++) {
+        strbuf_puts(c->out, i ? " AND (" : " WHERE (");
+        cutter_copy(c, sql, plan_offset(p, lits, part->filters[i].start), plan_offset(p, lits, part->filters[i].end));
+        strbuf_putc(c->out, ')');
+    }
+}
+
 static void put_pieces(struct cutter *c, const struct plan *p, const struct plan_text *text, struct span sql,
                        const struct literals *lits, const char *table)
 {
@@ -46,11 +57,26 @@ bool plan_gather_part_text(const struct plan *p, const struct gather_part *part,
         put_limit(p->gather->push->limited ? rows : UINT64_MAX, out);
         return cutter_fini(&c, nparam_map, e);
     }
-    put_head(part, out);
-    for (uint32_t i = 0; i < part->nfilter; i++) {
-        strbuf_puts(out, i ? " AND (" : " WHERE (");
-        cutter_copy(&c, sql, plan_offset(p, lits, part->filters[i].start), plan_offset(p, lits, part->filters[i].end));
-        strbuf_putc(out, ')');
+    put_table_query(&c, p, part, sql, lits);
+    return cutter_fini(&c, nparam_map, e);
+}
+
+bool plan_gather_joined_text(const struct plan *p, const uint32_t *parts, uint32_t n, struct span sql,
+                             const struct literals *lits, struct strbuf *out, uint16_t *param_map, uint32_t cap,
+                             uint32_t *nparam_map, struct err *e)
+{
+    struct cutter c;
+    cutter_init(&c, out, p->nparam, param_map, cap);
+    strbuf_puts(out, "SELECT * FROM (VALUES ");
+    for (uint32_t i = 0; i < n; i++)
+        strbuf_printf(out, "%s(%u)", i ? ", " : "", parts[i]);
+    strbuf_puts(out, ") AS pgbraid_part(pgbraid_n)");
+    /* OFFSET 0: the condition on the number is one for the whole subquery, not one of a join, which would be looked at
+     * for every pair of rows. */
+    for (uint32_t i = 0; i < n; i++) {
+        strbuf_puts(out, " LEFT JOIN LATERAL (SELECT true, * FROM (");
+        put_table_query(&c, p, &p->gather->parts[parts[i]], sql, lits);
+        strbuf_printf(out, ") AS r WHERE pgbraid_part.pgbraid_n = %u OFFSET 0) AS r%u ON true", parts[i], i);
     }
     return cutter_fini(&c, nparam_map, e);
 }

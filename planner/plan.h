@@ -149,9 +149,10 @@ struct plan_push {
  * Offsets are bytes of the plan's text.
  */
 struct gather_part {
-    const char *table;       /* quoted, with its schema */
-    const char *alias;       /* quoted: the name that the statement knows it by */
-    const char *columns;     /* quoted, separated by commas; may be empty */
+    const char *table;   /* quoted, with its schema */
+    const char *alias;   /* quoted: the name that the statement knows it by */
+    const char *columns; /* quoted, separated by commas; may be empty */
+    uint32_t ncolumn;
     const char *primary_key; /* quoted columns; NULL: not wanted */
     uint32_t start, end;     /* the table's name in the text */
     bool put_alias;          /* the text gives it none */
@@ -404,6 +405,14 @@ void plan_gather_route(const struct plan *p, const struct gather_part *part, con
 MUSTCHECK bool plan_gather_part_text(const struct plan *p, const struct gather_part *part, struct span sql,
                                      const struct literals *lits, uint64_t rows, struct strbuf *out,
                                      uint16_t *param_map, uint32_t cap, uint32_t *nparam_map, struct err *e);
+/*
+ * One query for n of the parts (their indexes, rising), so that they see one snapshot: rows are a part's index, and for
+ * each of the parts a boolean and its columns, NULL all but the row's own part's (its boolean, too, if it has no rows).
+ * They come part after part. Parameters as in plan_gather_part_text.
+ */
+MUSTCHECK bool plan_gather_joined_text(const struct plan *p, const uint32_t *parts, uint32_t n, struct span sql,
+                                       const struct literals *lits, struct strbuf *out, uint16_t *param_map,
+                                       uint32_t cap, uint32_t *nparam_map, struct err *e);
 /* A query with no rows that has a part's columns: what its temporary table is made of. */
 void plan_gather_shape(const struct plan *p, const struct gather_part *part, struct span sql,
                        const struct literals *lits, struct strbuf *out);

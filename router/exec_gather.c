@@ -12,14 +12,15 @@
  * (rule P2).
  *
  * Invariants: (1) one COPY at a time, tables in the order of parts; a shard that is ahead is paused (PAUSE_TURN); (2)
- * parts of one shard see one snapshot: by REPEATABLE READ; inside a READ COMMITTED transaction only a single part a
- * shard is taken (rule X15); (3) nothing reaches the client before every part has ended well; (4) after an error the
- * statement ends when every shard and the gatherer are quiet.
+ * parts of one shard see one snapshot: by REPEATABLE READ; inside a READ COMMITTED transaction one query gives the
+ * rows of them all (rule X15; gather_row.h); (3) nothing reaches the client before every part has ended well; (4) after
+ * an error the statement ends when every shard and the gatherer are quiet.
  */
 #include "base/hash.h"
 #include "base/mem.h"
 #include "router/backend.h"
 #include "router/exec_int.h"
+#include "router/gather_row.h"
 #include "router/pool.h"
 #include "router/query.h"
 #include "router/session.h"
@@ -33,6 +34,7 @@
 #define GATHER_KEPT_MAX 32u   /* temporary tables kept on a connection */
 #define GATHER_ANALYZE  2000u /* rows from which the server's planner should know how many there are */
 #define GATHER_NAME_MAX 48u
+#define GATHER_COLUMNS  1600u /* that a query may give; the server's limit is 1664 */
 
 enum gather_phase {
     GATHER_LEASE,  /* taking connections */
@@ -101,6 +103,22 @@ static uint32_t gather_next(const struct gather *g, uint32_t from, uint32_t shar
     while (from < g->plan->npart && !gather_runs(g, from, shard))
         from++;
     return from;
+}
+
+/* In a READ COMMITTED transaction: its parts there are one query. */
+static bool gather_joins(const struct exec *x, uint32_t shard)
+{
+    return exec_in_txn(x) && !txn_has_snapshot(&x->s->txn) && gather_count(x->gather, shard) > 1;
+}
+
+/* Columns of that query before those of `part`. */
+static uint32_t gather_joined_columns(const struct gather *g, uint32_t part, uint32_t shard)
+{
+    uint32_t n = 1;
+
+    for (uint32_t i = gather_next(g, 0, shard); i < part; i = gather_next(g, i + 1, shard))
+        n += 1 + g->plan->parts[i].ncolumn;
+    return n;
 }
 
 /* Where each part runs; reference tables where something runs anyway. */
@@ -174,12 +192,12 @@ static bool gather_allowed(struct exec *x, struct gather *g)
         return gather_refuse(x, "a statement over several shards that reads the clock cannot run in a transaction",
                              "It would read the statement's time instead of the transaction's.",
                              "Read the time in a statement of its own and pass it as a constant.");
-    for (uint32_t i = 0; s->txn.env && !txn_has_snapshot(&s->txn) && i < g->nshard; i++) {
-        if (gather_count(g, x->parts[i].shard) > 1)
-            return gather_refuse(x, "a statement that gathers several tables cannot run in a transaction",
-                                 "Its tables would be read from different snapshots of the same shard.",
-                                 "Run it outside the transaction or in REPEATABLE READ, or bind every table to the "
-                                 "same sharding key.");
+    for (uint32_t i = 0; i < g->nshard; i++) {
+        if (gather_joins(x, x->parts[i].shard) &&
+            gather_joined_columns(g, g->plan->npart, x->parts[i].shard) > GATHER_COLUMNS)
+            return gather_refuse(x, "a statement that gathers so many columns cannot run in a transaction",
+                                 "One query has to give them all, so that they come from one snapshot of the shard.",
+                                 "Run it outside the transaction or in REPEATABLE READ.");
     }
     return true;
 }
@@ -235,19 +253,27 @@ static void put_part_bind(struct exec *x, const uint16_t *map, uint32_t n, struc
     msg_end(out, at);
 }
 
-/* Parse and Bind. */
-static bool put_part(struct exec *x, const struct backend *b, const struct gather_part *part, struct strbuf *out,
-                     struct err *e)
+/* Parse and Bind of a part, or of all parts of the shard. */
+static bool put_part(struct exec *x, const struct part *p, uint32_t i, struct strbuf *out, struct err *e)
 {
+    const struct gather *g = x->gather;
     struct strbuf text = STRBUF_INIT, types = STRBUF_INIT;
-    uint32_t cap = x->bound ? x->binds.n : 0, n = 0;
+    uint32_t cap = x->bound ? x->binds.n : 0, n = 0, nall = 0;
+    uint32_t *all = ARENA_ARRAY(&x->arena, uint32_t, g->plan->npart);
     uint16_t *map = ARENA_ARRAY(&x->arena, uint16_t, cap + 1);
-    bool ok = plan_gather_part_text(x->plan, part, x->text, &x->lits_copy, x->gather->wanted, &text, map, cap, &n, e);
+    bool ok;
 
-    for (uint32_t i = 0; ok && i < n; i++)
-        msg_u32(&types, map[i] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[i]) : 0);
+    for (uint32_t k = i; k < g->plan->npart; k = gather_next(g, k + 1, p->shard))
+        all[nall++] = k;
+    ok = gather_joins(x, p->shard)
+             ? plan_gather_joined_text(x->plan, all, nall, x->text, &x->lits_copy, &text, map, cap, &n, e)
+             : plan_gather_part_text(x->plan, &g->plan->parts[i], x->text, &x->lits_copy, g->wanted, &text, map, cap,
+                                     &n, e);
+    for (uint32_t k = 0; ok && k < n; k++)
+        msg_u32(&types, map[k] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[k]) : 0);
     if (ok) {
-        backend_put_parse(b, out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "", (uint16_t)n);
+        backend_put_parse(p->backend, out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "",
+                          (uint16_t)n);
         put_part_bind(x, map, n, out);
     }
     strbuf_fini(&text);
@@ -255,7 +281,7 @@ static bool put_part(struct exec *x, const struct backend *b, const struct gathe
     return ok;
 }
 
-/* Parts of one shard see one snapshot; inside the client's transaction there is only one. */
+/* Parts of one shard see one snapshot; inside the client's transaction they have it, or are one query. */
 static bool gather_several(const struct exec *x, const struct part *p)
 {
     return !exec_in_txn(x) && gather_count(x->gather, p->shard) > 1;
@@ -280,8 +306,7 @@ static void gather_bind(struct exec *x, struct part *p, struct strbuf *out)
     struct err e = ERR_INIT;
 
     p->backend->dirty = p->backend->dirty || x->plan->opaque;
-    BUG_ON(!put_part(x, p->backend, &g->plan->parts[gather_next(g, 0, p->shard)], out,
-                     &e)); /* its parameters are the statement's */
+    BUG_ON(!put_part(x, p, gather_next(g, 0, p->shard), out, &e)); /* its parameters are the statement's */
 }
 
 /* The first part is bound: execute it, and the others. */
@@ -291,9 +316,9 @@ static void gather_put_rest(struct exec *x, struct part *p, struct strbuf *out)
     struct err e = ERR_INIT;
 
     fe_put_execute(out, (struct span){ 0 }, 0);
-    for (uint32_t i = gather_next(g, gather_next(g, 0, p->shard) + 1, p->shard); i < g->plan->npart;
-         i = gather_next(g, i + 1, p->shard)) {
-        BUG_ON(!put_part(x, p->backend, &g->plan->parts[i], out, &e));
+    for (uint32_t i = gather_next(g, gather_next(g, 0, p->shard) + 1, p->shard);
+         i < g->plan->npart && !gather_joins(x, p->shard); i = gather_next(g, i + 1, p->shard)) {
+        BUG_ON(!put_part(x, p, i, out, &e));
         fe_put_execute(out, (struct span){ 0 }, 0);
     }
     if (gather_several(x, p))
@@ -464,8 +489,12 @@ static void gather_put_settings(struct exec *x, bool begin)
     struct session *s = x->s;
     struct backend *b = gatherer(x)->backend;
     struct strbuf *out = &s->worker->out;
-    uint32_t n = env_put_changes(out, b->env_next, s->env);
+    uint32_t n = b->env_next != s->env;
 
+    /* What was set before may make this transaction read-only, and after the first query that cannot be changed. */
+    if (n)
+        fe_put_statement(out, SPAN("SET transaction_read_only = off"), NULL, 0);
+    n += env_put_changes(out, b->env_next, s->env);
     env_unref(b->env_next);
     b->env_next = env_ref(s->env);
     if (begin)
@@ -607,20 +636,63 @@ static void gather_check_loaded(struct exec *x)
     gather_flush(x);
 }
 
+/* The shard has sent all rows of its part. */
+static void gather_part_ended(struct exec *x, const struct part *p)
+{
+    struct gather *g = x->gather;
+    uint32_t *at = &g->at[p - x->parts];
+
+    g->left[*at]--;
+    *at = gather_next(g, *at + 1, p->shard);
+    gather_check_loaded(x);
+}
+
+/* A row of a query of several parts; false: malformed. */
+static bool gather_cut(struct exec *x, const struct part *p, struct span body, struct span *fields, bool *present)
+{
+    struct gather *g = x->gather;
+    const uint32_t *at = &g->at[p - x->parts];
+    uint32_t part;
+
+    if (!gather_row_part(body, &part) || part >= g->plan->npart || !gather_runs(g, part, p->shard) || part < *at)
+        return false;
+    while (*at < part)
+        gather_part_ended(x, p);
+    return gather_row_cut(body, gather_joined_columns(g, part, p->shard), g->plan->parts[part].ncolumn, fields,
+                          present);
+}
+
 static enum exec_action gather_row(struct exec *x, struct part *p, struct span body)
 {
     struct gather *g = x->gather;
     uint32_t i = (uint32_t)(p - x->parts);
+    struct span fields = body.len < 2 ? body : span_make(body.ptr + 2, body.len - 2);
+    uint16_t ncolumn = body.len < 2 ? 0 : proto_get16(body.ptr);
+    bool present = true, ok = body.len >= 2;
 
     if (x->failed)
+        return EXEC_SWALLOW;
+    if (ok && gather_joins(x, p->shard)) {
+        ok = gather_cut(x, p, body, &fields, &present);
+        ncolumn = ok ? (uint16_t)g->plan->parts[g->at[i]].ncolumn : 0;
+    }
+    if (!ok) {
+        err_set(&x->own_error, PB0310, "shard \"%s\" sent a row that was not asked for", p->backend->pool->shard_name);
+        x->failed = true;
+        exec_cancel_parts(x, p);
+        gather_failed(x);
+        return EXEC_SWALLOW;
+    }
+    if (!present)
         return EXEC_SWALLOW;
     if (!g->open || g->at[i] != g->current) {
         stream_pause(&p->backend->st, PAUSE_TURN);
         return EXEC_WAIT;
     }
     msg_u8(&g->out, FE_COPY_DATA);
-    msg_u32(&g->out, (uint32_t)body.len + 4);
-    strbuf_put(&g->out, body.ptr, body.len);
+    msg_u32(&g->out, (uint32_t)fields.len + 6);
+    msg_u16(&g->out, ncolumn);
+    strbuf_put(&g->out, fields.ptr, fields.len);
     g->rows[g->current]++;
     if (g->out.len > GATHER_FLUSH)
         gather_flush(x);
@@ -638,9 +710,9 @@ static enum exec_action gather_shard_frame(struct exec *x, struct part *p, char 
     case BE_COMMAND_COMPLETE:
         if (x->failed || g->at[i] >= g->plan->npart) /* the COMMIT */
             return EXEC_SWALLOW;
-        g->left[g->at[i]]--;
-        g->at[i] = gather_next(g, g->at[i] + 1, p->shard);
-        gather_check_loaded(x);
+        do
+            gather_part_ended(x, p);
+        while (gather_joins(x, p->shard) && g->at[i] < g->plan->npart);
         return EXEC_SWALLOW;
     case BE_ERROR:
         exec_note_error(x, p, body);
@@ -704,6 +776,9 @@ static void gather_failed(struct exec *x)
     struct gather *g = x->gather;
     struct part *p = gatherer(x);
 
+    /* It may wait for a lock to make a table like another, or be at ANALYZE. */
+    if ((g->phase == GATHER_CREATE || g->phase == GATHER_LOADED) && !g->quiet && p->backend)
+        backend_cancel(p->backend);
     g->phase = GATHER_FAILED;
     exec_gate_failed(x);
     strbuf_reset(&g->out);

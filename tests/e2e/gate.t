@@ -57,7 +57,6 @@ for my $on (1, 0) {
     for my $case (@reads) {
         my ($name, $messages, $of, $want) = @$case;
         for my $block (0, 1) {
-            next if $block && $name =~ /X15/; # refused there
             my $s = $router->wire;
             $s->do('SET pgbraid.consistent_reads = off') unless $on;
             $s->do('BEGIN') if $block;

@@ -65,6 +65,12 @@ sub same
         for ($want, $got) { $_->{rows} = $ordered ? list($_->{rows}) : bag($_->{rows}); s/:(\d{5,}):/:user:/ for @{ $_->{columns} }; }
         is_deeply($got, $want, ($binary ? 'binary: ' : 'text: ') . $sql);
     }
+    # In a READ COMMITTED transaction one query gives all rows of a shard (X15).
+    $_->do('BEGIN') for $plain, $w;
+    my ($expected, $inside) = map { extended($_, $sql, \@values, 1) } $plain, $w;
+    for ($expected, $inside) { $_->{rows} = $ordered ? list($_->{rows}) : bag($_->{rows}); s/:(\d{5,}):/:user:/ for @{ $_->{columns} }; }
+    is_deeply($inside, $expected, "X15: in a transaction: $sql");
+    $_->do('ROLLBACK') for $plain, $w;
     return if @values;
     my ($want, $got) = map { $_->query($sql) } $plain, $w;
     $_->{error} and $_->{columns} = [] for $want, $got;
@@ -143,8 +149,40 @@ is($w->value('SELECT count(*) FROM orders'), 603, 'own writes are seen');
 $w->do('ROLLBACK');
 is($w->value('SELECT count(*) FROM orders'), 600, 'and not kept');
 $w->do('BEGIN');
-is($w->error('SELECT count(*) FROM orders o, orders p WHERE o.id = p.id')->{C}, '0A000', 'X15: several parts on one shard: refused in a transaction');
-$w->do('ROLLBACK');
+is($w->value('SELECT count(*) FROM orders o, orders p WHERE o.id = p.id'), 600, 'X15: several parts of one shard in a READ COMMITTED transaction');
+$w->do('INSERT INTO orders (customer_id, id, total) VALUES (1, 10001, 1), (2, 10002, 2)', 'SAVEPOINT a', "UPDATE orders SET item = 'mine'");
+is_deeply($w->rows("SELECT count(*), count(DISTINCT o.item), count(p.id) FROM orders o JOIN orders p USING (id)"), [ [ 602, 1, 602 ] ], '... with the own writes');
+$w->do('ROLLBACK TO a');
+is_deeply($w->rows("SELECT count(*), count(*) FILTER (WHERE o.item = 'mine') FROM orders o JOIN orders p USING (id)"), [ [ 602, 0 ] ], '... not those that were rolled back');
+$w->do('DELETE FROM orders WHERE id > 10000', 'COMMIT');
+is($w->value("SELECT count(*) FROM orders WHERE item = 'mine'"), 0, '... and it commits over all shards');
+# A commit on one shard between what would be two queries: the first table is free, the second one locked.
+{
+    my $locker = $cluster->wire(1);
+    my $sums = 'SELECT (SELECT sum(f) FROM orders), (SELECT sum(parent) FROM customers)';
+    my $before = $w->rows($sums)->[0];
+    $locker->do('BEGIN', 'LOCK TABLE customers IN ACCESS EXCLUSIVE MODE', 'UPDATE orders SET f = f + 1000 WHERE id = (SELECT min(id) FROM orders)',
+        'UPDATE customers SET parent = parent + 1000 WHERE customer_id = (SELECT min(customer_id) FROM customers WHERE parent IS NOT NULL)');
+    $w->do('SET pgbraid.consistent_reads = off', 'BEGIN');
+    $w->send(Query($sums));
+    wait_for('the reader to wait', sub { $cluster->value(1, q{SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'customers'::regclass}) > 0 });
+    $locker->do('COMMIT');
+    my $row = PgbraidTest::Wire::result($w->until_ready)->{rows}[0];
+    is_deeply([ map { $row->[$_] - $before->[$_] } 0, 1 ], [ 1000, 1000 ], 'X15: all parts of a shard have one snapshot');
+    # What is cancelled or fails leaves nothing behind, and the transaction is over as it is on one server.
+    $w->do('COMMIT');
+    $locker->do('BEGIN', 'LOCK TABLE customers IN ACCESS EXCLUSIVE MODE');
+    $w->do('BEGIN', 'SAVEPOINT a', "SET LOCAL statement_timeout = '200ms'");
+    is($w->error($sums)->{C}, '57014', 'X15: statement_timeout while it gathers');
+    is($w->error('SELECT 1')->{C}, '25P02', '... fails the transaction');
+    $locker->do('ROLLBACK');
+    $w->do('ROLLBACK TO a');
+    is_deeply($w->rows($sums), [$row], '... which goes on after ROLLBACK TO');
+    $w->do('COMMIT', 'BEGIN READ ONLY');
+    is_deeply($w->rows($sums), [$row], 'X15: in a READ ONLY transaction');
+    $w->do('COMMIT', 'RESET pgbraid.consistent_reads');
+    $locker->do('UPDATE orders SET f = f - 1000 WHERE f >= 1000', 'UPDATE customers SET parent = parent - 1000 WHERE parent >= 1000');
+}
 $w->do('BEGIN ISOLATION LEVEL REPEATABLE READ');
 is($w->value('SELECT count(*) FROM orders'), 600, 'P7: several shards with one snapshot');
 is($w->value('SELECT count(*) FROM orders o, orders p WHERE o.id = p.id'), 600, 'X15: ... and several parts on one shard');
