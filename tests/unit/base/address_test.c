@@ -38,7 +38,10 @@ static void test_networks(void **state)
 
 static void test_refused(void **state)
 {
-    static const char *const bad[] = { "", "10", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "10.0.0.0/8x", "10.0.0.256", "::1/129", "localhost", "10.0.0.0/08/8", " 10.0.0.1" };
+    static const char *const bad[] = {
+        "",           "10",      "10.0.0.0/33", "10.0.0.0/-1",   "10.0.0.0/", "10.0.0.0/8x",
+        "10.0.0.256", "::1/129", "localhost",   "10.0.0.0/08/8", " 10.0.0.1"
+    };
     struct network n;
     struct address a;
 

@@ -11,8 +11,13 @@
 
 static void test_both_ways(void **state)
 {
-    static const char *const pairs[][2] = { { "", "" },         { "f", "Zg==" },         { "fo", "Zm8=" },          { "foo", "Zm9v" },
-                                            { "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" } };
+    static const char *const pairs[][2] = { { "", "" },
+                                            { "f", "Zg==" },
+                                            { "fo", "Zm8=" },
+                                            { "foo", "Zm9v" },
+                                            { "foob", "Zm9vYg==" },
+                                            { "fooba", "Zm9vYmE=" },
+                                            { "foobar", "Zm9vYmFy" } };
     (void)state;
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         struct strbuf out = STRBUF_INIT;
@@ -30,7 +35,8 @@ static void test_both_ways(void **state)
 
 static void test_refused(void **state)
 {
-    static const char *const bad[] = { "Z", "Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Zm9v\n", " Zm9v", "Zm9v Zm9v", "Zm-_", "====", "Zg==Zg==" };
+    static const char *const bad[] = { "Z",      "Zg",    "Zg=",       "Zg===", "Zh==", "Zm9=",
+                                       "Zm9v\n", " Zm9v", "Zm9v Zm9v", "Zm-_",  "====", "Zg==Zg==" };
     uint8_t bytes[8];
     size_t len;
 

@@ -14,8 +14,9 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-static const char rfc_verifier[] = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
-                                   "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+static const char rfc_verifier[] =
+    "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+    "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
 
 static void test_verifier(void **state)
 {
@@ -56,7 +57,8 @@ static void hmac(const uint8_t *key, size_t key_len, const char *text, uint8_t o
 }
 
 /* client-final of a client that knows the password. */
-static void answer(const char *password, const char *bare, const char *first, const char *without_proof, struct strbuf *out)
+static void answer(const char *password, const char *bare, const char *first, const char *without_proof,
+                   struct strbuf *out)
 {
     uint8_t salted[SCRAM_KEY_LEN], client_key[SCRAM_KEY_LEN], stored[SCRAM_KEY_LEN], signature[SCRAM_KEY_LEN], salt[64];
     struct strbuf auth = STRBUF_INIT;
@@ -65,7 +67,9 @@ static void answer(const char *password, const char *bare, const char *first, co
     size_t salt_len;
 
     assert_true(base64_decode(span_make(s, (size_t)(i - 3 - s)), salt, sizeof(salt), &salt_len));
-    assert_int_equal(PKCS5_PBKDF2_HMAC(password, (int)strlen(password), salt, (int)salt_len, atoi(i), EVP_sha256(), SCRAM_KEY_LEN, salted), 1);
+    assert_int_equal(PKCS5_PBKDF2_HMAC(password, (int)strlen(password), salt, (int)salt_len, atoi(i), EVP_sha256(),
+                                       SCRAM_KEY_LEN, salted),
+                     1);
     hmac(salted, sizeof(salted), "Client Key", client_key);
     assert_int_equal(EVP_Digest(client_key, sizeof(client_key), stored, &digest_len, EVP_sha256(), NULL), 1);
     strbuf_printf(&auth, "%s,%s,%s", bare, first, without_proof);
@@ -87,7 +91,8 @@ static enum scram_verdict exchange(const char *password, bool doomed, bool other
     assert_true(scram_verifier_parse(span_str(rfc_verifier), &x.verifier));
     assert_true(scram_first(&x, span_str("n,,n=,r=rOprNGfwEbeRWWbNEkqO"), &first, &e));
     assert_ptr_equal(strstr(strbuf_str(&first), "r=rOprNGfwEbeRWWbNEkqO"), strbuf_str(&first));
-    strbuf_printf(&without, "c=biws,%.*s", (int)(strstr(strbuf_str(&first), ",s=") - strbuf_str(&first)), strbuf_str(&first));
+    strbuf_printf(&without, "c=biws,%.*s", (int)(strstr(strbuf_str(&first), ",s=") - strbuf_str(&first)),
+                  strbuf_str(&first));
     if (other_nonce)
         without.ptr[without.len - 1] ^= 1;
     answer(password, "n=,r=rOprNGfwEbeRWWbNEkqO", strbuf_str(&first), strbuf_str(&without), &final);
@@ -110,7 +115,8 @@ static void test_exchange(void **state)
     assert_int_equal(exchange("pencil", false, true), SCRAM_BROKEN);
 }
 
-/* Every beginning, and every byte changed, of a good message: an answer or an error, never more than the bytes given. */
+/* Every beginning, and every byte changed, of a good message: an answer or an error, never more than the bytes given.
+ */
 static void test_hostile(void **state)
 {
     static const char good[] = "n,,n=,r=rOprNGfwEbeRWWbNEkqO,x=extension";
@@ -153,8 +159,9 @@ static void test_mock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_verifier), cmocka_unit_test(test_verifier_refused), cmocka_unit_test(test_exchange),
-        cmocka_unit_test(test_hostile),  cmocka_unit_test(test_mock),
+        cmocka_unit_test(test_verifier), cmocka_unit_test(test_verifier_refused),
+        cmocka_unit_test(test_exchange), cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_mock),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -50,9 +50,19 @@ static void test_version_1(void **state)
         { "PROXY UNKNOWN ffff::1 whatever it says\r\n", "[local]", 0 },
     };
     static const char *const bad[] = {
-        "PROXY \r\n", "PROXY  TCP4 1.2.3.4 1.2.3.4 1 2\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 1\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 1 2 3\r\n",
-        "PROXY TCP4 1.2.3.4 1.2.3.4 1 65536\r\n", "PROXY TCP4 1.2.3.4 1.2.3.4 -1 2\r\n", "PROXY TCP4 ::1 ::1 1 2\r\n", "PROXY TCP6 1.2.3.4 1.2.3.4 1 2\r\n",
-        "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\n", "PROXY TCP5 1.2.3.4 1.2.3.4 1 2\r\n", "PROXY tcp4 1.2.3.4 1.2.3.4 1 2\r\n", "GET / HTTP/1.0\r\n\r\n", "proxy TCP4 1.2.3.4 1.2.3.4 1 2\r\n",
+        "PROXY \r\n",
+        "PROXY  TCP4 1.2.3.4 1.2.3.4 1 2\r\n",
+        "PROXY TCP4 1.2.3.4 1.2.3.4 1\r\n",
+        "PROXY TCP4 1.2.3.4 1.2.3.4 1 2 3\r\n",
+        "PROXY TCP4 1.2.3.4 1.2.3.4 1 65536\r\n",
+        "PROXY TCP4 1.2.3.4 1.2.3.4 -1 2\r\n",
+        "PROXY TCP4 ::1 ::1 1 2\r\n",
+        "PROXY TCP6 1.2.3.4 1.2.3.4 1 2\r\n",
+        "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\n",
+        "PROXY TCP5 1.2.3.4 1.2.3.4 1 2\r\n",
+        "PROXY tcp4 1.2.3.4 1.2.3.4 1 2\r\n",
+        "GET / HTTP/1.0\r\n\r\n",
+        "proxy TCP4 1.2.3.4 1.2.3.4 1 2\r\n",
     };
     char all[160];
     struct proxy_header h;
@@ -85,11 +95,24 @@ static size_t version_2(char *out, const char *rest, size_t n)
 
 static void test_version_2(void **state)
 {
-    static const char v4[] = "\x21\x11\0\x0c" "\x0a\1\2\3" "\x0a\0\0\1" "\x12\x34\x15\x38";
-    static const char v4_more[] = "\x21\x11\0\x10" "\x0a\1\2\3" "\x0a\0\0\1" "\x12\x34\x15\x38" "\4\0\1x";
-    static const char v6[] = "\x21\x21\0\x24" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\2" "\0\7\0\1";
+    static const char v4[] = "\x21\x11\0\x0c"
+                             "\x0a\1\2\3"
+                             "\x0a\0\0\1"
+                             "\x12\x34\x15\x38";
+    static const char v4_more[] = "\x21\x11\0\x10"
+                                  "\x0a\1\2\3"
+                                  "\x0a\0\0\1"
+                                  "\x12\x34\x15\x38"
+                                  "\4\0\1x";
+    static const char v6[] = "\x21\x21\0\x24"
+                             "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"
+                             "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\2"
+                             "\0\7\0\1";
     static const char local[] = "\x20\0\0\0", unix_socket[] = "\x21\x31\0\0";
-    static const char short_v4[] = "\x21\x11\0\x0b" "\x0a\1\2\3" "\x0a\0\0\1" "\x12\x34\x15";
+    static const char short_v4[] = "\x21\x11\0\x0b"
+                                   "\x0a\1\2\3"
+                                   "\x0a\0\0\1"
+                                   "\x12\x34\x15";
     static const char version_3[] = "\x31\x11\0\0", command_2[] = "\x22\x11\0\0", long_one[] = "\x21\x11\x08\0";
     char all[128];
     struct proxy_header h;
