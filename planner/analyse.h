@@ -27,6 +27,7 @@ struct plan_input {
     const struct map_db *db;
     const struct plan_env *env;
     struct span sql;
+    uint32_t start;        /* of the query in it; before it are blanks, where the statement has EXPLAIN */
     const uint32_t *types; /* declared parameter types, 0: unspecified */
     uint32_t ntype;
     const struct literals *lits;

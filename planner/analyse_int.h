@@ -190,7 +190,7 @@ struct an {
     const char *unknown_relation; /* first name that is no table: PostgreSQL's own 42P01 */
     const struct cat_rel *sharded_view;
     bool clock;              /* new rows of an unsharded table may be filled from the clock */
-    bool whole;              /* the query is the whole statement, not the one inside EXPLAIN or COPY */
+    bool whole;              /* the query is the whole statement, or EXPLAIN's or a cursor's, not the one inside COPY */
     bool sub_limit;          /* a LIMIT below the top level */
     const char *key_unknown; /* why the key of a new row is not known */
     /* Columns of distributed tables that are filled by their default, by how; NULL: none */

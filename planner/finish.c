@@ -330,7 +330,7 @@ static void put_group_by(const struct finish *f, struct text_builder *t)
 static void put_keyed(const struct finish *f, struct text_builder *t, bool where)
 {
     const struct clauses *c = &f->c;
-    text_slice(t, 0, clause_end(c, c->head));
+    text_slice(t, f->an->in->start, clause_end(c, c->head));
     text_fixed(t, f->q->n_distinct_clause ? " DISTINCT " : " ");
     for (uint32_t i = 0; i < f->nsort; i++) {
         text_slice(t, clause_start(c, f->sorts[i].range), clause_end(c, f->sorts[i].range));

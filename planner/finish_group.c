@@ -437,7 +437,7 @@ static void put_grouping(const struct rewrite *w, struct text_builder *t)
 static void put_partials(const struct rewrite *w, struct text_builder *t, bool where)
 {
     const struct clauses *c = &w->f->c;
-    text_slice(t, 0, clause_end(c, c->head));
+    text_slice(t, w->f->an->in->start, clause_end(c, c->head));
     for (size_t i = 0; i < w->f->q->n_group_clause; i++) {
         text_fixed(t, i ? ", " : " ");
         put_range(w, t, w->f->group_ranges[i]);

@@ -170,6 +170,15 @@ struct plan_gather {
     const struct plan_push *push; /* the one part is a query of its own; NULL: parts are tables */
 };
 
+enum explain_format { EXPLAIN_TEXT, EXPLAIN_JSON, EXPLAIN_YAML, EXPLAIN_XML };
+
+/* EXPLAIN: the plan is otherwise the one of the query, which begins at byte `start` of the text. */
+struct plan_explain {
+    uint32_t start;
+    enum explain_format format;
+    bool analyse;
+};
+
 enum copy_format { COPY_FORMAT_TEXT, COPY_FORMAT_CSV, COPY_FORMAT_BINARY };
 
 struct plan_copy {
@@ -333,6 +342,7 @@ struct plan {
     const struct plan_merge *merge;
     struct plan_bounds bounds;
     const struct plan_copy *copy;
+    const struct plan_explain *explain; /* NULL: none */
     const struct plan_session *session;
     const struct plan_control *control;
     const struct plan_ddl *ddl;

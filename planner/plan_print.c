@@ -230,6 +230,14 @@ static void print_gather(const struct plan_gather *g, struct strbuf *out)
     }
 }
 
+static void print_explain(const struct plan_explain *x, struct strbuf *out)
+{
+    static const char *const formats[] = {
+        [EXPLAIN_TEXT] = "text", [EXPLAIN_JSON] = "json", [EXPLAIN_YAML] = "yaml", [EXPLAIN_XML] = "xml"
+    };
+    strbuf_printf(out, "explain: each shard's, as %s%s\n", formats[x->format], x->analyse ? ", executed" : "");
+}
+
 /* gathers: it does, given the route, if there is one. */
 static void print_head(const struct plan *p, bool gathers, struct strbuf *out)
 {
@@ -294,6 +302,8 @@ void plan_print(const struct plan *p, const struct map_db *db, const struct rout
         print_control(p->control, out);
     if (p->copy)
         print_copy(p->copy, out);
+    if (p->explain && several && p->combine != COMBINE_NONE && p->combine != COMBINE_SAME)
+        print_explain(p->explain, out);
     if (p->ddl)
         print_ddl(p->ddl, out);
     if (db && r)

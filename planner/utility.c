@@ -1,6 +1,6 @@
 /*
- * Statements that are not queries: dispatch, transactions, prepared names, EXPLAIN, and the functions that the router
- * carries out itself. What this file does not know is utility_ddl.c's.
+ * Statements that are not queries: dispatch, transactions, prepared names, and the functions that the router carries out
+ * itself. What this file does not know is utility_ddl.c's.
  */
 #include "planner/utility.h"
 
@@ -140,51 +140,6 @@ static bool notify_plan(uint8_t pins, bool pin_check, struct plan_result *out)
     p->long_way = pins || pin_check;
     plan_reason(p, "home shard: channels are there");
     *out = (struct plan_result){ .plan = p, .cacheable = true };
-    return true;
-}
-
-/* --- EXPLAIN --- */
-
-static bool explain_analyses(const PgQuery__ExplainStmt *x, struct arena *scratch)
-{
-    bool analyse = false;
-    for (size_t i = 0; i < x->n_options; i++)
-        if (strcmp(x->options[i]->def_elem->defname, "analyze") == 0)
-            analyse = def_boolean(x->options[i]->def_elem, scratch);
-    return analyse;
-}
-
-static bool explain_plan(const struct plan_input *in, const PgQuery__ExplainStmt *x, struct arena *scratch,
-                         struct plan_result *out, struct err *e)
-{
-    if (x->query->node_case == PG_QUERY__NODE__NODE_EXECUTE_STMT)
-        return utility_explain_execute_plan(in, x->query->execute_stmt, out, e);
-    if (!statement_is_query(x->query)) {
-        err_set(e, PB0204, "EXPLAIN of this kind of statement is not supported");
-        return err_hint(e, "SELECT, INSERT, UPDATE, DELETE and MERGE can be explained.");
-    }
-    if (!analyse_query(in, x->query, scratch, out, e))
-        return false;
-    struct plan *p = out->plan;
-    bool run = explain_analyses(x, scratch);
-    out->cacheable = false; /* an option's value may be a literal */
-    p->kind = PLAN_QUERY;
-    p->insert = NULL;
-    p->returns_rows = true;
-    p->writes = p->writes && run;
-    p->opaque = p->opaque && run;
-    if (p->combine == COMBINE_SAME && !run) {
-        p->combine = COMBINE_NONE;
-        p->scope = SCOPE_HOME;
-        p->sequential = false;
-        plan_reason(p, "home shard: the plan of a write that every shard would do");
-    } else if (p->combine == COMBINE_CONCAT) {
-        p->combine = COMBINE_NONE;
-        err_set(&p->refusal, PB0201, "EXPLAIN of a statement for several shards is not supported");
-        err_detail(&p->refusal, "Each shard has a plan of its own.");
-        err_hint(&p->refusal, "SHOW ROUTE FOR <statement> in the console (database pgbraid) shows where it runs; give "
-                              "a sharding key to see one shard's plan.");
-    }
     return true;
 }
 
@@ -343,7 +298,7 @@ bool utility_plan(const struct plan_input *in, struct arena *scratch, struct pla
     case PG_QUERY__NODE__NODE_LISTEN_STMT:
         return notify_plan(PIN_LISTEN, true, out);
     case PG_QUERY__NODE__NODE_EXPLAIN_STMT:
-        return explain_plan(in, stmt->explain_stmt, scratch, out, e);
+        return utility_explain_plan(in, stmt->explain_stmt, scratch, out, e);
     case PG_QUERY__NODE__NODE_COPY_STMT:
         return utility_copy_plan(in, stmt->copy_stmt, scratch, out, e);
     case PG_QUERY__NODE__NODE_SELECT_STMT:

@@ -30,6 +30,10 @@ MUSTCHECK bool utility_execute_plan(const struct plan_input *in, const PgQuery__
 MUSTCHECK bool utility_explain_execute_plan(const struct plan_input *in, const PgQuery__ExecuteStmt *stmt,
                                             struct plan_result *out, struct err *e);
 
+/* EXPLAIN (utility_explain.c). */
+MUSTCHECK bool utility_explain_plan(const struct plan_input *in, const PgQuery__ExplainStmt *x, struct arena *scratch,
+                                    struct plan_result *out, struct err *e);
+
 /* DECLARE, FETCH, MOVE and CLOSE (utility_cursor.c). */
 MUSTCHECK bool utility_declare_plan(const struct plan_input *in, const PgQuery__DeclareCursorStmt *stmt,
                                     struct arena *scratch, struct plan_result *out, struct err *e);

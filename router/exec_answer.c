@@ -197,6 +197,8 @@ static enum exec_action exec_row(struct exec *x, struct part *p, struct span bod
     }
     if (x->plan && x->plan->combine == COMBINE_SAME && p != x->parts)
         return EXEC_SWALLOW;
+    if (x->explain)
+        return exec_explain_row(x, p, body);
     if (x->merge)
         return exec_merge_row(x, p, body);
     if (!x->row_desc_sent)
@@ -219,6 +221,8 @@ enum exec_action exec_chunk_begin(struct exec *x, struct backend *b, uint64_t si
         return EXEC_SWALLOW;
     if (x->task == TASK_GATHER || exec_gate_withholds(x)) /* a row goes on with another header, or stays */
         return EXEC_WAIT;
+    if (x->explain)
+        return exec_explain_long_row(x, size);
     if (x->merge)
         return exec_merge_long_row(x, size);
     action = exec_row(x, p, (struct span){ 0 });
@@ -303,7 +307,7 @@ static enum exec_action exec_statement_frame(struct exec *x, struct part *p, cha
 {
     switch (type) {
     case BE_BIND_COMPLETE:
-        if (x->npart == 1 && !x->bind_sent) {
+        if (x->npart == 1 && !x->bind_sent && !x->explain) {
             x->bind_sent = true;
             strbuf_put(&x->out, "2\0\0\0\4", 5);
             if (x->describe && exec_is_copy(x))
@@ -329,6 +333,8 @@ static enum exec_action exec_statement_frame(struct exec *x, struct part *p, cha
         return exec_row(x, p, body);
     case BE_COMMAND_COMPLETE:
         exec_note_tag(x, p, body);
+        if (x->explain)
+            exec_explain_ended(x, p);
         if (x->merge)
             exec_merge_ended(x, p);
         return EXEC_SWALLOW;
@@ -454,7 +460,7 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
 /* The statement's portal on a single shard can be used by later messages. */
 static void exec_note_portal(struct exec *x)
 {
-    if (x->extended && x->plan && x->npart == 1 && exec_in_txn(x) && x->parts[0].backend)
+    if (x->extended && x->plan && !x->explain && x->npart == 1 && exec_in_txn(x) && x->parts[0].backend)
         portal_put(x->s, x->portal, x->parts[0].backend->pool);
 }
 
@@ -492,7 +498,7 @@ void exec_emit_error(struct exec *x)
     if (x->npart > 1 && p && p->backend)
         snprintf(context, sizeof(context), "shard \"%s\"", p->backend->pool->shard_name);
     be_put_error_rewritten(&x->out, BE_ERROR, strbuf_span(&x->error), exec_characters_before(x),
-                           x->plan && (x->plan->rewritten || x->timed || exec_split(x) || x->gather || x->merge ||
+                           x->plan && (x->plan->rewritten || x->timed || exec_split(x) || x->gather || x->merge || x->explain ||
                                        (x->plan->kind == PLAN_DDL && p && p != x->parts)),
                            context[0] ? context : NULL);
 }
@@ -540,6 +546,8 @@ void exec_statement_done(struct exec *x)
     else if (x->npart > 1 && x->task == TASK_STATEMENT)
         exec_send_row_desc(x);
     exec_copy_fini(x);
+    if (x->explain)
+        exec_explain_done(x);
     if (x->extended && x->task == TASK_STATEMENT && !x->bind_sent && x->plan) {
         x->bind_sent = true;
         strbuf_put(&x->out, "2\0\0\0\4", 5);

@@ -18,6 +18,7 @@
 
 struct backend;
 struct control_request;
+struct exec_explain;
 struct exec_gate;
 struct gate_ticket;
 struct copy_lines;
@@ -160,6 +161,7 @@ struct exec {
     void (*gate_then)(struct exec *x);     /* exec_gate_snapshot */
     void (*clock_then)(struct exec *x);    /* exec_clock */
     void (*snapshot_then)(struct exec *x); /* exec_snapshot */
+    struct exec_explain *explain;          /* in the arena; NULL: rows are the statement's own */
     struct exec_merge *merge;              /* in the arena; NULL: rows of several parts come as they are */
 
     struct control_request *request;
@@ -328,6 +330,19 @@ enum exec_action exec_commit_frame(struct exec *x, struct part *p, char type, st
 void exec_commit_ready(struct exec *x, struct part *p);
 void exec_commit_lost(struct exec *x, struct backend *b, const struct err *cause);
 void exec_commit_fini(struct exec *x);
+
+/* exec_explain.c */
+/* EXPLAIN of what runs on several shards. */
+void exec_explain(struct exec *x, bool gather);
+/* The messages for a shard, without Sync. */
+void exec_explain_put(struct exec *x, struct part *p, struct strbuf *out);
+enum exec_action exec_explain_row(struct exec *x, struct part *p, struct span body);
+enum exec_action exec_explain_long_row(struct exec *x, uint64_t frame);
+/* A shard has explained one part. */
+void exec_explain_ended(struct exec *x, const struct part *p);
+/* Every shard has: rows for the client. */
+void exec_explain_done(struct exec *x);
+void exec_explain_fini(struct exec *x);
 
 /* exec_gather.c */
 void exec_gather(struct exec *x);

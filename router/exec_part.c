@@ -27,6 +27,7 @@ void exec_reset_statement(struct exec *x)
     exec_gate_fini(x);
     exec_gather_fini(x);
     exec_merge_fini(x);
+    exec_explain_fini(x);
     exec_commit_fini(x);
     exec_gate_committed(x, NULL);
     plan_unref(x->plan);
@@ -322,7 +323,7 @@ bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct er
 /* DDL has no parameters; as a Query it may carry what else its transaction has to do. */
 static bool exec_as_query(const struct exec *x)
 {
-    return (!x->bound && !x->merge) || x->plan->kind == PLAN_DDL;
+    return (!x->bound && !x->merge && !x->explain) || x->plan->kind == PLAN_DDL;
 }
 
 static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
@@ -358,6 +359,10 @@ static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
         } else {
             fe_put_query(out, exec_text(x));
         }
+    } else if (x->explain) {
+        backend_expect(p->backend, EXPECT_EXEC);
+        exec_explain_put(x, p, out);
+        fe_put_sync(out);
     } else if (x->merge) {
         backend_expect(p->backend, EXPECT_EXEC);
         exec_merge_bind(x, p, out);
@@ -491,6 +496,10 @@ void exec_run(struct exec *x)
         STAT_ADD(s->worker->stats.scattered, 1);
     if (gather && !x->plan->gather) {
         exec_fail(x, &x->plan->refusal);
+        return;
+    }
+    if (x->plan->explain && (gather || (x->npart > 1 && x->plan->combine != COMBINE_SAME))) {
+        exec_explain(x, gather);
         return;
     }
     if (gather) {

@@ -109,7 +109,7 @@ CLOSE c;
 CLOSE ALL;
 SELECT pg_advisory_unlock_all();
 
--- EXPLAIN: one shard's plan
+-- EXPLAIN: one shard's plan, or each shard's
 EXPLAIN SELECT * FROM customers WHERE id = 5;
 EXPLAIN SELECT * FROM customers WHERE id = 7;
 \bind 5
@@ -117,6 +117,14 @@ EXPLAIN (COSTS OFF) SELECT * FROM customers WHERE id = $1;
 EXPLAIN SELECT * FROM customers;
 EXPLAIN ANALYZE SELECT * FROM customers;
 EXPLAIN SELECT count(*) FROM customers;
+EXPLAIN (FORMAT JSON) SELECT name FROM customers ORDER BY id LIMIT 3;
+EXPLAIN (ANALYZE, FORMAT 'yaml') SELECT c.name, rank() OVER (ORDER BY o.id) FROM customers c JOIN orders o ON o.id = c.id;
+EXPLAIN (FORMAT xml) SELECT name FROM customers;
+EXPLAIN ANALYZE VERBOSE (SELECT id FROM customers);
+EXPLAIN ANALYZE UPDATE customers SET name = 'x';
+EXPLAIN UPDATE customers SET name = 'x';
+EXPLAIN ANALYZE SELECT id FROM customers FOR UPDATE;
+EXPLAIN WITH c AS (SELECT id FROM customers) SELECT count(*) FROM c;
 EXPLAIN UPDATE customers SET name = 'x' WHERE id = 5;
 EXPLAIN ANALYZE UPDATE customers SET name = 'x' WHERE id = 5;
 EXPLAIN (ANALYZE 'false') UPDATE customers SET name = 'x' WHERE id = 5;
