@@ -1,6 +1,6 @@
 /*
- * Statements that are not queries: dispatch, transactions, prepared names, and the functions that the router carries out
- * itself. What this file does not know is utility_ddl.c's.
+ * Statements that are not queries: dispatch, transactions, prepared names, and the functions that the router carries
+ * out itself. What this file does not know is utility_ddl.c's.
  */
 #include "planner/utility.h"
 

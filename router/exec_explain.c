@@ -202,9 +202,8 @@ void exec_explain_put(struct exec *x, struct part *p, struct strbuf *out)
         size_t at;
 
         for (uint32_t k = 0; k < part->nmap; k++)
-            msg_u32(&types, part->map[k] < x->prepared->ntype
-                                ? proto_get32(x->prepared->types + 4 * (size_t)part->map[k])
-                                : 0);
+            msg_u32(&types,
+                    part->map[k] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)part->map[k]) : 0);
         backend_put_parse(p->backend, out, (struct span){ 0 }, part->text, types.ptr ? types.ptr : "",
                           (uint16_t)part->nmap);
         at = exec_begin_bind(x, (struct span){ 0 }, part->map, part->nmap, out);
@@ -274,7 +273,8 @@ void exec_explain_ended(struct exec *x, const struct part *p)
 
 /* --- the document --- */
 
-/* The number behind a name at the beginning of a line (JSON, YAML) or in the first line (TEXT); false: there is none. */
+/* The number behind a name at the beginning of a line (JSON, YAML) or in the first line (TEXT); false: there is none.
+ */
 static bool find_number(const char *text, const char *end, const char *name, double *value)
 {
     const char *at = text;
