@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 #include "net/pgconn.h"
-#include "router/config.h"
+#include "router/config/config.h"
 #include "shardmap/directory.h"
 
 /* Options that all such verbs have. */

@@ -4,7 +4,7 @@
 #include "base/strbuf.h"
 #include "bin/demo_int.h"
 #include "bin/demo_proc.h"
-#include "router/config.h"
+#include "router/config/config.h"
 #include "shardmap/directory.h"
 
 #include <dirent.h>

@@ -1,7 +1,7 @@
 #include "bin/verbs.h"
 
 #include "base/cmd.h"
-#include "router/config.h"
+#include "router/config/config.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 
 #include "base/cmd.h"
 #include "migrate/place.h"
-#include "router/config.h"
+#include "router/config/config.h"
 #include "router/placement.h"
 #include "router/serve.h"
 

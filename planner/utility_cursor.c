@@ -1,6 +1,6 @@
 /*
  * Cursors in SQL. A DECLARE has the plan of its query; what the router does with it follows from how many shards that
- * runs on (router/exec_cursor.c).
+ * runs on (router/exec/cursor.c).
  */
 #include "planner/analyse_int.h"
 #include "planner/plan_int.h"

@@ -1,6 +1,6 @@
 /*
  * EXPLAIN. On one shard it is PostgreSQL's own. Over several, each shard explains what it would be asked for, and the
- * router makes one document of that (router/exec_explain.c).
+ * router makes one document of that (router/exec/explain.c).
  *
  * The query inside is analysed as if it stood alone: in the text that the analyser reads EXPLAIN and its options are
  * blanks, so that every place is where it is in the statement.

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "net/loop.h"
 #include "router/router.h"
-#include "router/session.h"
+#include "router/session/session.h"
 #include "router/worker.h"
 #include "wire/proto.h"
 

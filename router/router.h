@@ -12,7 +12,7 @@
 #include "net/hmac.h"
 #include "net/loop.h"
 #include "net/pgconn.h"
-#include "router/budget.h"
+#include "router/server/budget.h"
 #include "shardmap/map.h"
 
 #include <pthread.h>

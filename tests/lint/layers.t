@@ -58,7 +58,7 @@ sub layer_of
 read_rules();
 
 # The rules themselves can say no.
-ok(defined fault('planner', 'router/exec.h', 1), 'planner -> router would be refused');
+ok(defined fault('planner', 'router/exec/exec.h', 1), 'planner -> router would be refused');
 ok(defined fault('router', 'store/db.h', 1), 'router -> store would be refused');
 ok(defined fault('router', 'sqlite3.h', 0), 'sqlite3.h outside lib/store would be refused');
 ok(defined fault('net', 'foo/bar.h', 0), 'an unknown foreign header would be refused');

@@ -1,6 +1,6 @@
-#include "router/config.h"
+#include "router/config/config.h"
 
-#include "router/config_int.h"
+#include "router/config/config_int.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Lines of COPY data split over shards (P53), against a plain list. */
-#include "router/copy_lines.h"
+#include "router/exec/copy_lines.h"
 
 #include "base/mem.h"
 

@@ -1,6 +1,6 @@
 /* The gate's counting: which windows are torn, who waits for whom, and what recovery clears (rules X13, X16-X20, X33).
  */
-#include "router/gate.h"
+#include "router/txn/gate.h"
 
 #include "net/loop.h"
 #include "shardmap/map.h"

@@ -1,5 +1,5 @@
 /* Names of distributed transactions: form, order, and what is not one of them. */
-#include "router/gtid.h"
+#include "router/txn/gtid.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* Answers about locks (X25, X26): what is taken, and what is refused. */
-#include "router/locks.h"
+#include "router/txn/locks.h"
 
-#include "router/gtid.h"
+#include "router/txn/gtid.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

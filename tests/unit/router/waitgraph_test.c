@@ -1,5 +1,5 @@
 /* Deadlocks and their victims (X26, P50): by hand, and random graphs against what follows from the definitions. */
-#include "router/waitgraph.h"
+#include "router/txn/waitgraph.h"
 
 #include "../base/random.h"
 

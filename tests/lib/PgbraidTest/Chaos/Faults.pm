@@ -13,7 +13,7 @@ use Time::HiRes qw(sleep time);
 
 our $LONGEST_S = 10; # of what lasts: SIGSTOP, a hole in the network
 
-# The points of router/exec_commit.c that every commit passes.
+# The points of router/exec/commit.c that every commit passes.
 our @COMMIT_POINTS = map { "commit.$_" } qw(before_prepare prepare_sent after_prepare before_decide decide_sent after_decide before_commit_prepared
     commit_prepared_sent after_commit_prepared before_answer);
 our @UNDO_POINTS = map { "commit.$_" } qw(before_rollback_prepared rollback_prepared_sent);

@@ -1,0 +1,905 @@
+/*
+ * Gathered statements: rows of several shards go into temporary tables of one server, the statement runs there
+ * (planner/gather.h).
+ *
+ *   shards:    [BEGIN RR READ ONLY] part, part ... [COMMIT] Sync      all at once, rows in binary
+ *   gatherer:  [CREATE TEMP TABLE ...]  BEGIN READ WRITE, COPY t1 FROM STDIN ... COPY t2 ...   the statement (rollback
+ * on release)
+ *
+ * The gatherer is a connection of a pool of its own to the home shard (poolset.gather): never a participant of the
+ * client's transaction, whose own connections run the parts, so that its own writes are seen (rules P5, P6). Its
+ * temporary tables are kept by signature. A binary DataRow is a tuple of COPY BINARY: only the frame's type changes
+ * (rule P2).
+ *
+ * Invariants: (1) one COPY at a time, tables in the order of parts; a shard that is ahead is paused (PAUSE_TURN); (2)
+ * parts of one shard see one snapshot: by REPEATABLE READ; inside a READ COMMITTED transaction one query gives the
+ * rows of them all (rule X15; gather_row.h); (3) nothing reaches the client before every part has ended well; (4) after
+ * an error the statement ends when every shard and the gatherer are quiet.
+ */
+#include "base/hash.h"
+#include "base/mem.h"
+#include "router/exec/exec_int.h"
+#include "router/exec/gather_row.h"
+#include "router/server/backend.h"
+#include "router/server/pool.h"
+#include "router/session/query.h"
+#include "router/session/session.h"
+#include "router/worker.h"
+#include "wire/bemsg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define GATHER_FLUSH    32768u
+#define GATHER_KEPT_MAX 32u   /* temporary tables kept on a connection */
+#define GATHER_ANALYZE  2000u /* rows from which the server's planner should know how many there are */
+#define GATHER_NAME_MAX 48u
+#define GATHER_COLUMNS  1600u /* that a query may give; the server's limit is 1664 */
+
+enum gather_phase {
+    GATHER_LEASE,  /* taking connections */
+    GATHER_CREATE, /* temporary tables that are missing */
+    GATHER_COPY,   /* asked for COPY, or copying */
+    GATHER_LOADED, /* the last COPY is answered, ANALYZE may run */
+    GATHER_FAILED  /* nothing more is asked of the gatherer */
+};
+
+struct gather {
+    const struct plan_gather *plan;
+    struct route *routes; /* by part */
+    uint32_t nshard;      /* parts of the exec; the gatherer's stands behind them */
+    uint32_t *at;         /* by shard: the part whose rows it sends, plan->npart at the end */
+    uint32_t *left;       /* by part: shards that have not ended it */
+    uint64_t *rows;       /* by part */
+    uint64_t wanted;      /* rows that a shard need not go beyond */
+    char (*names)[GATHER_NAME_MAX];
+    uint64_t (*ids)[2];
+    enum gather_phase phase;
+    uint32_t current;  /* part being loaded */
+    bool open;         /* the gatherer takes rows of it */
+    bool sent;         /* the shards have been asked */
+    bool quiet;        /* the gatherer has answered everything */
+    struct strbuf out; /* rows on their way to it */
+};
+
+static struct part *gatherer(const struct exec *x)
+{
+    return &x->parts[x->gather->nshard];
+}
+
+static void gather_failed(struct exec *x);
+static void gather_check_end(struct exec *x);
+
+/* --- beginning --- */
+
+static bool gather_refuse(struct exec *x, const char *what, const char *detail, const char *hint)
+{
+    struct err e = ERR_INIT;
+
+    err_set(&e, PB0313, "%s", what);
+    err_detail(&e, "%s", detail);
+    err_hint(&e, "%s", hint);
+    exec_fail(x, &e);
+    return false;
+}
+
+/* Does this shard run the part? */
+static bool gather_runs(const struct gather *g, uint32_t part, uint32_t shard)
+{
+    return shardset_has(&g->routes[part].set, shard);
+}
+
+static uint32_t gather_count(const struct gather *g, uint32_t shard)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < g->plan->npart; i++)
+        n += gather_runs(g, i, shard);
+    return n;
+}
+
+static uint32_t gather_next(const struct gather *g, uint32_t from, uint32_t shard)
+{
+    while (from < g->plan->npart && !gather_runs(g, from, shard))
+        from++;
+    return from;
+}
+
+/* In a READ COMMITTED transaction: its parts there are one query. */
+static bool gather_joins(const struct exec *x, uint32_t shard)
+{
+    return exec_in_txn(x) && !txn_has_snapshot(&x->s->txn) && gather_count(x->gather, shard) > 1;
+}
+
+/* Columns of that query before those of `part`. */
+static uint32_t gather_joined_columns(const struct gather *g, uint32_t part, uint32_t shard)
+{
+    uint32_t n = 1;
+
+    for (uint32_t i = gather_next(g, 0, shard); i < part; i = gather_next(g, i + 1, shard))
+        n += 1 + g->plan->parts[i].ncolumn;
+    return n;
+}
+
+/* Where each part runs; reference tables where something runs anyway. */
+static void gather_route(struct exec *x, struct gather *g)
+{
+    struct session *s = x->s;
+    struct shardset all = { 0 };
+    uint32_t first;
+
+    for (uint32_t i = 0; i < g->plan->npart; i++) {
+        plan_gather_route(x->plan, &g->plan->parts[i], s->db->map, x->text, &x->lits_copy, x->bound ? &x->binds : NULL,
+                          &g->routes[i]);
+        for (size_t w = 0; w < ARRAY_LEN(all.w); w++)
+            all.w[w] |= g->routes[i].set.w[w];
+    }
+    first = shardset_next(&all, 0);
+    if (first == MAP_MAX_SHARDS)
+        first = query_any_shard(s);
+    for (uint32_t i = 0; i < g->plan->npart; i++) {
+        if (g->routes[i].any)
+            shardset_add(&g->routes[i].set, first);
+        g->left[i] = shardset_count(&g->routes[i].set);
+        for (size_t w = 0; w < ARRAY_LEN(all.w); w++)
+            all.w[w] |= g->routes[i].set.w[w];
+    }
+    x->parts = ARENA_ARRAY(&x->arena, struct part, s->set->npool + 1);
+    x->npart = 0;
+    for (uint32_t i = shardset_next(&all, 0); i < s->set->npool; i = shardset_next(&all, i + 1))
+        x->parts[x->npart++].shard = i;
+    g->nshard = x->npart;
+    gatherer(x)->shard = s->set->home;
+}
+
+/*
+ * A temporary table is known by what it is made of, under this catalog; the nth one of its kind in a statement is
+ * another one. The name cannot be guessed by who may name tables in a statement (rule P32).
+ */
+static void gather_name(struct exec *x, struct gather *g, uint32_t i)
+{
+    const struct plan_env *env = &x->s->env->plan;
+    struct strbuf sb = STRBUF_INIT;
+    uint32_t nth = 0;
+
+    plan_gather_shape(x->plan, &g->plan->parts[i], x->text, &x->lits_copy, &sb);
+    strbuf_puts(&sb, g->plan->parts[i].primary_key ? g->plan->parts[i].primary_key : "");
+    if (g->plan->push) /* names in it mean what they mean in this environment */
+        strbuf_printf(&sb, "\n%s\n%s\n%s", env->role, env->search_path, env->parse_settings);
+    g->ids[i][0] = hash_seeded(sb.ptr, sb.len, x->s->worker->hash_seed ^ catalog_epoch(x->s->db->catalog));
+    g->ids[i][1] = hash_seeded(sb.ptr, sb.len, ~x->s->worker->hash_seed + catalog_epoch(x->s->db->catalog));
+    strbuf_fini(&sb);
+    for (uint32_t k = 0; k < i; k++)
+        nth += (g->ids[k][0] ^ g->ids[i][0]) < MAP_MAX_SHARDS && g->ids[k][1] == g->ids[i][1];
+    g->ids[i][0] ^= nth & (MAP_MAX_SHARDS - 1);
+    snprintf(g->names[i], GATHER_NAME_MAX, "pgbraid_%016llx%016llx", (unsigned long long)g->ids[i][0],
+             (unsigned long long)g->ids[i][1]);
+}
+
+static bool gather_allowed(struct exec *x, struct gather *g)
+{
+    const struct session *s = x->s;
+
+    if (session_lease_of(s, s->set->gather))
+        return gather_refuse(x, "rows cannot be gathered while a cursor over several shards is open",
+                             "The cursor is on the connection that gathers.", "Close the cursor first.");
+    if (x->max_rows)
+        return gather_refuse(x, "a portal over several shards cannot be fetched in pieces",
+                             "Its rows are gathered by a connection "
+                             "that does not wait for the client.",
+                             "Execute it without a row limit (fetch size 0), or give the sharding key.");
+    if (s->txn.env && g->plan->moment)
+        return gather_refuse(x, "a statement over several shards that reads the clock cannot run in a transaction",
+                             "It would read the statement's time instead of the transaction's.",
+                             "Read the time in a statement of its own and pass it as a constant.");
+    for (uint32_t i = 0; i < g->nshard; i++) {
+        if (gather_joins(x, x->parts[i].shard) &&
+            gather_joined_columns(g, g->plan->npart, x->parts[i].shard) > GATHER_COLUMNS)
+            return gather_refuse(x, "a statement that gathers so many columns cannot run in a transaction",
+                                 "One query has to give them all, so that they come from one snapshot of the shard.",
+                                 "Run it outside the transaction or in REPEATABLE READ.");
+    }
+    return true;
+}
+
+/* LIMIT and OFFSET added up, if they can be told (rule P29). */
+static uint64_t gather_wanted(const struct exec *x)
+{
+    uint64_t offset, limit;
+
+    if (!plan_bounds_read(x->plan, x->text, &x->lits_copy, x->bound ? &x->binds : NULL, &offset, &limit) ||
+        limit > UINT64_MAX - 1 - offset || limit + offset > INT64_MAX)
+        return UINT64_MAX;
+    return limit + offset;
+}
+
+void exec_gather(struct exec *x)
+{
+    const struct plan_gather *plan = x->plan->gather;
+    struct gather *g = ARENA_NEW(&x->arena, struct gather);
+
+    g->plan = plan;
+    g->routes = ARENA_ARRAY(&x->arena, struct route, plan->npart);
+    g->left = ARENA_ARRAY(&x->arena, uint32_t, plan->npart);
+    g->rows = ARENA_ARRAY(&x->arena, uint64_t, plan->npart);
+    g->names = arena_zalloc(&x->arena, plan->npart * sizeof(*g->names));
+    g->ids = arena_zalloc(&x->arena, plan->npart * sizeof(*g->ids));
+    g->wanted = gather_wanted(x);
+    x->gather = g;
+    gather_route(x, g);
+    g->at = ARENA_ARRAY(&x->arena, uint32_t, g->nshard + 1);
+    for (uint32_t i = 0; i < plan->npart; i++)
+        gather_name(x, g, i);
+    for (uint32_t i = 0; i < g->nshard; i++)
+        g->at[i] = gather_next(g, 0, x->parts[i].shard);
+    if (!gather_allowed(x, g)) {
+        x->gather = NULL;
+        return;
+    }
+    g->quiet = true;
+    x->task = TASK_GATHER;
+    x->acquired = gather_start;
+    exec_acquire(x);
+}
+
+/* --- asking the shards --- */
+
+static void put_part_bind(struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out)
+{
+    size_t at = exec_begin_bind(x, (struct span){ 0 }, map, n, out);
+
+    msg_u16(out, 1);
+    msg_u16(out, 1); /* all results in binary */
+    msg_end(out, at);
+}
+
+/* Parse and Bind of a part, or of all parts of the shard. */
+static bool put_part(struct exec *x, const struct part *p, uint32_t i, struct strbuf *out, struct err *e)
+{
+    const struct gather *g = x->gather;
+    struct strbuf text = STRBUF_INIT, types = STRBUF_INIT;
+    uint32_t cap = x->bound ? x->binds.n : 0, n = 0, nall = 0;
+    uint32_t *all = ARENA_ARRAY(&x->arena, uint32_t, g->plan->npart);
+    uint16_t *map = ARENA_ARRAY(&x->arena, uint16_t, cap + 1);
+    bool ok;
+
+    for (uint32_t k = i; k < g->plan->npart; k = gather_next(g, k + 1, p->shard))
+        all[nall++] = k;
+    ok = gather_joins(x, p->shard)
+             ? plan_gather_joined_text(x->plan, all, nall, x->text, &x->lits_copy, &text, map, cap, &n, e)
+             : plan_gather_part_text(x->plan, &g->plan->parts[i], x->text, &x->lits_copy, g->wanted, &text, map, cap,
+                                     &n, e);
+    for (uint32_t k = 0; ok && k < n; k++)
+        msg_u32(&types, map[k] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[k]) : 0);
+    if (ok) {
+        backend_put_parse(p->backend, out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "",
+                          (uint16_t)n);
+        put_part_bind(x, map, n, out);
+    }
+    strbuf_fini(&text);
+    strbuf_fini(&types);
+    return ok;
+}
+
+/* Parts of one shard see one snapshot; inside the client's transaction they have it, or are one query. */
+static bool gather_several(const struct exec *x, const struct part *p)
+{
+    return !exec_in_txn(x) && gather_count(x->gather, p->shard) > 1;
+}
+
+/* Before the settings: after a query it would be too late to choose an isolation level. */
+static uint32_t gather_put_prefix(struct exec *x, struct part *p, struct strbuf *out)
+{
+    uint32_t n = gather_several(x, p);
+
+    if (n)
+        fe_put_statement(out, SPAN("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"), NULL, 0);
+    n += n ? txn_put_settings(x->s, p->backend, out) : txn_put_prefix(x->s, p->backend, out);
+    if (n)
+        backend_expect(p->backend, EXPECT_PREFIX)->count = n;
+    return n;
+}
+
+static void gather_bind(struct exec *x, struct part *p, struct strbuf *out)
+{
+    const struct gather *g = x->gather;
+    struct err e = ERR_INIT;
+
+    p->backend->dirty = p->backend->dirty || x->plan->opaque;
+    BUG_ON(!put_part(x, p, gather_next(g, 0, p->shard), out, &e)); /* its parameters are the statement's */
+}
+
+/* The first part is bound: execute it, and the others. */
+static void gather_put_rest(struct exec *x, struct part *p, struct strbuf *out)
+{
+    const struct gather *g = x->gather;
+    struct err e = ERR_INIT;
+
+    fe_put_execute(out, (struct span){ 0 }, 0);
+    for (uint32_t i = gather_next(g, gather_next(g, 0, p->shard) + 1, p->shard);
+         i < g->plan->npart && !gather_joins(x, p->shard); i = gather_next(g, i + 1, p->shard)) {
+        BUG_ON(!put_part(x, p, i, out, &e));
+        fe_put_execute(out, (struct span){ 0 }, 0);
+    }
+    if (gather_several(x, p))
+        fe_put_statement(out, SPAN("COMMIT"), NULL, 0);
+    fe_put_sync(out);
+}
+
+static void gather_write(struct part *p, struct strbuf *out)
+{
+    p->started = true;
+    stream_write(&p->backend->st, out->ptr, out->len);
+    strbuf_reset(out);
+}
+
+/* --- at the gate (exec_gate.c) --- */
+
+static bool gather_settle(struct exec *x, struct part *p, struct strbuf *out)
+{
+    if (gather_several(x, p) || gather_put_prefix(x, p, out) == 0)
+        return false;
+    backend_expect(p->backend, EXPECT_EXEC);
+    fe_put_sync(out);
+    return true;
+}
+
+/* In REPEATABLE READ replaying a setting takes the snapshot already: it happens within the window. */
+static void gather_gate_bind(struct exec *x, struct part *p, struct strbuf *out)
+{
+    if (gather_several(x, p))
+        (void)gather_put_prefix(x, p, out);
+    gather_bind(x, p, out);
+}
+
+static void gather_release(struct exec *x, struct part *p, struct strbuf *out)
+{
+    if (gather_several(x, p))
+        fe_put_statement(out, SPAN("ROLLBACK"), NULL, 0);
+}
+
+static void gather_go(struct exec *x)
+{
+    struct strbuf *out = &x->s->worker->out;
+
+    for (uint32_t i = 0; i < x->npart; i++) {
+        gather_put_rest(x, &x->parts[i], out);
+        gather_write(&x->parts[i], out);
+    }
+}
+
+static void gather_gate_failed(struct exec *x)
+{
+    gather_failed(x);
+    gather_check_end(x);
+}
+
+static const struct gate_ops gather_ops = {
+    .settle = gather_settle,
+    .bind = gather_gate_bind,
+    .release = gather_release,
+    .go = gather_go,
+    .failed = gather_gate_failed,
+};
+
+/* Ask the shards for their rows. */
+static void gather_ask(struct exec *x)
+{
+    struct strbuf *out = &x->s->worker->out;
+
+    if (x->npart > 1 && exec_gate_on(x) && !txn_has_snapshot(&x->s->txn)) {
+        exec_gate_begin(x, &gather_ops);
+        return;
+    }
+    for (uint32_t i = 0; i < x->npart; i++) {
+        struct part *p = &x->parts[i];
+
+        (void)gather_put_prefix(x, p, out);
+        backend_expect(p->backend, EXPECT_EXEC);
+        gather_bind(x, p, out);
+        gather_put_rest(x, p, out);
+        gather_write(p, out);
+    }
+    x->next_part = x->npart;
+}
+
+/* --- the gatherer --- */
+
+static bool gather_has(const struct backend *b, const uint64_t id[2])
+{
+    for (uint32_t i = 0; i < b->nkept; i++) {
+        if (b->kept[i][0] == id[0] && b->kept[i][1] == id[1])
+            return true;
+    }
+    return false;
+}
+
+static void gather_keep(struct backend *b, const uint64_t id[2])
+{
+    if (!b->kept)
+        b->kept = mem_zalloc(GATHER_KEPT_MAX * sizeof(*b->kept));
+    b->kept[b->nkept][0] = id[0];
+    b->kept[b->nkept++][1] = id[1];
+}
+
+static void gather_send(struct exec *x, struct strbuf *out)
+{
+    struct part *p = gatherer(x);
+
+    backend_expect(p->backend, EXPECT_EXEC);
+    x->gather->quiet = false;
+    stream_write(&p->backend->st, out->ptr, out->len);
+    strbuf_reset(out);
+}
+
+/* The SQL that makes the tables which this connection lacks; a connection with too many begins anew. */
+static bool gather_put_create(struct exec *x, struct strbuf *sql)
+{
+    struct gather *g = x->gather;
+    struct backend *b = gatherer(x)->backend;
+    uint32_t missing = 0;
+
+    for (uint32_t i = 0; i < g->plan->npart; i++)
+        missing += !gather_has(b, g->ids[i]);
+    if (missing == 0)
+        return false;
+    strbuf_puts(sql, "BEGIN READ WRITE; SET LOCAL client_min_messages = error;");
+    if (b->nkept + missing > GATHER_KEPT_MAX) {
+        strbuf_puts(sql, "DISCARD TEMP;");
+        b->nkept = 0;
+    }
+    for (uint32_t i = 0; i < g->plan->npart; i++) {
+        const struct gather_part *part = &g->plan->parts[i];
+
+        if (gather_has(b, g->ids[i]))
+            continue;
+        /* It may be there: one that was made for a statement that failed meanwhile is not known. */
+        strbuf_printf(sql, "DROP TABLE IF EXISTS pg_temp.\"%s\";", g->names[i]);
+        strbuf_printf(sql, "CREATE TEMP TABLE \"%s\"", g->names[i]);
+        for (uint32_t k = 0; g->plan->push && k < g->plan->push->ncolumn; k++)
+            strbuf_printf(sql, "%sc%u", k ? ", " : " (", k + 1);
+        strbuf_puts(sql, g->plan->push ? ") ON COMMIT DELETE ROWS AS " : " ON COMMIT DELETE ROWS AS ");
+        plan_gather_shape(x->plan, part, x->text, &x->lits_copy, sql);
+        strbuf_puts(sql, " WITH NO DATA;");
+        /* Made by the login role, used by the session's; nobody else sees this connection's tables (rule P35). */
+        strbuf_printf(sql, "GRANT ALL ON pg_temp.\"%s\" TO PUBLIC;", g->names[i]);
+        if (part->primary_key)
+            strbuf_printf(sql, "ALTER TABLE pg_temp.\"%s\" ADD PRIMARY KEY (%s);", g->names[i], part->primary_key);
+    }
+    strbuf_puts(sql, "COMMIT");
+    return true;
+}
+
+static void gather_start_copy(struct exec *x)
+{
+    struct gather *g = x->gather;
+    struct strbuf sql = STRBUF_INIT, *out = &x->s->worker->out;
+
+    g->phase = GATHER_COPY;
+    g->open = false;
+    strbuf_printf(&sql, "COPY pg_temp.\"%s\" FROM STDIN (FORMAT binary)", g->names[g->current]);
+    fe_put_query(out, strbuf_span(&sql));
+    strbuf_fini(&sql);
+    gather_send(x, out);
+}
+
+/* The session's settings, and the beginning of a transaction. */
+static void gather_put_settings(struct exec *x, bool begin)
+{
+    struct session *s = x->s;
+    struct backend *b = gatherer(x)->backend;
+    struct strbuf *out = &s->worker->out;
+    uint32_t n = b->env_next != s->env;
+
+    /* What was set before may make this transaction read-only, and after the first query that cannot be changed. */
+    if (n)
+        fe_put_statement(out, SPAN("SET transaction_read_only = off"), NULL, 0);
+    n += env_put_changes(out, b->env_next, s->env);
+    env_unref(b->env_next);
+    b->env_next = env_ref(s->env);
+    if (begin)
+        fe_put_statement(out, SPAN("BEGIN READ WRITE"), NULL, 0);
+    if (n + begin) {
+        struct expect *e = backend_expect(b, EXPECT_PREFIX);
+
+        e->count = n + begin;
+        e->send_sync = true;
+    }
+}
+
+/* Settings, then the transaction in which everything happens. */
+static void gather_begin(struct exec *x)
+{
+    gather_put_settings(x, true);
+    gather_start_copy(x);
+}
+
+/* All connections are there. */
+void gather_start(struct exec *x)
+{
+    struct gather *g = x->gather;
+    struct strbuf sql = STRBUF_INIT;
+
+    gather_ask(x);
+    if (gather_put_create(x, &sql)) {
+        g->phase = GATHER_CREATE;
+        if (g->plan->push) /* the shape's names are the session's */
+            gather_put_settings(x, false);
+        fe_put_query(&x->s->worker->out, strbuf_span(&sql));
+        gather_send(x, &x->s->worker->out);
+    } else {
+        gather_begin(x);
+    }
+    strbuf_fini(&sql);
+}
+
+/* Parse, Bind, Describe and Execute of the statement over the temporary tables. */
+static void gather_put_statement(struct exec *x, const struct backend *b, struct span text, const uint16_t *map,
+                                 uint32_t n, bool commit, struct strbuf *out)
+{
+    struct strbuf types = STRBUF_INIT;
+
+    for (uint32_t i = 0; i < n; i++)
+        msg_u32(&types, map[i] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[i]) : 0);
+    backend_put_parse(b, out, (struct span){ 0 }, text, types.ptr ? types.ptr : "", (uint16_t)n);
+    exec_put_bind_some(x, map, n, out);
+    if (x->describe)
+        fe_put_describe(out, 'P', x->portal);
+    fe_put_execute(out, x->portal, 0);
+    if (commit)
+        fe_put_statement(out, SPAN("COMMIT"), NULL, 0);
+    fe_put_sync(out);
+    strbuf_fini(&types);
+}
+
+/* The statement itself: from here on an ordinary one with one part. */
+static void gather_run_statement(struct exec *x)
+{
+    struct gather *g = x->gather;
+    struct strbuf text = STRBUF_INIT, *out = &x->s->worker->out;
+    const char **names = ARENA_ARRAY(&x->arena, const char *, g->plan->npart);
+    struct part *p = gatherer(x);
+    struct err e = ERR_INIT;
+    uint32_t cap = x->bound ? x->binds.n : 0, n = 0;
+    uint16_t *map = ARENA_ARRAY(&x->arena, uint16_t, cap + 1);
+    bool hold;
+
+    for (uint32_t i = 0; i < g->plan->npart; i++)
+        names[i] = g->names[i];
+    BUG_ON(!plan_gather_text(x->plan, x->text, &x->lits_copy, names, &text, map, cap, &n, &e));
+    x->task = TASK_STATEMENT;
+    x->parts = p;
+    p->backend->part = 0;
+    p->started = true;
+    p->done = p->described = false;
+    x->npart = x->next_part = 1;
+    x->ndone = x->ndescribed = 0;
+    hold = x->gather_keep && x->plan->session->hold;
+    if (hold && !x->bound)
+        strbuf_puts(&text, "\n;\nCOMMIT");
+    if (x->bound)
+        gather_put_statement(x, p->backend, strbuf_span(&text), map, n, hold, out);
+    else
+        fe_put_query(out, strbuf_span(&text));
+    backend_expect(p->backend, EXPECT_EXEC);
+    stream_write(&p->backend->st, out->ptr, out->len);
+    strbuf_reset(out);
+    strbuf_fini(&text);
+    strbuf_fini(&g->out);
+}
+
+/* --- rows --- */
+
+static void gather_pause_shards(struct exec *x, bool pause, enum stream_pause why)
+{
+    for (uint32_t i = 0; i < x->gather->nshard; i++) {
+        struct backend *b = x->parts[i].backend;
+
+        if (!b)
+            continue;
+        if (pause)
+            stream_pause(&b->st, why);
+        else
+            stream_resume(&b->st, why);
+    }
+}
+
+static void gather_flush(struct exec *x)
+{
+    struct gather *g = x->gather;
+    struct backend *b = gatherer(x)->backend;
+
+    if (g->out.len == 0 || !b)
+        return;
+    stream_write(&b->st, g->out.ptr, g->out.len);
+    strbuf_reset(&g->out);
+    if (stream_queued(&b->st) > STREAM_HIGH_WATER)
+        gather_pause_shards(x, true, PAUSE_PEER_SLOW);
+}
+
+void exec_gather_drained(struct exec *x)
+{
+    if (x->gather && x->task == TASK_GATHER)
+        gather_pause_shards(x, false, PAUSE_PEER_SLOW);
+}
+
+/* The current table has all its rows when every shard of it has ended the part. */
+static void gather_check_loaded(struct exec *x)
+{
+    static const char end[] = { FE_COPY_DATA, 0, 0, 0, 6, '\xFF', '\xFF', FE_COPY_DONE, 0, 0, 0, 4 };
+    struct gather *g = x->gather;
+
+    if (x->failed || !g->open || g->left[g->current])
+        return;
+    g->open = false;
+    strbuf_put(&g->out, end, sizeof(end));
+    gather_flush(x);
+}
+
+/* The shard has sent all rows of its part. */
+static void gather_part_ended(struct exec *x, const struct part *p)
+{
+    struct gather *g = x->gather;
+    uint32_t *at = &g->at[p - x->parts];
+
+    g->left[*at]--;
+    *at = gather_next(g, *at + 1, p->shard);
+    gather_check_loaded(x);
+}
+
+/* A row of a query of several parts; false: malformed. */
+static bool gather_cut(struct exec *x, const struct part *p, struct span body, struct span *fields, bool *present)
+{
+    struct gather *g = x->gather;
+    const uint32_t *at = &g->at[p - x->parts];
+    uint32_t part;
+
+    if (!gather_row_part(body, &part) || part >= g->plan->npart || !gather_runs(g, part, p->shard) || part < *at)
+        return false;
+    while (*at < part)
+        gather_part_ended(x, p);
+    return gather_row_cut(body, gather_joined_columns(g, part, p->shard), g->plan->parts[part].ncolumn, fields,
+                          present);
+}
+
+static enum exec_action gather_row(struct exec *x, struct part *p, struct span body)
+{
+    struct gather *g = x->gather;
+    uint32_t i = (uint32_t)(p - x->parts);
+    struct span fields = body.len < 2 ? body : span_make(body.ptr + 2, body.len - 2);
+    uint16_t ncolumn = body.len < 2 ? 0 : proto_get16(body.ptr);
+    bool present = true, ok = body.len >= 2;
+
+    if (x->failed)
+        return EXEC_SWALLOW;
+    if (ok && gather_joins(x, p->shard)) {
+        ok = gather_cut(x, p, body, &fields, &present);
+        ncolumn = ok ? (uint16_t)g->plan->parts[g->at[i]].ncolumn : 0;
+    }
+    if (!ok) {
+        err_set(&x->own_error, PB0310, "shard \"%s\" sent a row that was not asked for", p->backend->pool->shard_name);
+        x->failed = true;
+        exec_cancel_parts(x, p);
+        gather_failed(x);
+        return EXEC_SWALLOW;
+    }
+    if (!present)
+        return EXEC_SWALLOW;
+    if (!g->open || g->at[i] != g->current) {
+        stream_pause(&p->backend->st, PAUSE_TURN);
+        return EXEC_WAIT;
+    }
+    msg_u8(&g->out, FE_COPY_DATA);
+    msg_u32(&g->out, (uint32_t)fields.len + 6);
+    msg_u16(&g->out, ncolumn);
+    strbuf_put(&g->out, fields.ptr, fields.len);
+    g->rows[g->current]++;
+    if (g->out.len > GATHER_FLUSH)
+        gather_flush(x);
+    return EXEC_SWALLOW;
+}
+
+static enum exec_action gather_shard_frame(struct exec *x, struct part *p, char type, struct span body)
+{
+    struct gather *g = x->gather;
+    uint32_t i = (uint32_t)(p - x->parts);
+
+    switch (type) {
+    case BE_DATA_ROW:
+        return gather_row(x, p, body);
+    case BE_COMMAND_COMPLETE:
+        if (x->failed || g->at[i] >= g->plan->npart) /* the COMMIT */
+            return EXEC_SWALLOW;
+        do
+            gather_part_ended(x, p);
+        while (gather_joins(x, p->shard) && g->at[i] < g->plan->npart);
+        return EXEC_SWALLOW;
+    case BE_ERROR:
+        exec_note_error(x, p, body);
+        gather_failed(x);
+        return EXEC_SWALLOW;
+    default:
+        return EXEC_SWALLOW;
+    }
+}
+
+static enum exec_action gather_own_frame(struct exec *x, char type, struct span body)
+{
+    static const char header[] = { FE_COPY_DATA, 0,    0,    0, 23, 'P', 'G', 'C', 'O', 'P', 'Y', '\n',
+                                   '\xFF',       '\r', '\n', 0, 0,  0,   0,   0,   0,   0,   0,   0 };
+    struct gather *g = x->gather;
+
+    switch (type) {
+    case BE_COPY_IN:
+        if (x->failed) {
+            g->open = true; /* so that gather_failed ends it */
+            gather_failed(x);
+            return EXEC_SWALLOW;
+        }
+        g->open = true;
+        strbuf_put(&g->out, header, sizeof(header));
+        gather_pause_shards(x, false, PAUSE_TURN);
+        gather_check_loaded(x);
+        return EXEC_SWALLOW;
+    case BE_ERROR:
+        g->open = false;
+        exec_note_error(x, gatherer(x), body);
+        gather_failed(x);
+        return EXEC_SWALLOW;
+    default:
+        return EXEC_SWALLOW;
+    }
+}
+
+enum exec_action exec_gather_frame(struct exec *x, struct part *p, char type, struct span body)
+{
+    return p == gatherer(x) ? gather_own_frame(x, type, body) : gather_shard_frame(x, p, type, body);
+}
+
+bool exec_gather_is_own(const struct exec *x, const struct part *p)
+{
+    return x->task == TASK_GATHER && p == gatherer(x);
+}
+
+/* --- steps of the gatherer, and ends --- */
+
+/* A failed statement ends when nobody has anything to say any more. */
+static void gather_check_end(struct exec *x)
+{
+    if (x->failed && !exec_gate_busy(x) && x->ndone == x->next_part && x->gather->quiet)
+        exec_statement_done(x);
+}
+
+/* Everybody is to stop: shards have been cancelled, rows are swallowed, a COPY is ended with an error. */
+static void gather_failed(struct exec *x)
+{
+    struct gather *g = x->gather;
+    struct part *p = gatherer(x);
+
+    /* It may wait for a lock to make a table like another, or be at ANALYZE. */
+    if ((g->phase == GATHER_CREATE || g->phase == GATHER_LOADED) && !g->quiet && p->backend)
+        backend_cancel(p->backend);
+    g->phase = GATHER_FAILED;
+    exec_gate_failed(x);
+    strbuf_reset(&g->out);
+    gather_pause_shards(x, false, PAUSE_TURN);
+    gather_pause_shards(x, false, PAUSE_PEER_SLOW);
+    if (g->open && p->backend) {
+        struct strbuf *out = &x->s->worker->out;
+        size_t at = msg_begin(out, FE_COPY_FAIL);
+
+        msg_cstr(out, SPAN("gathering was given up"));
+        msg_end(out, at);
+        stream_write(&p->backend->st, out->ptr, out->len);
+        strbuf_reset(out);
+    }
+    g->open = false;
+}
+
+static void gather_analyze(struct exec *x)
+{
+    struct gather *g = x->gather;
+    struct strbuf sql = STRBUF_INIT, *out = &x->s->worker->out;
+    bool owner = strcmp(x->s->env->plan.role, x->s->user) == 0; /* others get a warning instead */
+
+    for (uint32_t i = 0; i < g->plan->npart && owner; i++) {
+        if (g->rows[i] >= GATHER_ANALYZE)
+            strbuf_printf(&sql, "ANALYZE pg_temp.\"%s\";", g->names[i]);
+    }
+    g->phase = GATHER_LOADED;
+    if (sql.len) {
+        fe_put_query(out, strbuf_span(&sql));
+        gather_send(x, out);
+    }
+    strbuf_fini(&sql);
+    if (g->quiet && x->ndone == x->next_part)
+        gather_run_statement(x);
+}
+
+/* ReadyForQuery from the gatherer. */
+void exec_gather_ready(struct exec *x)
+{
+    struct gather *g = x->gather;
+
+    g->quiet = true;
+    if (x->failed) {
+        gather_check_end(x);
+        return;
+    }
+    switch (g->phase) {
+    case GATHER_CREATE:
+        for (uint32_t i = 0; i < g->plan->npart; i++) {
+            if (!gather_has(gatherer(x)->backend, g->ids[i]))
+                gather_keep(gatherer(x)->backend, g->ids[i]);
+        }
+        gather_begin(x);
+        break;
+    case GATHER_COPY:
+        if (++g->current < g->plan->npart)
+            gather_start_copy(x);
+        else
+            gather_analyze(x);
+        break;
+    case GATHER_LOADED:
+        if (x->ndone == x->next_part)
+            gather_run_statement(x);
+        break;
+    case GATHER_LEASE:
+    case GATHER_FAILED:
+        BUG_ON(true); /* the gatherer answered what nobody asked */
+    }
+}
+
+/* Every shard is ready. */
+void exec_gather_parts_done(struct exec *x)
+{
+    if (x->failed)
+        gather_check_end(x);
+    else if (x->gather->phase == GATHER_LOADED && x->gather->quiet)
+        gather_run_statement(x);
+}
+
+/* The gatherer's connection is gone. That is not the client's transaction's loss: it took no part in it. */
+void exec_gather_own_lost(struct exec *x, struct backend *b)
+{
+    struct gather *g = x->gather;
+    struct part *p = x->task == TASK_GATHER ? gatherer(x) : x->parts;
+
+    backend_close(b);
+    p->backend = NULL;
+    if (x->task != TASK_GATHER) {
+        x->failed = p->failed = true;
+        exec_part_ready(x, p);
+        return;
+    }
+    if (!x->gate && !x->parts[0].started)
+        return; /* connections are still being taken: the statement meets the loss when it needs this one */
+    g->quiet = true;
+    g->open = false;
+    x->failed = true;
+    for (uint32_t i = 0; i < g->nshard; i++) {
+        if (x->parts[i].backend && x->parts[i].started && !x->parts[i].done)
+            backend_cancel(x->parts[i].backend);
+    }
+    gather_failed(x);
+    gather_check_end(x);
+}
+
+void exec_gather_shard_lost(struct exec *x)
+{
+    gather_failed(x);
+}
+
+void exec_gather_fini(struct exec *x)
+{
+    struct gather *g = x->gather;
+    struct backend *b;
+
+    if (!g)
+        return;
+    strbuf_fini(&g->out);
+    x->gather = NULL;
+    b = session_lease_of(x->s, x->s->set->gather);
+    if (b && !(x->gather_keep && !x->failed))
+        pool_release(b);
+}

@@ -1,0 +1,292 @@
+/*
+ * Rows of several shards in one order, and LIMIT counted (planner/finish.h, planner/op_merge.h).
+ *
+ * Each shard runs the plan's text by Parse, Bind, Describe and Execute, whatever the client used: its first columns are
+ * sort keys in binary, the others are the client's in the formats that it asked for. What the shards describe tells how
+ * the keys are compared.
+ *
+ * Invariants: (1) nothing is merged before every shard has described its rows (rule P31); (2) a shard whose rows wait
+ * here is paused at MERGE_KEEP bytes, so with what is read at once no shard has more than 128 KiB here, a row that is
+ * longer alone excepted; (3) while the client is slow all shards are paused, and nothing is merged; what is left when
+ * all shards have ended is less than (2) allows.
+ */
+#include "base/mem.h"
+#include "planner/op_merge.h"
+#include "router/exec/exec_int.h"
+#include "router/server/backend.h"
+#include "router/server/pool.h"
+#include "router/session/session.h"
+#include "router/worker.h"
+#include "wire/bemsg.h"
+#include "wire/reader.h"
+
+#include <stdlib.h>
+
+#define MERGE_KEEP    32768u
+#define MERGE_FLUSH   32768u
+#define MERGE_ROW_MAX (64u * 1024u * 1024u)
+
+struct exec_merge {
+    struct merge *rows;  /* owned; NULL: keys are not known yet */
+    uint64_t skip, left; /* rows still to be skipped, and wanted after that */
+    uint64_t sent;       /* rows */
+    uint64_t wanted;     /* of each shard */
+    bool paused;         /* a shard is, because its rows wait */
+    const struct plan_merge *plan;
+};
+
+/* The client's result formats are none, one, or one for each column. */
+static bool formats_fit(const struct exec *x)
+{
+    return !x->bound || x->bind.nresult <= 1 || x->bind.nresult == x->plan->merge->ncolumn;
+}
+
+bool exec_merge_begin(struct exec *x)
+{
+    struct exec_merge *m;
+    uint64_t skip, left;
+
+    if (!formats_fit(x) ||
+        !plan_bounds_read(x->plan, x->text, &x->lits_copy, x->bound ? &x->binds : NULL, &skip, &left))
+        return false;
+    m = ARENA_NEW(&x->arena, struct exec_merge);
+    m->plan = x->plan->merge;
+    m->skip = skip;
+    m->left = left;
+    m->wanted = left > INT64_MAX - skip ? UINT64_MAX : skip + left; /* rule P29 */
+    x->merge = m;
+    return true;
+}
+
+void exec_merge_fini(struct exec *x)
+{
+    if (x->merge)
+        merge_free(x->merge->rows);
+    x->merge = NULL;
+}
+
+/* --- asking --- */
+
+static void put_formats(const struct exec *x, struct strbuf *out)
+{
+    const struct plan_merge *plan = x->merge->plan;
+    struct reader results = rd_make(span_make(x->bind.results, x->bind.nresult * 2u));
+    uint16_t n = x->bound ? x->bind.nresult : 0, all = n == 1 ? rd_u16(&results) : 0;
+
+    msg_u16(out, (uint16_t)(plan->nkey + plan->ncolumn));
+    for (uint32_t i = 0; i < plan->nkey; i++)
+        msg_u16(out, 1);
+    for (uint32_t i = 0; i < plan->ncolumn; i++)
+        msg_u16(out, n > 1 ? rd_u16(&results) : all);
+}
+
+void exec_merge_bind(struct exec *x, const struct part *p, struct strbuf *out)
+{
+    struct strbuf text = STRBUF_INIT, types = STRBUF_INIT;
+    struct err e = ERR_INIT;
+    uint32_t cap = x->bound ? x->binds.n : 0, n = 0;
+    uint16_t *map = ARENA_ARRAY(&x->arena, uint16_t, cap + 1);
+    size_t at;
+
+    BUG_ON(!plan_merge_text(x->plan, x->text, &x->lits_copy, x->merge->wanted, &text, map, cap, &n, &e));
+    for (uint32_t i = 0; i < n; i++)
+        msg_u32(&types, map[i] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[i]) : 0);
+    backend_put_parse(p->backend, out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "", (uint16_t)n);
+    at = exec_begin_bind(x, (struct span){ 0 }, map, n, out);
+    put_formats(x, out);
+    msg_end(out, at);
+    if (!p->described)
+        fe_put_describe(out, 'P', (struct span){ 0 });
+    strbuf_fini(&text);
+    strbuf_fini(&types);
+}
+
+/* --- what the rows are --- */
+
+static void diverged(struct exec *x, const char *why)
+{
+    err_set(&x->own_error, PB0310, "rows of several shards cannot be merged: %s", why);
+    x->failed = true;
+}
+
+void exec_merge_described(struct exec *x, struct span row_desc)
+{
+    const struct plan_merge *plan = x->merge->plan;
+    struct merge_key *keys = ARENA_ARRAY(&x->arena, struct merge_key, plan->nkey + 1);
+    struct reader r = rd_make(row_desc);
+    bool known = rd_u16(&r) == plan->nkey + plan->ncolumn;
+
+    for (uint32_t i = 0; known && i < plan->nkey; i++) {
+        bool text = false;
+        uint32_t oid;
+
+        (void)rd_cstr(&r);
+        (void)rd_bytes(&r, 6);
+        oid = rd_u32(&r);
+        (void)rd_bytes(&r, 8);
+        keys[i] = plan->keys[i];
+        known = !r.bad && merge_type_of(oid, &keys[i].type, &text) && (!text || plan->by_bytes[i]);
+    }
+    if (known)
+        x->merge->rows = merge_new(x->npart, plan->nkey, keys);
+    else
+        diverged(x, "their columns are not those that the catalog says");
+}
+
+struct span exec_merge_own_columns(struct exec *x, struct span row_desc)
+{
+    struct reader r = rd_make(row_desc);
+    struct strbuf own = STRBUF_INIT;
+
+    (void)rd_u16(&r);
+    for (uint32_t i = 0; i < x->merge->plan->nkey; i++) {
+        (void)rd_cstr(&r);
+        (void)rd_bytes(&r, 18);
+    }
+    msg_u16(&own, (uint16_t)x->merge->plan->ncolumn);
+    strbuf_put(&own, r.pos, (size_t)(r.end - r.pos));
+    struct span kept = exec_copy_span(x, strbuf_span(&own));
+    strbuf_fini(&own);
+    return kept;
+}
+
+/* --- rows --- */
+
+static void merge_put_row(struct exec *x, uint16_t ncolumn, struct span columns)
+{
+    char *p = strbuf_reserve(&x->out, columns.len + 7);
+
+    p[0] = BE_DATA_ROW;
+    proto_put32(p + 1, (uint32_t)columns.len + 6);
+    p[5] = (char)(ncolumn >> 8);
+    p[6] = (char)ncolumn;
+    if (columns.len)
+        memcpy(p + 7, columns.ptr, columns.len);
+    p[7 + columns.len] = '\0';
+    x->out.len += columns.len + 7;
+}
+
+static void merge_pause_all(struct exec *x)
+{
+    for (uint32_t i = 0; i < x->npart; i++) {
+        if (x->parts[i].backend)
+            stream_pause(&x->parts[i].backend->st, PAUSE_PEER_SLOW);
+    }
+}
+
+/* Who was ahead may go on. */
+static void merge_resume(struct exec *x)
+{
+    if (!x->merge->paused)
+        return;
+    x->merge->paused = false;
+    for (uint32_t i = 0; i < x->npart; i++) {
+        struct backend *b = x->parts[i].backend;
+
+        if (!b || !(b->st.paused & PAUSE_TURN))
+            continue;
+        if (merge_kept(x->merge->rows, i) < MERGE_KEEP / 2)
+            stream_resume(&b->st, PAUSE_TURN);
+        else
+            x->merge->paused = true;
+    }
+}
+
+/* Send on what is in order. `end`: whatever the client's queue looks like. */
+static void merge_run(struct exec *x, bool end)
+{
+    struct exec_merge *m = x->merge;
+    enum merge_result got = MERGE_ROW;
+    struct span columns;
+    uint16_t ncolumn;
+
+    if (!m->rows || x->failed)
+        return;
+    while (m->left > 0 && (end || stream_queued(&x->s->st) <= STREAM_HIGH_WATER) &&
+           (got = merge_next(m->rows, &ncolumn, &columns)) == MERGE_ROW) {
+        if (m->skip > 0) {
+            m->skip--;
+            continue;
+        }
+        if (!x->row_desc_sent)
+            exec_send_row_desc(x);
+        merge_put_row(x, ncolumn, columns);
+        m->left--;
+        m->sent++;
+        if (x->out.len > MERGE_FLUSH)
+            exec_flush(x);
+    }
+    if (got == MERGE_BAD) {
+        diverged(x, "they come in another order than their types and collations say");
+        exec_cancel_parts(x, NULL);
+        return;
+    }
+    if (!end && stream_queued(&x->s->st) > STREAM_HIGH_WATER)
+        merge_pause_all(x);
+    merge_resume(x);
+}
+
+enum exec_action exec_merge_row(struct exec *x, struct part *p, struct span body)
+{
+    struct exec_merge *m = x->merge;
+    uint32_t i = (uint32_t)(p - x->parts);
+    bool waited;
+
+    if (m->left == 0) /* LIMIT is reached */
+        return EXEC_SWALLOW;
+    if (merge_kept(m->rows, i) >= MERGE_KEEP)
+        merge_run(x, false);
+    if (merge_kept(m->rows, i) >= MERGE_KEEP) {
+        m->paused = true;
+        stream_pause(&p->backend->st, PAUSE_TURN);
+        return EXEC_WAIT;
+    }
+    waited = merge_waits_for(m->rows, i);
+    if (!merge_push(m->rows, i, body)) {
+        diverged(x, "they come in another order than their types and collations say");
+        exec_cancel_parts(x, NULL);
+        return EXEC_SWALLOW;
+    }
+    if (waited || m->plan->nkey == 0) /* else nothing else can go out than before */
+        merge_run(x, false);
+    return EXEC_SWALLOW;
+}
+
+/* The client takes rows again: shards that are paused because theirs wait here would never say so. */
+void exec_merge_drained(struct exec *x)
+{
+    if (x->merge)
+        merge_run(x, false);
+}
+
+/* A shard has sent its last row. */
+void exec_merge_ended(struct exec *x, const struct part *p)
+{
+    struct exec_merge *m = x->merge;
+
+    if (!m->rows || x->failed)
+        return;
+    merge_end(m->rows, (uint32_t)(p - x->parts));
+    merge_run(x, false);
+}
+
+void exec_merge_done(struct exec *x)
+{
+    merge_run(x, true);
+    x->rows = x->merge->sent;
+}
+
+enum exec_action exec_merge_long_row(struct exec *x, uint64_t frame)
+{
+    if (x->merge->left == 0)
+        return EXEC_SWALLOW;
+    if (frame <= MERGE_ROW_MAX)
+        return EXEC_WAIT;
+    err_set(&x->own_error, PB0308, "a row of %llu bytes is too long to be merged with those of other shards",
+            (unsigned long long)frame);
+    err_detail(&x->own_error, "The router keeps each shard's next row in memory, at most %u bytes.", MERGE_ROW_MAX);
+    err_hint(&x->own_error, "Leave long columns out of the statement with ORDER BY or LIMIT, and read them by key.");
+    x->failed = true;
+    exec_cancel_parts(x, NULL);
+    return EXEC_SWALLOW;
+}
