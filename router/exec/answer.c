@@ -101,6 +101,8 @@ void exec_send_row_desc(struct exec *x)
         if (x->merge && x->row_desc_type == BE_ROW_DESCRIPTION)
             columns = exec_merge_own_columns(x, columns);
         strbuf_put(&x->out, columns.ptr, columns.len);
+        if (x->formats)
+            exec_put_formats(x, at);
         msg_end(&x->out, at);
     }
 }
@@ -160,7 +162,7 @@ static enum exec_action exec_described(struct exec *x, struct part *p, char type
  */
 static bool exec_rows_may_flow(const struct exec *x)
 {
-    return x->plan == NULL || x->plan->sequential || x->ndescribed == x->npart || x->npart == 1;
+    return x->plan == NULL || x->plan->sequential || x->pieces || x->ndescribed == x->npart || x->npart == 1;
 }
 
 static void exec_put_frame(struct exec *x, char type, struct span body)
@@ -203,6 +205,9 @@ static enum exec_action exec_row(struct exec *x, struct part *p, struct span bod
         return exec_merge_row(x, p, body);
     if (!x->row_desc_sent)
         exec_send_row_desc(x);
+    if (UNLIKELY(x->max_rows && x->npart > 1 && x->sent >= x->max_rows))
+        return exec_row_beyond(x, body);
+    x->sent++;
     if (exec_gate_withholds(x)) {
         exec_put_frame(x, BE_DATA_ROW, body);
         exec_check_withheld(x);
@@ -219,7 +224,7 @@ enum exec_action exec_chunk_begin(struct exec *x, struct backend *b, uint64_t si
 
     if (x->failed)
         return EXEC_SWALLOW;
-    if (x->task == TASK_GATHER || exec_gate_withholds(x)) /* a row goes on with another header, or stays */
+    if (x->task == TASK_GATHER || x->hoard || exec_gate_withholds(x)) /* a row goes on with another header, or stays */
         return EXEC_WAIT;
     if (x->explain)
         return exec_explain_long_row(x, size);
@@ -290,6 +295,10 @@ void exec_put_tag(struct exec *x)
     char number[32];
     size_t at;
 
+    if (x->suspended) {
+        strbuf_put(out, "s\0\0\0\4", 5);
+        return;
+    }
     if (x->tag.len == 0 && !x->counted)
         return;
     at = msg_begin(out, BE_COMMAND_COMPLETE);
@@ -315,7 +324,7 @@ static enum exec_action exec_statement_frame(struct exec *x, struct part *p, cha
         }
         return EXEC_SWALLOW;
     case BE_CLOSE_COMPLETE:
-        if (!x->plan)
+        if (!x->plan && p == x->parts)
             exec_put_frame(x, type, body);
         return EXEC_SWALLOW;
     case BE_ROW_DESCRIPTION:
@@ -335,11 +344,15 @@ static enum exec_action exec_statement_frame(struct exec *x, struct part *p, cha
         exec_note_tag(x, p, body);
         if (x->explain)
             exec_explain_ended(x, p);
+        if (x->pieces)
+            exec_pieces_ended(x, p);
         if (x->merge)
             exec_merge_ended(x, p);
         return EXEC_SWALLOW;
-    case BE_EMPTY_QUERY:
     case BE_PORTAL_SUSPENDED:
+        x->suspended = true;
+        return EXEC_SWALLOW;
+    case BE_EMPTY_QUERY:
         exec_put_frame(x, type, body);
         return EXEC_SWALLOW;
     case BE_NOTICE:
@@ -369,6 +382,10 @@ void exec_part_ready(struct exec *x, struct part *p)
     BUG_ON(p->done);
     p->done = true;
     x->ndone++;
+    if (x->pieces) {
+        exec_pieces_ready(x, p);
+        return;
+    }
     if (exec_fetch_is_done(x))
         x->npart = x->next_part;
     if (!x->failed && x->plan && x->plan->sequential && x->next_part < x->npart) {
@@ -519,7 +536,7 @@ void exec_statement_done(struct exec *x)
 
     if (exec_gate_repeats(x))
         return;
-    if (x->merge && !x->failed)
+    if (x->merge && !x->failed && !x->piecewise)
         exec_merge_done(x);
     if (x->failed) {
         bool lost = !x->gather && exec_lost_a_part(x);
@@ -541,6 +558,10 @@ void exec_statement_done(struct exec *x)
             exec_after_error(x);
         return;
     }
+    if (x->piecewise) {
+        exec_pieces_begin(x);
+        return;
+    }
     if (x->plan && x->plan->kind == PLAN_COPY_OUT && x->row_desc_type == BE_COPY_OUT)
         exec_copy_out_end(x);
     else if (x->npart > 1 && x->task == TASK_STATEMENT)
@@ -554,6 +575,8 @@ void exec_statement_done(struct exec *x)
         if (x->describe && !x->row_desc_sent)
             strbuf_put(&x->out, "n\0\0\0\4", 5);
     }
+    if (x->max_rows && x->extended)
+        exec_pieces_done(x);
     if (x->finished)
         x->finished(x);
     if (x->gather)

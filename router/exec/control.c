@@ -210,11 +210,25 @@ void exec_control(struct exec *x)
 
 /* --- Describe that the router answers --- */
 
+/* Parameters of a statement that no server describes: text where their type is not declared. */
+static void put_parameters(struct exec *x, const struct prepared *p)
+{
+    size_t at;
+
+    at = msg_begin(&x->out, BE_PARAMETER_DESCRIPTION);
+    msg_u16(&x->out, (uint16_t)p->plan->nparam);
+    for (uint32_t i = 0; i < p->plan->nparam; i++) {
+        uint32_t declared = i < p->ntype ? proto_get32(p->types + 4 * (size_t)i) : 0;
+
+        msg_u32(&x->out, declared ? declared : OID_TEXT);
+    }
+    msg_end(&x->out, at);
+}
+
 bool exec_describe_local(struct exec *x, struct prepared *p)
 {
     struct be_column col = { .type = OID_TEXT };
     bool own = setting_is_own(p->plan, &col.name);
-    size_t at;
 
     switch (p->plan->kind) {
     case PLAN_EMPTY:
@@ -238,14 +252,8 @@ bool exec_describe_local(struct exec *x, struct prepared *p)
     case PLAN_INSERT:
         return false;
     }
-    at = msg_begin(&x->out, BE_PARAMETER_DESCRIPTION);
-    msg_u16(&x->out, (uint16_t)p->plan->nparam);
-    for (uint32_t i = 0; i < p->plan->nparam; i++) {
-        uint32_t declared = i < p->ntype ? proto_get32(p->types + 4 * (size_t)i) : 0;
-
-        msg_u32(&x->out, declared ? declared : OID_TEXT);
-    }
-    msg_end(&x->out, at);
+    if (!x->hide_params)
+        put_parameters(x, p);
     if (col.name)
         be_put_row_description(&x->out, &col, 1);
     else

@@ -216,7 +216,7 @@ static uint32_t cursor_parts(struct exec *x, bool all)
         pools = &one;
         n = 1;
     }
-    if (n == 0 && portal_kept(s, cursor_name(x), &kept)) {
+    if (n == 0 && (portal_kept(s, cursor_name(x), &kept) || portal_pieces(s, cursor_name(x)))) {
         refuse(x, "a portal of the protocol over several shards cannot be used in SQL",
                "It is run when the client executes it.", "Execute it by the protocol, or declare a cursor in SQL.");
         return 0;
@@ -249,6 +249,7 @@ void exec_fetch(struct exec *x)
             return;
         }
         x->fetching = true;
+        x->hoard = x->extended && x->max_rows && !x->plan->session->move;
         x->finished = fetched;
     }
     x->task = TASK_STATEMENT;

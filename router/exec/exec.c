@@ -50,6 +50,7 @@ static void exec_free(struct exec *x)
     strbuf_fini(&x->row_desc);
     strbuf_fini(&x->tag);
     strbuf_fini(&x->last_tag);
+    strbuf_fini(&x->hoarded);
     arena_fini(&x->arena);
     loop_defer(loop, free, x);
 }

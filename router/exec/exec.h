@@ -33,6 +33,10 @@ void exec_start_string(struct session *s, struct span sql);
 /* Extended-protocol messages, whole ones; with or without a Sync at the end. */
 void exec_start_batch(struct session *s, struct span messages);
 
+/* What is left of a portal that is fetched in pieces. */
+struct pieces;
+void pieces_free(struct pieces *p); /* NULL is fine */
+
 enum exec_action { EXEC_SWALLOW, EXEC_RELAY, EXEC_WAIT };
 
 /* A frame of a part's server; body is behind its five header bytes in memory. */

@@ -20,6 +20,7 @@ struct backend;
 struct control_request;
 struct exec_explain;
 struct exec_gate;
+struct exec_pieces;
 struct gate_ticket;
 struct copy_lines;
 
@@ -106,6 +107,7 @@ struct exec {
     struct strbuf tag;      /* first command tag */
     struct strbuf last_tag; /* CommandComplete of a string's last statement, which waits for the implicit commit */
     uint64_t rows;          /* sum of the tags' counts */
+    uint64_t sent;          /* rows of several shards that went on as they came */
     struct part *speaker;   /* part whose large frame is being relayed */
     bool counted;
     bool cancelled;
@@ -124,7 +126,14 @@ struct exec {
     bool hide_params;           /* a Describe of an EXECUTE, which has no parameters */
     struct span described_name; /* the statement that the client described */
     uint32_t max_rows;
-    bool execute; /* the running group ends with Execute */
+    bool execute;               /* the running group ends with Execute */
+    bool piecewise;             /* ... which is to be fetched in pieces: its parts are bound only, at first */
+    bool hoard;                 /* rows beyond max_rows are kept for a later Execute */
+    bool suspended;             /* there are or may be more rows: PortalSuspended is the answer */
+    bool formats;               /* the RowDescription is that of a portal, made from the statement's */
+    struct span piece_portal;   /* the portal's name on the shards, while it is fetched in pieces */
+    struct strbuf hoarded;      /* whole frames */
+    struct exec_pieces *pieces; /* in the arena; NULL: no piece is being fetched */
     struct bind_values binds;
     void (*described)(struct exec *x); /* SQL-level PREPARE or EXECUTE goes on after a Describe of the router's own */
     struct span param_types;           /* ... which found these: as ParameterDescription has them */
@@ -195,7 +204,7 @@ void exec_keep_portal(struct exec *x);
 /* A named portal that is to be bound on these parts exists already elsewhere. */
 MUSTCHECK bool exec_check_portal(const struct exec *x, struct err *e);
 
-/* exec_ext.c */
+/* ext.c */
 void exec_step_parse(struct exec *x, const struct step *st);
 void exec_step_bind(struct exec *x, const struct step *st);
 void exec_step_describe(struct exec *x, const struct step *st);
@@ -209,8 +218,10 @@ void exec_run_group(struct exec *x);
 bool exec_settle_bind(struct exec *x, const struct step *next);
 /* A Describe of a statement has been answered: T or n, with its body. */
 void exec_note_shape(struct exec *x);
+/* The RowDescription at the end of x->out, of the statement: with the portal's formats. */
+void exec_put_formats(struct exec *x, size_t at);
 
-/* exec_part.c */
+/* part.c */
 /* Send what may be sent now: all parts, or the next one. */
 void exec_start_parts(struct exec *x);
 /* Parse (if need be) and Bind of a part, in the extended protocol. */
@@ -243,7 +254,7 @@ void exec_parts_of_leases(struct exec *x);
 /* A simple query with parameters, which have no values: it goes to the home shard alone, whose error it is. */
 bool exec_lacks_values(struct exec *x);
 
-/* exec_answer.c */
+/* answer.c */
 /* A part will say nothing more for this statement. */
 void exec_part_ready(struct exec *x, struct part *p);
 /* An ErrorResponse: the others work for nothing now. */
@@ -257,7 +268,7 @@ void exec_put_tag(struct exec *x);
 void exec_statement_done(struct exec *x);
 void exec_own_txn_done(struct exec *x, bool committed);
 
-/* exec_txn.c */
+/* txn.c */
 /* A WARNING for the client. */
 void exec_warn(struct exec *x, const char *sqlstate, const char *message);
 void exec_session_verb(struct exec *x);
@@ -267,7 +278,7 @@ enum exec_action exec_txn_frame(struct exec *x, struct part *p, char type, struc
 void exec_txn_done(struct exec *x);
 void exec_warn(struct exec *x, const char *sqlstate, const char *message);
 
-/* exec_setting.c */
+/* setting.c */
 void exec_setting(struct exec *x);
 enum exec_action exec_setting_frame(struct exec *x, struct part *p, char type, struct span body);
 void exec_setting_done(struct exec *x);
@@ -276,28 +287,48 @@ void exec_aside(struct exec *x);
 /* That is done: its connection goes back, rolled back. */
 void exec_aside_end(struct exec *x);
 
-/* exec_prepare.c */
+/* prepare.c */
 void exec_sql_prepare(struct exec *x);
 void exec_sql_execute(struct exec *x);
 /* Describe of a statement that is an EXECUTE; false: it is none. */
 bool exec_describe_execute(struct exec *x, struct prepared *p);
 
-/* exec_key.c */
+/* key.c */
 /* SET pgbraid.idempotency_key. */
 void exec_key(struct exec *x, const char *key);
 enum exec_action exec_key_frame(struct exec *x, struct part *p, char type, struct span body);
 void exec_key_done(struct exec *x);
 
-/* exec_hint.c */
+/* hint.c */
 /* The route as the statement's hint wants it; false: they contradict each other. */
 MUSTCHECK bool exec_hint(struct exec *x, struct err *e);
 /* May it go to several shards (pgbraid.allow_scatter)? */
 MUSTCHECK bool exec_check_scatter(const struct exec *x, struct err *e);
 
-/* exec_signal.c */
+/* signal.c */
 void exec_signal(struct exec *x);
 
-/* exec_cursor.c */
+/* pieces.c */
+/* How the limit of the portal's Execute is kept, when it runs on several shards. False: not for this statement. */
+MUSTCHECK bool exec_pieces_plan(struct exec *x, bool gather, struct err *e);
+/* The name of the running portal on the shards; the limit of their Execute. */
+struct span exec_portal_there(const struct exec *x);
+uint32_t exec_limit_there(const struct exec *x);
+/* A row comes when max_rows have gone: kept or dropped. */
+enum exec_action exec_row_beyond(struct exec *x, struct span body);
+/* All parts are bound: the first piece. */
+void exec_pieces_begin(struct exec *x);
+/* Execute of a portal that is fetched in pieces; false: it is none. */
+bool exec_pieces_execute(struct exec *x, struct span name, uint32_t max_rows);
+/* A part has sent its piece, or failed. */
+void exec_pieces_ready(struct exec *x, struct part *p);
+void exec_pieces_ended(struct exec *x, const struct part *p);
+/* The statement has succeeded: what it leaves for the portal's next Execute. */
+void exec_pieces_done(struct exec *x);
+/* Close of such a portal; false: it is none. */
+bool exec_pieces_close(struct exec *x, struct span name);
+
+/* cursor.c */
 void exec_declare(struct exec *x);
 void exec_fetch(struct exec *x);
 void exec_close_cursor(struct exec *x);
@@ -311,7 +342,7 @@ struct backend *exec_fetch_backend(const struct session *s, const struct plan *p
 /* Cursors have gone: give back what was kept for them. */
 void exec_cursor_tidy(struct session *s);
 
-/* exec_copy.c */
+/* copy.c */
 enum exec_action exec_copy_response(struct exec *x, struct part *p, char type, struct span body);
 enum exec_action exec_copy_out(struct exec *x, struct part *p, struct span body);
 /* All parts of a COPY TO are done: trailer and CopyDone. */
@@ -323,7 +354,7 @@ void exec_copy_fini(struct exec *x);
 /* CopyOutResponse, once. */
 void exec_copy_out_begin(struct exec *x);
 
-/* exec_commit.c */
+/* commit.c */
 /* Commit the transaction of several writers in two phases; then exec_txn_done(). */
 void exec_commit(struct exec *x);
 enum exec_action exec_commit_frame(struct exec *x, struct part *p, char type, struct span body);
@@ -331,7 +362,7 @@ void exec_commit_ready(struct exec *x, struct part *p);
 void exec_commit_lost(struct exec *x, struct backend *b, const struct err *cause);
 void exec_commit_fini(struct exec *x);
 
-/* exec_explain.c */
+/* explain.c */
 /* EXPLAIN of what runs on several shards. */
 void exec_explain(struct exec *x, bool gather);
 /* The messages for a shard, without Sync. */
@@ -344,7 +375,7 @@ void exec_explain_ended(struct exec *x, const struct part *p);
 void exec_explain_done(struct exec *x);
 void exec_explain_fini(struct exec *x);
 
-/* exec_gather.c */
+/* gather.c */
 void exec_gather(struct exec *x);
 /* All leases are there. */
 void gather_start(struct exec *x);
@@ -358,7 +389,7 @@ void exec_gather_shard_lost(struct exec *x);
 /* Give the gathering server's connection back. */
 void exec_gather_fini(struct exec *x);
 
-/* exec_clock.c */
+/* clock.c */
 /*
  * Give the statement the transaction's time if it reads the clock on several shards, or on another one than before.
  * routed: x->route holds; else the plan was refused. True: nothing to do, or nothing can be done. False: then(x)
@@ -368,14 +399,14 @@ MUSTCHECK bool exec_clock(struct exec *x, bool routed, void (*then)(struct exec 
 enum exec_action exec_clock_frame(struct exec *x, struct part *p, char type, struct span body);
 void exec_clock_done(struct exec *x);
 
-/* exec_snapshot.c */
+/* snapshot.c */
 /*
  * Take the snapshots of all shards if the statement is the first of a transaction that does so. True: nothing to do.
  * False: then(x) follows, or the statement fails.
  */
 MUSTCHECK bool exec_snapshot(struct exec *x, void (*then)(struct exec *x));
 
-/* exec_gate.c */
+/* gate.c */
 /*
  * How a statement's parts take their snapshots at the gate. The functions append to `out`, the part's connection's.
  */
@@ -424,7 +455,7 @@ void exec_gate_fini(struct exec *x);
 /* Run the statement on all parts, at the gate if it reads. */
 void exec_gate_statement(struct exec *x);
 
-/* exec_pass.c */
+/* pass.c */
 /* The session's transaction is about to commit on the shards (ids) that it wrote on. False: then(x) is called when it
  * may. */
 MUSTCHECK bool exec_gate_commit(struct exec *x, const uint32_t *shards, uint32_t n, void (*then)(struct exec *x));
@@ -432,7 +463,7 @@ MUSTCHECK bool exec_gate_commit(struct exec *x, const uint32_t *shards, uint32_t
 MUSTCHECK bool exec_gate_hold(struct exec *x, void (*then)(struct exec *x));
 /* It has, or has not; in_doubt: the name of one that is not known to be finished everywhere, else NULL. */
 void exec_gate_committed(struct exec *x, const char *in_doubt);
-/* exec_merge.c */
+/* merge.c */
 /* The statement's rows are to be merged; false: they cannot be, this time. */
 MUSTCHECK bool exec_merge_begin(struct exec *x);
 /* Parse and Bind of a part, and Describe unless it has described its rows. */
@@ -447,9 +478,23 @@ enum exec_action exec_merge_long_row(struct exec *x, uint64_t frame);
 void exec_merge_ended(struct exec *x, const struct part *p);
 /* All parts have ended well: what is left. */
 void exec_merge_done(struct exec *x);
+/* For a portal that is fetched in pieces: rows wait for exec_merge_piece(), which sends up to n. False: it needs more
+ * rows of the parts for which exec_merge_needs() is true. */
+bool exec_merge_piece(struct exec *x, uint64_t *n);
+bool exec_merge_needs(const struct exec *x, uint32_t part);
+/* Rows that are enough of each shard for n more. */
+uint64_t exec_merge_wants(const struct exec *x, uint64_t n);
+/* Of no shard many bytes wait. */
+bool exec_merge_is_small(const struct exec *x);
+/* No more than n rows are wanted at all. */
+void exec_merge_limit(struct exec *x, uint32_t n);
+/* The merge outlives the statement: the caller's, and back. */
+struct exec_merge *exec_merge_take(struct exec *x);
+void exec_merge_give(struct exec *x, struct exec_merge *m);
+void exec_merge_free(struct exec_merge *m); /* NULL is fine */
 void exec_merge_fini(struct exec *x);
 
-/* exec_control.c */
+/* control.c */
 void control_abandon(struct exec *x);
 void exec_control(struct exec *x);
 /* The text of DDL for one shard: under a sharding_key rule with what else its transaction must do there. */

@@ -98,9 +98,10 @@ bool exec_check_portal(const struct exec *x, struct err *e)
 {
     const struct pool *pool = x->extended && x->portal.len && !x->bind_sent ? portal_find(x->s, x->portal) : NULL;
 
-    /* On the same connection the server says it. */
-    if (!pool || (x->npart == 1 && x->s->set->pools[x->parts[0].shard] == pool))
+    if (!x->extended || x->portal.len == 0 || x->bind_sent || !portal_exists(x->s, x->portal))
         return true;
+    if (pool && x->npart == 1 && x->s->set->pools[x->parts[0].shard] == pool)
+        return true; /* on the same connection the server says it */
     return exec_portal_taken(x, e);
 }
 
@@ -225,44 +226,46 @@ static bool exec_same_portal(const struct exec *x, struct span name)
     return x->bind_pending && span_eq(x->portal, name);
 }
 
-/* Columns of a portal that is kept, as far as they are known without asking a server. */
-static bool exec_put_kept_columns(struct exec *x, const struct plan *plan, struct err *e)
+/*
+ * Columns of a portal that is kept or fetched in pieces: those of its statement, in the formats of the Bind message,
+ * which is in x->bind.
+ */
+static void exec_describe_portal(struct exec *x, struct prepared *p)
 {
-    struct be_column col = { .type = OID_TEXT };
-    bool rows = plan->returns_rows;
+    exec_merge_fini(x); /* of the statement that is not run now */
+    plan_unref(x->plan);
+    x->plan = NULL;
+    x->described_name = (struct span){ 0 };
+    x->hide_params = x->formats = true;
+    if (!exec_describe_execute(x, p))
+        exec_describe_statement(x, p);
+}
 
-    if (plan->kind == PLAN_CONTROL)
-        col.name = plan->control->column;
-    else
-        (void)setting_is_own(plan, &col.name);
-    if (col.name) {
-        be_put_row_description(&x->out, &col, 1);
-        return true;
+void exec_put_formats(struct exec *x, size_t at)
+{
+    struct reader results = rd_make(span_make(x->bind.results, x->bind.nresult * 2u));
+    uint16_t all = x->bind.nresult == 1 ? rd_u16(&results) : 0, format;
+    struct reader r = rd_make(span_make(x->out.ptr + at, x->out.len - at));
+
+    (void)rd_bytes(&r, PROTO_HEADER);
+    for (uint16_t n = rd_u16(&r); n > 0; n--) {
+        (void)rd_cstr(&r);
+        (void)rd_bytes(&r, 18);
+        format = x->bind.nresult > 1 ? rd_u16(&results) : all;
+        ((char *)(uintptr_t)r.pos)[-2] = (char)(format >> 8);
+        ((char *)(uintptr_t)r.pos)[-1] = (char)format;
     }
-    if (plan->kind == PLAN_SESSION)
-        rows = plan->session->verb == SESSION_SHOW || plan->session->verb == SESSION_SET_CONFIG ||
-               plan->session->verb == SESSION_EXECUTE || plan->returns_rows;
-    if (rows) {
-        err_set(e, PB0313, "this portal cannot be described before it is executed");
-        err_detail(e, "It has no single server that could tell its columns.");
-        return err_hint(e, "Send Describe and Execute together, or describe the statement.");
-    }
-    strbuf_put(&x->out, "n\0\0\0\4", 5);
-    return true;
 }
 
 void exec_keep_portal(struct exec *x)
 {
-    struct err e = ERR_INIT;
-
     portal_keep(x->s, x->portal, x->prepared, x->bind_body);
     x->bind_sent = true;
     strbuf_put(&x->out, "2\0\0\0\4", 5);
-    if (x->describe && !exec_put_kept_columns(x, x->plan, &e)) {
-        exec_fail(x, &e);
-        return;
-    }
-    exec_step_done(x);
+    if (x->describe)
+        exec_describe_portal(x, x->prepared);
+    else
+        exec_step_done(x);
 }
 
 /* Execute or Describe of a portal that is kept. */
@@ -271,14 +274,11 @@ static void exec_run_kept(struct exec *x, struct prepared *p, struct span bind, 
     struct span body = exec_copy_span(x, bind);
     struct err e = ERR_INIT;
 
+    BUG_ON(!fe_decode_bind(body, &x->bind));
     if (!execute) {
-        if (exec_put_kept_columns(x, p->plan, &e))
-            exec_step_done(x);
-        else
-            exec_fail(x, &e);
+        exec_describe_portal(x, p);
         return;
     }
-    BUG_ON(!fe_decode_bind(body, &x->bind));
     prepared_ref(p);
     portal_drop(x->s, x->bind.portal);
     if (!exec_take_bind(x, p, body, &e)) {
@@ -301,6 +301,15 @@ static void exec_portal_elsewhere(struct exec *x, struct span name, bool execute
 
     if (kept) {
         exec_run_kept(x, kept, bind, execute, max_rows);
+        return;
+    }
+    if (execute && exec_pieces_execute(x, name, max_rows))
+        return;
+    if (!execute && portal_pieces(x->s, name)) {
+        err_set(&e, PB0313, "this portal cannot be described any more");
+        err_detail(&e, "It has no single server that could tell its columns.");
+        err_hint(&e, "Describe it before it is executed, or describe the statement.");
+        exec_fail(x, &e);
         return;
     }
     if (!b) {
@@ -370,6 +379,14 @@ void exec_step_execute(struct exec *x, const struct step *st)
     exec_portal_elsewhere(x, execute.portal, true, execute.max_rows);
 }
 
+/* The connection that gathers is not kept for a portal that has gone. */
+static void exec_portal_closed(struct exec *x)
+{
+    x->parts = NULL;
+    x->npart = 0;
+    exec_cursor_tidy(x->s);
+}
+
 void exec_step_close(struct exec *x, const struct step *st)
 {
     struct session *s = x->s;
@@ -390,7 +407,10 @@ void exec_step_close(struct exec *x, const struct step *st)
         struct pool *pool = portal_find(s, target.name);
         struct backend *b = pool ? session_lease_of(s, pool) : NULL;
 
+        if (exec_pieces_close(x, target.name))
+            return;
         portal_drop(s, target.name);
+        x->finished = exec_portal_closed;
         if (b) {
             exec_close_portal(x, b, target.name);
             return;

@@ -447,6 +447,8 @@ static void select_bind(struct exec *x, struct part *p, struct strbuf *out)
 {
     struct err e = ERR_INIT;
 
+    if (x->piecewise)
+        fe_put_close(out, 'P', x->piece_portal); /* of an unnamed one before it */
     p->backend->wrote = p->backend->wrote || x->plan->writes;
     p->backend->dirty = p->backend->dirty || x->plan->opaque;
     if (x->merge) {
@@ -460,20 +462,14 @@ static void select_bind(struct exec *x, struct part *p, struct strbuf *out)
         put_bind_nothing(out);
     }
     if (!p->described)
-        fe_put_describe(out, 'P', x->portal);
-}
-
-/* Rows that are merged come from unnamed portals. */
-static struct span select_portal(const struct exec *x)
-{
-    return x->merge ? (struct span){ 0 } : x->portal;
+        fe_put_describe(out, 'P', exec_portal_there(x));
 }
 
 static void select_release(struct exec *x, struct part *p, struct strbuf *out)
 {
     (void)p;
     if (exec_in_txn(x)) /* else its transaction ends */
-        fe_put_close(out, 'P', select_portal(x));
+        fe_put_close(out, 'P', exec_portal_there(x));
 }
 
 static void select_go(struct exec *x)
@@ -481,7 +477,8 @@ static void select_go(struct exec *x)
     struct strbuf *out = &x->s->worker->out;
 
     for (uint32_t i = 0; i < x->npart; i++) {
-        fe_put_execute(out, select_portal(x), 0);
+        if (!x->piecewise)
+            fe_put_execute(out, exec_portal_there(x), exec_limit_there(x));
         fe_put_sync(out);
         gate_write(x, &x->parts[i]);
     }
@@ -648,7 +645,8 @@ static void gate_forget(struct exec *x)
     x->ndone = x->next_part = x->ndescribed = 0;
     x->failed = x->counted = x->row_desc_sent = false;
     x->row_desc_type = '\0';
-    x->rows = 0;
+    x->rows = x->sent = 0;
+    strbuf_reset(&x->hoarded);
     x->own_error = ERR_INIT;
     strbuf_reset(&x->error);
     strbuf_reset(&x->row_desc);

@@ -22,6 +22,7 @@
 #include "router/exec/gather_row.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
+#include "router/session/portal.h"
 #include "router/session/query.h"
 #include "router/session/session.h"
 #include "router/worker.h"
@@ -183,11 +184,6 @@ static bool gather_allowed(struct exec *x, struct gather *g)
     if (session_lease_of(s, s->set->gather))
         return gather_refuse(x, "rows cannot be gathered while a cursor over several shards is open",
                              "The cursor is on the connection that gathers.", "Close the cursor first.");
-    if (x->max_rows)
-        return gather_refuse(x, "a portal over several shards cannot be fetched in pieces",
-                             "Its rows are gathered by a connection "
-                             "that does not wait for the client.",
-                             "Execute it without a row limit (fetch size 0), or give the sharding key.");
     if (s->txn.env && g->plan->moment)
         return gather_refuse(x, "a statement over several shards that reads the clock cannot run in a transaction",
                              "It would read the statement's time instead of the transaction's.",
@@ -217,6 +213,13 @@ void exec_gather(struct exec *x)
 {
     const struct plan_gather *plan = x->plan->gather;
     struct gather *g = ARENA_NEW(&x->arena, struct gather);
+    struct span unnamed = { 0 };
+
+    /* The unnamed portal lives until the next one, or a simple query. */
+    if (!(x->extended && x->portal.len) && portal_find(x->s, unnamed) == x->s->set->gather) {
+        portal_drop(x->s, unnamed);
+        exec_cursor_tidy(x->s);
+    }
 
     g->plan = plan;
     g->routes = ARENA_ARRAY(&x->arena, struct route, plan->npart);
@@ -545,7 +548,7 @@ static void gather_put_statement(struct exec *x, const struct backend *b, struct
     exec_put_bind_some(x, map, n, out);
     if (x->describe)
         fe_put_describe(out, 'P', x->portal);
-    fe_put_execute(out, x->portal, 0);
+    fe_put_execute(out, x->portal, x->max_rows);
     if (commit)
         fe_put_statement(out, SPAN("COMMIT"), NULL, 0);
     fe_put_sync(out);
@@ -574,7 +577,7 @@ static void gather_run_statement(struct exec *x)
     p->done = p->described = false;
     x->npart = x->next_part = 1;
     x->ndone = x->ndescribed = 0;
-    hold = x->gather_keep && x->plan->session->hold;
+    hold = x->gather_keep && exec_is_declare(x->plan) && x->plan->session->hold;
     if (hold && !x->bound)
         strbuf_puts(&text, "\n;\nCOMMIT");
     if (x->bound)

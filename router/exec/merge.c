@@ -32,6 +32,7 @@ struct exec_merge {
     uint64_t sent;       /* rows */
     uint64_t wanted;     /* of each shard */
     bool paused;         /* a shard is, because its rows wait */
+    struct plan *owner;  /* owned reference */
     const struct plan_merge *plan;
 };
 
@@ -49,7 +50,8 @@ bool exec_merge_begin(struct exec *x)
     if (!formats_fit(x) ||
         !plan_bounds_read(x->plan, x->text, &x->lits_copy, x->bound ? &x->binds : NULL, &skip, &left))
         return false;
-    m = ARENA_NEW(&x->arena, struct exec_merge);
+    m = mem_zalloc(sizeof(*m));
+    m->owner = plan_ref(x->plan);
     m->plan = x->plan->merge;
     m->skip = skip;
     m->left = left;
@@ -58,11 +60,41 @@ bool exec_merge_begin(struct exec *x)
     return true;
 }
 
+void exec_merge_limit(struct exec *x, uint32_t n)
+{
+    struct exec_merge *m = x->merge;
+
+    if (n < m->left)
+        m->left = n;
+    m->wanted = m->left > INT64_MAX - m->skip ? UINT64_MAX : m->skip + m->left;
+}
+
 void exec_merge_fini(struct exec *x)
 {
-    if (x->merge)
-        merge_free(x->merge->rows);
+    exec_merge_free(x->merge);
     x->merge = NULL;
+}
+
+void exec_merge_free(struct exec_merge *m)
+{
+    if (!m)
+        return;
+    merge_free(m->rows);
+    plan_unref(m->owner);
+    free(m);
+}
+
+struct exec_merge *exec_merge_take(struct exec *x)
+{
+    struct exec_merge *m = x->merge;
+
+    x->merge = NULL;
+    return m;
+}
+
+void exec_merge_give(struct exec *x, struct exec_merge *m)
+{
+    x->merge = m;
 }
 
 /* --- asking --- */
@@ -92,11 +124,11 @@ void exec_merge_bind(struct exec *x, const struct part *p, struct strbuf *out)
     for (uint32_t i = 0; i < n; i++)
         msg_u32(&types, map[i] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[i]) : 0);
     backend_put_parse(p->backend, out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "", (uint16_t)n);
-    at = exec_begin_bind(x, (struct span){ 0 }, map, n, out);
+    at = exec_begin_bind(x, exec_portal_there(x), map, n, out);
     put_formats(x, out);
     msg_end(out, at);
     if (!p->described)
-        fe_put_describe(out, 'P', (struct span){ 0 });
+        fe_put_describe(out, 'P', exec_portal_there(x));
     strbuf_fini(&text);
     strbuf_fini(&types);
 }
@@ -192,6 +224,19 @@ static void merge_resume(struct exec *x)
     }
 }
 
+static void merge_send(struct exec *x, uint16_t ncolumn, struct span columns)
+{
+    struct exec_merge *m = x->merge;
+
+    if (!x->row_desc_sent)
+        exec_send_row_desc(x);
+    merge_put_row(x, ncolumn, columns);
+    m->left--;
+    m->sent++;
+    if (x->out.len > MERGE_FLUSH)
+        exec_flush(x);
+}
+
 /* Send on what is in order. `end`: whatever the client's queue looks like. */
 static void merge_run(struct exec *x, bool end)
 {
@@ -208,13 +253,7 @@ static void merge_run(struct exec *x, bool end)
             m->skip--;
             continue;
         }
-        if (!x->row_desc_sent)
-            exec_send_row_desc(x);
-        merge_put_row(x, ncolumn, columns);
-        m->left--;
-        m->sent++;
-        if (x->out.len > MERGE_FLUSH)
-            exec_flush(x);
+        merge_send(x, ncolumn, columns);
     }
     if (got == MERGE_BAD) {
         diverged(x, "they come in another order than their types and collations say");
@@ -234,9 +273,9 @@ enum exec_action exec_merge_row(struct exec *x, struct part *p, struct span body
 
     if (m->left == 0) /* LIMIT is reached */
         return EXEC_SWALLOW;
-    if (merge_kept(m->rows, i) >= MERGE_KEEP)
+    if (!x->pieces && merge_kept(m->rows, i) >= MERGE_KEEP)
         merge_run(x, false);
-    if (merge_kept(m->rows, i) >= MERGE_KEEP) {
+    if (!x->pieces && merge_kept(m->rows, i) >= MERGE_KEEP) {
         m->paused = true;
         stream_pause(&p->backend->st, PAUSE_TURN);
         return EXEC_WAIT;
@@ -247,7 +286,7 @@ enum exec_action exec_merge_row(struct exec *x, struct part *p, struct span body
         exec_cancel_parts(x, NULL);
         return EXEC_SWALLOW;
     }
-    if (waited || m->plan->nkey == 0) /* else nothing else can go out than before */
+    if (!x->pieces && (waited || m->plan->nkey == 0)) /* else nothing else can go out than before */
         merge_run(x, false);
     return EXEC_SWALLOW;
 }
@@ -255,7 +294,7 @@ enum exec_action exec_merge_row(struct exec *x, struct part *p, struct span body
 /* The client takes rows again: shards that are paused because theirs wait here would never say so. */
 void exec_merge_drained(struct exec *x)
 {
-    if (x->merge)
+    if (x->merge && !x->pieces)
         merge_run(x, false);
 }
 
@@ -267,13 +306,55 @@ void exec_merge_ended(struct exec *x, const struct part *p)
     if (!m->rows || x->failed)
         return;
     merge_end(m->rows, (uint32_t)(p - x->parts));
-    merge_run(x, false);
+    if (!x->pieces)
+        merge_run(x, false);
+}
+
+bool exec_merge_piece(struct exec *x, uint64_t *n)
+{
+    struct exec_merge *m = x->merge;
+    enum merge_result got = MERGE_DONE;
+    struct span columns;
+    uint16_t ncolumn;
+
+    while (*n > 0 && m->left > 0 && (got = merge_next(m->rows, &ncolumn, &columns)) == MERGE_ROW) {
+        if (m->skip > 0) {
+            m->skip--;
+            continue;
+        }
+        merge_send(x, ncolumn, columns);
+        (*n)--;
+    }
+    if (got == MERGE_BAD)
+        diverged(x, "they come in another order than their types and collations say");
+    return got != MERGE_WAIT;
+}
+
+uint64_t exec_merge_wants(const struct exec *x, uint64_t n)
+{
+    uint64_t skip = x->merge->skip;
+
+    return n > UINT64_MAX - skip ? UINT64_MAX : n + skip;
+}
+
+bool exec_merge_is_small(const struct exec *x)
+{
+    for (uint32_t i = 0; i < x->npart; i++) {
+        if (!exec_merge_needs(x, i))
+            return false;
+    }
+    return true;
+}
+
+bool exec_merge_needs(const struct exec *x, uint32_t part)
+{
+    return merge_kept(x->merge->rows, part) < MERGE_KEEP / 2;
 }
 
 void exec_merge_done(struct exec *x)
 {
     merge_run(x, true);
-    x->rows = x->merge->sent;
+    x->rows = x->sent = x->merge->sent;
 }
 
 enum exec_action exec_merge_long_row(struct exec *x, uint64_t frame)

@@ -39,7 +39,11 @@ void exec_reset_statement(struct exec *x)
     x->npart = x->ndone = x->next_part = 0;
     x->own_txn = x->withheld = x->failed = false;
     x->bound = x->extended;
-    x->gather_keep = x->fetching = false;
+    x->gather_keep = x->fetching = x->piecewise = x->hoard = x->suspended = x->formats = false;
+    x->pieces = NULL;
+    x->sent = 0;
+    strbuf_reset(&x->hoarded);
+    x->max_rows = 0;
     x->finished = NULL;
     x->hide_params = false;
     x->described = NULL;
@@ -302,12 +306,12 @@ bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct er
     }
     if (x->fetching) {
         backend_put_parse(b, out, (struct span){ 0 }, x->text, "", 0);
-        fe_put_bind(out, x->portal, (struct span){ 0 }, x->bind_rest);
+        fe_put_bind(out, exec_portal_there(x), (struct span){ 0 }, x->bind_rest);
         return true;
     }
     if (x->plan->rewritten || x->timed) {
         backend_put_parse(b, out, (struct span){ 0 }, exec_text(x), pr->types, pr->ntype);
-        fe_put_bind(out, x->portal, (struct span){ 0 }, x->bind_rest);
+        fe_put_bind(out, exec_portal_there(x), (struct span){ 0 }, x->bind_rest);
         return true;
     }
     if (!backend_has_statement(b, pr->serial)) {
@@ -316,7 +320,7 @@ bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct er
         backend_put_parse(b, out, prepared_server_name(pr->serial, name), pr->sql, pr->types, pr->ntype);
         backend_expect_parse(b, pr->serial, closed + 1);
     }
-    fe_put_bind(out, x->portal, prepared_server_name(pr->serial, name), x->bind_rest);
+    fe_put_bind(out, exec_portal_there(x), prepared_server_name(pr->serial, name), x->bind_rest);
     return true;
 }
 
@@ -341,6 +345,8 @@ static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
     if (x->fetching)
         exec_fetch_text(x);
     (void)exec_expect_prefix(x, p, out, exec_as_query(x));
+    if (x->piecewise)
+        fe_put_close(out, 'P', x->piece_portal); /* of an unnamed one before it */
     if (exec_as_query(x)) {
         backend_expect(p->backend, EXPECT_EXEC);
         if (x->plan->kind == PLAN_DDL) {
@@ -366,16 +372,17 @@ static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
     } else if (x->merge) {
         backend_expect(p->backend, EXPECT_EXEC);
         exec_merge_bind(x, p, out);
-        fe_put_execute(out, (struct span){ 0 }, 0);
+        if (!x->piecewise)
+            fe_put_execute(out, exec_portal_there(x), 0);
         fe_put_sync(out);
     } else {
         ok = exec_put_bind(x, p, out, e);
         backend_expect(p->backend, EXPECT_EXEC);
         /* Of COPY it is known that it has no columns, and NoData would stand in the way of its own response. */
         if ((x->describe && !exec_is_copy(x)) || (x->npart > 1 && x->plan->returns_rows))
-            fe_put_describe(out, 'P', x->portal);
-        if (x->execute)
-            fe_put_execute(out, x->portal, x->max_rows);
+            fe_put_describe(out, 'P', exec_portal_there(x));
+        if (x->execute && !x->piecewise)
+            fe_put_execute(out, exec_portal_there(x), exec_limit_there(x));
         /* A server in COPY mode would take a Sync for noise: the one that counts follows the data. */
         if (x->plan->kind == PLAN_COPY_IN && x->execute)
             msg_empty(out, FE_FLUSH);
@@ -432,9 +439,6 @@ static bool exec_check_several(struct exec *x, struct err *e)
         return false;
     if (!exec_check_moments(x, e))
         return false;
-    if (x->max_rows && x->plan->returns_rows) /* without rows it ends whatever the limit, as in PostgreSQL */
-        return err_set(e, PB0313, "a portal over several shards cannot be fetched in pieces") ||
-               err_hint(e, "Execute it without a row limit (fetch size 0), or give the sharding key.");
     if (x->plan->kind == PLAN_DDL && x->plan->ddl->no_transaction && exec_in_txn(x) && !x->s->txn.implicit) {
         err_set(e, PB0204, "this statement cannot run inside a transaction block");
         return err_state(e, "25001");
@@ -484,7 +488,7 @@ void exec_run(struct exec *x)
         exec_once_per_server(x);
     if (!exec_check_alone(x, &e) || !exec_check_several(x, &e) ||
         !isolation_allows(s, x->plan->moment, gather ? 2 : x->npart, x->parts[0].shard, &e) ||
-        !exec_check_portal(x, &e)) {
+        !exec_check_portal(x, &e) || !exec_pieces_plan(x, gather, &e)) {
         exec_fail(x, &e);
         return;
     }

@@ -299,10 +299,12 @@ bool exec_describe_execute(struct exec *x, struct prepared *p)
         exec_fail(x, &e);
         return true;
     }
+    if (!x->hide_params) {
+        at = msg_begin(&x->out, BE_PARAMETER_DESCRIPTION);
+        msg_u16(&x->out, 0);
+        msg_end(&x->out, at);
+    }
     x->hide_params = true;
-    at = msg_begin(&x->out, BE_PARAMETER_DESCRIPTION);
-    msg_u16(&x->out, 0);
-    msg_end(&x->out, at);
     exec_describe_statement(x, st->prepared);
     return true;
 }

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "router/exec/exec.h"
 #include "router/server/backend.h"
 #include "router/server/pin.h"
 #include "router/session/prepared.h"
@@ -19,7 +20,8 @@ struct portal {
     uint32_t depth;            /* savepoints around it */
     struct pool **pools;       /* of a cursor, owned; NULL: none */
     uint32_t npool, at;
-    bool hold, settled; /* WITH HOLD; its transaction has committed */
+    struct pieces *pieces; /* owned; NULL: it is not fetched in pieces */
+    bool hold, settled;    /* WITH HOLD; its transaction has committed */
     char name[];
 };
 
@@ -40,6 +42,8 @@ static void portal_clear(struct session *s, struct portal *p)
     p->bind = (struct span){ 0 };
     p->pool = NULL;
     free(p->pools);
+    pieces_free(p->pieces);
+    p->pieces = NULL;
     p->pools = NULL;
     p->npool = p->at = 0;
     p->hold = p->settled = false;
@@ -87,6 +91,19 @@ void portal_keep(struct session *s, struct span name, struct prepared *prepared,
     p = portal_make(s, name);
     p->prepared = prepared;
     p->bind = bind;
+}
+
+void portal_put_pieces(struct session *s, struct span name, struct pieces *pieces)
+{
+    portal_make(s, name)->pieces = pieces;
+}
+
+struct pieces *portal_pieces(const struct session *s, struct span name)
+{
+    uint64_t hash;
+    const struct portal *p = portal_get(s, name, &hash);
+
+    return p ? p->pieces : NULL;
 }
 
 bool portal_exists(const struct session *s, struct span name)

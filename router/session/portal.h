@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct pieces;
 struct pool;
 struct prepared;
 struct session;
@@ -23,6 +24,10 @@ void portal_keep(struct session *s, struct span name, struct prepared *p, struct
 bool portal_exists(const struct session *s, struct span name);
 /* The pool whose lease it lives on; NULL: it is kept here, or does not exist. */
 struct pool *portal_find(const struct session *s, struct span name);
+/* A portal that is fetched in pieces, of which this is left (takes it). */
+void portal_put_pieces(struct session *s, struct span name, struct pieces *p);
+/* Borrowed until the portal is dropped or replaced; NULL: it is no such one. */
+struct pieces *portal_pieces(const struct session *s, struct span name);
 /* Statement (borrowed) and Bind message of a portal kept here; NULL: it is not. */
 struct prepared *portal_kept(const struct session *s, struct span name, struct span *bind);
 /*

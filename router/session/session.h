@@ -116,6 +116,7 @@ struct session {
     struct hmap statements;            /* named prepared statements */
     struct prepared *unnamed;          /* owned reference */
     struct hmap portals;               /* portals of the transaction that live on a lease */
+    uint32_t npiecewise;               /* of them that were fetched in pieces, so far: names on shards */
     size_t scanned;                    /* bytes of kept input already searched for a Sync */
     struct strbuf notices;             /* notifications that wait for the end of the transaction */
     uint64_t since_us;                 /* connected */
