@@ -12,5 +12,4 @@ PgbraidTest::Driver::compare(
     command => [ 'java', '-cp', $jar // '', program('Jdbc.java') ],
     checks  => 14,
     sharded => 3,
-    todo    => { 'fetch size over shards' => 'portals fetched in pieces over several shards are refused' },
 );

@@ -9,5 +9,4 @@ PgbraidTest::Driver::compare(
     node('node_pg.js', qw(pg pg-cursor pg-query-stream pg-copy-streams)),
     checks  => 15,
     sharded => 3,
-    todo    => { "cursor over shards" => "portals fetched in pieces over several shards are refused" },
 );
