@@ -31,6 +31,7 @@ struct variable {
     bool nondeterministic;
     bool by_bytes; /* text that sorts by its bytes */
     bool mixed;    /* USING merges it with a column of another type or collation: its name may mean either */
+    int from;      /* 0, or 1 + the variable that it is derived from: row by row it has that one's value */
     struct fact_link *facts;
 };
 
@@ -157,6 +158,7 @@ struct top_level {
     const struct collist *columns; /* of the answer */
     const char *blocker;           /* what it is that no concatenation gives */
     bool grouped;                  /* there are groups or aggregates */
+    bool windows;
 };
 
 struct sublink_query {
@@ -192,6 +194,8 @@ struct an {
     bool clock;              /* new rows of an unsharded table may be filled from the clock */
     bool whole;              /* the query is the whole statement, or EXPLAIN's or a cursor's, not the one inside COPY */
     bool sub_limit;          /* a LIMIT below the top level */
+    bool locks_top;          /* the statement's own level locks rows, and does not count them */
+    bool locks_below;        /* another level does */
     const char *key_unknown; /* why the key of a new row is not known */
     /* Columns of distributed tables that are filled by their default, by how; NULL: none */
     const char *default_sequence, *default_moment, *default_volatile;
@@ -229,6 +233,8 @@ struct occurrence *occurrence_new(struct an *an, const struct cat_rel *rel, cons
 int variable_new(struct an *an, struct variable v);
 /* A variable of the same kind, for a derived table's column. */
 int variable_derived(struct an *an, int of);
+/* The column of an occurrence whose value it has. */
+int variable_root(const struct an *an, int v);
 void edge_add(struct an *an, int from, int to);
 struct fact *fact_new(struct an *an, int variable, enum key_type type, uint32_t nvalue);
 /* Count a parameter's use as a value of a key of this type. */

@@ -27,7 +27,7 @@ static bool begins(const struct tokens *ts, uint32_t i, const char *word)
     return strcmp(word, "group") != 0 || i == 0 || !keyword_is(ts, i - 1, "within");
 }
 
-enum clause { FROM, WHERE, GROUP, HAVING, ORDER, LIMIT, OTHER, NONE };
+enum clause { FROM, WHERE, GROUP, HAVING, ORDER, LIMIT, LOCK, OTHER, NONE };
 
 static enum clause clause_at(const struct tokens *ts, uint32_t i)
 {
@@ -36,7 +36,7 @@ static enum clause clause_at(const struct tokens *ts, uint32_t i)
         enum clause clause;
     } words[] = {
         { "from", FROM },   { "where", WHERE },  { "group", GROUP },     { "having", HAVING }, { "order", ORDER },
-        { "limit", LIMIT }, { "offset", LIMIT }, { "fetch", LIMIT },     { "window", OTHER },  { "for", OTHER },
+        { "limit", LIMIT }, { "offset", LIMIT }, { "fetch", LIMIT },     { "window", OTHER },  { "for", LOCK },
         { "union", OTHER }, { "except", OTHER }, { "intersect", OTHER }, { "into", OTHER },
     };
     if (ts->v[i].kind != LEX_WORD || ts->v[i].depth != 0)
@@ -59,11 +59,11 @@ static uint32_t select_token(const struct tokens *ts)
 
 static bool find_clauses(struct clauses *c)
 {
-    struct tokrange *parts[] = { &c->from, &c->where, &c->group, &c->having, &c->order, &c->limit };
+    struct tokrange *parts[] = { &c->from, &c->where, &c->group, &c->having, &c->order, &c->limit, &c->lock };
     int last = -1;
     for (uint32_t i = c->head.end; i < c->end; i++) {
         enum clause k = clause_at(&c->ts, i);
-        if (k == OTHER || (k != NONE && (int)k < last) || (k != NONE && k != LIMIT && (int)k == last))
+        if (k == OTHER || (k != NONE && (int)k < last) || (k != NONE && k != LIMIT && k != LOCK && (int)k == last))
             return false;
         if (k == NONE || (int)k == last)
             continue;
@@ -185,12 +185,14 @@ bool clauses_find(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c
         return false;
     if (!find_clauses(c) || is_empty(c->from) != (q->n_from_clause == 0) || is_empty(c->where) != !q->where_clause ||
         is_empty(c->group) != (q->n_group_clause == 0) || is_empty(c->having) != !q->having_clause ||
-        is_empty(c->order) != (q->n_sort_clause == 0) || is_empty(c->limit) != (!q->limit_count && !q->limit_offset))
+        is_empty(c->order) != (q->n_sort_clause == 0) || is_empty(c->limit) != (!q->limit_count && !q->limit_offset) ||
+        is_empty(c->lock) != (q->n_locking_clause == 0))
         return false;
-    targets.end =
-        first_of(c, (const struct tokrange[]){ c->from, c->where, c->group, c->having, c->order, c->limit }, 6);
-    c->body = (struct tokrange){ targets.first, first_of(c, (const struct tokrange[]){ c->order, c->limit }, 2) };
-    c->where_end = first_of(c, (const struct tokrange[]){ c->group, c->having, c->order, c->limit }, 4);
+    targets.end = first_of(
+        c, (const struct tokrange[]){ c->from, c->where, c->group, c->having, c->order, c->limit, c->lock }, 7);
+    c->body =
+        (struct tokrange){ targets.first, first_of(c, (const struct tokrange[]){ c->order, c->limit, c->lock }, 3) };
+    c->where_end = first_of(c, (const struct tokrange[]){ c->group, c->having, c->order, c->limit, c->lock }, 5);
     c->where_begin = is_empty(c->where) ? c->where_end : c->where.first;
     c->having_expr = (struct tokrange){ c->having.first + 1, c->having.end };
     return targets.first < targets.end && find_items(an, q, c, targets);

@@ -17,6 +17,7 @@ struct clauses {
     struct tokrange head;                              /* WITH ... and SELECT, without ALL and DISTINCT */
     struct tokrange from, where, group, having, order; /* with their keywords; empty if there are none */
     struct tokrange limit;                             /* LIMIT, OFFSET and FETCH, in any order */
+    struct tokrange lock;                              /* FOR UPDATE and its kin, behind it */
     struct tokrange body;                              /* from the first target up to ORDER BY and LIMIT */
     uint32_t where_begin, where_end;                   /* of WHERE in it, or of where it would be */
     uint32_t end;

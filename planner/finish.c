@@ -5,6 +5,7 @@
 #include "planner/op_merge.h"
 #include "planner/same.h"
 #include "planner/typing.h"
+#include "planner/whole.h"
 
 #include <string.h>
 
@@ -264,46 +265,6 @@ bool finish_push(struct finish *f, const struct key_class *keys, struct plan_pus
     return true;
 }
 
-/* --- whole groups --- */
-
-static bool group_has(const struct finish *f, const PgQuery__Node *const *groups, int variable)
-{
-    for (size_t i = 0; i < f->q->n_group_clause; i++) {
-        bool found;
-        if (groups[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_REF &&
-            scope_resolve(f->s, groups[i]->column_ref, &found) == variable && found)
-            return true;
-    }
-    return false;
-}
-
-static bool answer_has(const struct finish *f, int variable)
-{
-    for (uint32_t i = 0; i < f->out->n; i++)
-        if (f->out->cols[i].variable == variable)
-            return true;
-    return false;
-}
-
-/*
- * Each row of the answer so far comes from exactly one row of a linear occurrence, which lies on the shard that made
- * it: rows that agree in its key are on one shard.
- */
-static bool keyed_by(const struct finish *f, const PgQuery__Node *const *groups)
-{
-    for (uint32_t i = 0; i < f->an->nocc; i++) {
-        const struct occurrence *o = f->an->occs[i];
-        bool all = o->linear && o->rel->dist == DIST_SHARDED && o->rel->nkey > 0;
-        for (uint32_t k = 0; all && k < o->rel->nkey; k++) {
-            int v = o->first_variable + (int)o->rel->key[k];
-            all = groups ? group_has(f, groups, v) : answer_has(f, v);
-        }
-        if (all)
-            return true;
-    }
-    return false;
-}
-
 /* --- merge --- */
 
 static void put_clause(const struct finish *f, struct text_builder *t, struct tokrange r)
@@ -418,6 +379,7 @@ static bool push_order(struct finish *f, const struct key_class *keys, const cha
             return false;
     put_keyed(f, &shard, true);
     put_order(f, &shard);
+    put_clause(f, &shard, f->c.lock); /* who waits for a row sees its new values: they are sorted once more */
     put_keyed(f, &shape, false);
     text_fixed(&rest, "SELECT ");
     put_columns(f, &rest, f->nsort);
@@ -493,6 +455,7 @@ static void merge_plan(struct finish *f, const struct key_class *keys)
 bool finish_try(struct an *an, const struct key_class *keys)
 {
     struct finish f = { .an = an, .q = an->top.query, .s = an->top.scope, .out = an->top.columns };
+    const struct whole w = { an, f.s, 0, an->nocc };
     for (uint32_t i = 0; i < an->nocc; i++)
         if (an->occs[i]->rel->dist == DIST_UNSHARDED)
             return false;
@@ -504,17 +467,20 @@ bool finish_try(struct an *an, const struct key_class *keys)
     if (an->top.grouped) {
         if (!finish_group_items(&f))
             return false;
-        if (!keyed_by(&f, f.groups))
+        if (!whole_by(&w, f.q->n_group_clause, f.groups))
             return finish_groups(&f, keys);
     }
-    if (f.q->n_distinct_clause && !keyed_by(&f, NULL))
+    if (an->top.windows && !whole_windows(&w, f.q))
+        return false;
+    if (f.q->n_distinct_clause && !whole_answer(&w, f.out))
         return push_distinct(&f, keys);
     if (f.nsort == 0 && !f.q->limit_count && !f.q->limit_offset) {
         an->plan->combine = COMBINE_CONCAT;
-        an->plan->finish = "whole groups are on one shard, the shards' answers concatenated";
+        an->plan->finish = f.q->n_locking_clause ? "each shard locks its rows, the shards' answers concatenated"
+                                                 : "whole groups are on one shard, the shards' answers concatenated";
         return true;
     }
-    if (try_merge(&f)) {
+    if (!f.q->n_locking_clause && try_merge(&f)) {
         merge_plan(&f, keys);
         return true;
     }

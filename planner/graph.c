@@ -26,7 +26,15 @@ int variable_derived(struct an *an, int of)
     struct variable v = an->vars[of];
     v.occ = NULL;
     v.facts = NULL;
+    v.from = of + 1;
     return variable_new(an, v);
+}
+
+int variable_root(const struct an *an, int v)
+{
+    while (an->vars[v].from)
+        v = an->vars[v].from - 1;
+    return v;
 }
 
 void edge_add(struct an *an, int from, int to)

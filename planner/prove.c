@@ -363,7 +363,7 @@ static void block_by_inventory(struct an *an)
         cut_blocked(an, arena_printf(an->a, "the volatile function %s()", inv->volatile_row));
     if (inv->tablesample)
         cut_blocked(an, "TABLESAMPLE");
-    if (inv->locking)
+    if (inv->locking && (!an->locks_top || an->locks_below))
         cut_blocked(an, "a row locking clause such as FOR UPDATE");
     if (an->sub_limit && reference)
         cut_blocked(an, "a LIMIT in a sub-query beside a reference table");

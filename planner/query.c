@@ -3,6 +3,7 @@
  */
 #include "planner/analyse_int.h"
 #include "planner/gather.h"
+#include "planner/whole.h"
 
 #include <string.h>
 
@@ -346,6 +347,8 @@ static const char *level_blocker(const struct an *an, const PgQuery__SelectStmt 
         return q->op == PG_QUERY__SET_OPERATION__SETOP_UNION       ? "UNION"
                : q->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT ? "INTERSECT"
                                                                    : "EXCEPT";
+    if (q->n_locking_clause && (q->limit_count || q->limit_offset))
+        return "LIMIT or OFFSET beside a row locking clause";
     if (own->window || q->n_window_clause)
         return "a window function";
     if (q->n_group_clause)
@@ -365,17 +368,28 @@ static const char *level_blocker(const struct an *an, const PgQuery__SelectStmt 
     return q->n_values_lists ? "VALUES" : NULL;
 }
 
-static bool grouped_by(const struct scope *s, const PgQuery__SelectStmt *q, int variable)
+static bool grouped_by(struct an *an, const struct scope *s, const PgQuery__SelectStmt *q, int variable)
 {
     bool hit = false;
     for (size_t i = 0; i < q->n_group_clause; i++) {
         bool found;
         if (q->group_clause[i]->node_case == PG_QUERY__NODE__NODE_GROUPING_SET)
             return false;
-        hit |= q->group_clause[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && variable != NO_COLUMN &&
-               scope_resolve(s, q->group_clause[i]->column_ref, &found) == variable;
+        const PgQuery__Node *item = whole_group_item(an, s, q, q->group_clause[i]);
+        hit |= item && item->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && variable != NO_COLUMN &&
+               scope_resolve(s, item->column_ref, &found) == variable;
     }
     return hit;
+}
+
+/*
+ * Are all rows locked that the level gives? With a LIMIT each shard would lock as many as are wanted of all together,
+ * and others would skip (SKIP LOCKED) or fail on (NOWAIT) rows that nobody has taken (rule P28).
+ */
+static bool locks_plainly(const PgQuery__SelectStmt *q, const struct own *own)
+{
+    return !q->limit_count && !q->limit_offset && !own->window && !own->aggregate && !q->n_group_clause &&
+           !q->having_clause && !q->n_distinct_clause;
 }
 
 /*
@@ -387,9 +401,9 @@ static bool finishable(const struct an *an, const PgQuery__SelectStmt *q, const 
     /* A cursor's rows are one shard's after another's, or gathered. */
     if (an->in->tree->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT)
         return false;
-    return an->whole && q->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !own->window && !q->n_window_clause &&
-           !q->n_locking_clause && !q->n_values_lists && q->n_from_clause > 0 &&
-           (q->n_distinct_clause == 0 || plain_distinct(q));
+    return an->whole && q->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !q->n_window_clause && !q->n_values_lists &&
+           q->n_from_clause > 0 && (q->n_distinct_clause == 0 || plain_distinct(q)) &&
+           (!q->n_locking_clause || locks_plainly(q, own));
 }
 
 static void note_top(struct an *an, const PgQuery__SelectStmt *q, const struct scope *s, const struct own *own,
@@ -397,20 +411,21 @@ static void note_top(struct an *an, const PgQuery__SelectStmt *q, const struct s
 {
     an->top = (struct top_level){ .query = q, .scope = s, .columns = out, .blocker = blocker };
     an->top.grouped = q->n_group_clause || q->having_clause || own->aggregate;
+    an->top.windows = own->window != NULL;
 }
 
 /*
  * A condition on an output column is one on the input where filtering before or after makes no difference: not with
  * LIMIT, windows or locks; with groups if the column is a group's.
  */
-static void mark_pushable(const struct scope *s, const PgQuery__SelectStmt *q, const struct own *own,
+static void mark_pushable(struct an *an, const struct scope *s, const PgQuery__SelectStmt *q, const struct own *own,
                           struct collist *out)
 {
     bool whole = !q->limit_count && !q->limit_offset && !own->window && !q->n_window_clause && !q->n_locking_clause &&
                  (q->n_distinct_clause == 0 || plain_distinct(q));
     bool grouped = q->n_group_clause || q->having_clause || own->aggregate;
     for (uint32_t i = 0; i < out->n; i++)
-        out->cols[i].pushable = whole && (!grouped || grouped_by(s, q, out->cols[i].variable));
+        out->cols[i].pushable = whole && (!grouped || grouped_by(an, s, q, out->cols[i].variable));
 }
 
 static void query_plain(struct an *an, struct scope *s, const PgQuery__SelectStmt *q, bool linear, int first,
@@ -429,23 +444,36 @@ static void query_plain(struct an *an, struct scope *s, const PgQuery__SelectStm
     query_expressions(an, s, q->n_distinct_clause, q->distinct_clause);
 }
 
+/* A level that is no sum over the rows it reads: then none of the occurrences below it supplies rows one by one. */
+static void level_check(struct an *an, const PgQuery__SelectStmt *q, const struct own *own, const struct collist *out,
+                        const struct whole *w, bool top, bool linear, const char *blocker)
+{
+    bool grouped = q->n_group_clause || q->having_clause || own->aggregate;
+    if (linear && whole_level(an, w, q, out, grouped))
+        return;
+    for (uint32_t i = w->first; i < w->end; i++)
+        an->occs[i]->linear = false;
+    if (top)
+        cut_blocked(an, blocker);
+    else if (linear && !an->inner_blocked)
+        an->inner_blocked = blocker;
+}
+
 void query_select(struct an *an, const struct scope *parent, const PgQuery__SelectStmt *q, bool linear, bool top,
                   struct collist *out)
 {
     struct scope *s = scope_new(an, parent);
     struct own own;
+    uint32_t first_occ = an->nocc;
     const char *blocker = level_blocker(an, q, &own);
     if (blocker && top && finishable(an, q, &own)) {
         note_top(an, q, s, &own, out, blocker);
         blocker = NULL;
     }
-    if (blocker && top)
-        cut_blocked(an, blocker);
-    else if (blocker && linear && !an->inner_blocked)
-        an->inner_blocked = blocker;
+    an->locks_top |= top && q->n_locking_clause && an->top.query == q;
+    an->locks_below |= !top && q->n_locking_clause;
     if (!top && (q->limit_count || q->limit_offset || (q->n_distinct_clause && !plain_distinct(q))))
         an->sub_limit = true;
-    linear = linear && !blocker;
     query_with(an, s, q->with_clause, linear);
     int first = (int)an->nvar;
     if (q->op != PG_QUERY__SET_OPERATION__SETOP_NONE)
@@ -458,7 +486,9 @@ void query_select(struct an *an, const struct scope *parent, const PgQuery__Sele
     query_expression(an, s, q->limit_count);
     query_expression(an, s, q->limit_offset);
     if (q->op == PG_QUERY__SET_OPERATION__SETOP_NONE)
-        mark_pushable(s, q, &own, out);
+        mark_pushable(an, s, q, &own, out);
+    if (blocker)
+        level_check(an, q, &own, out, &(struct whole){ an, s, first_occ, an->nocc }, top, linear, blocker);
 }
 
 void query_statement(struct an *an, const struct scope *parent, const PgQuery__Node *stmt, bool linear, bool top,

@@ -422,3 +422,78 @@ SELECT 1 ORDER BY 1 LIMIT 1;
 !SELECT k, v FROM ref ORDER BY v, k LIMIT 2;
 SELECT count(*), sum(v) FROM ref;
 SELECT count(*), sum(v) FROM uns;
+
+-- windows within the sharding key, and sub-queries that group, partition or drop duplicates by it
+
+!SELECT acc_id, id, rank() OVER (PARTITION BY acc_id ORDER BY v NULLS LAST, id) FROM ord ORDER BY acc_id, id;
+SELECT acc_id, id, row_number() OVER (PARTITION BY acc_id ORDER BY id), lag(v) OVER (PARTITION BY acc_id ORDER BY id DESC) FROM ord;
+SELECT acc_id, sum(v) OVER (PARTITION BY item, acc_id ORDER BY id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM ord;
+SELECT acc_id, sum(v) OVER (PARTITION BY acc_id), count(*) OVER () FROM ord;
+SELECT acc_id, sum(v) OVER w FROM ord WINDOW w AS (PARTITION BY acc_id);
+!SELECT acc_id, sum(v) OVER (PARTITION BY acc_id) AS s, id FROM ord ORDER BY s DESC, id LIMIT 5 OFFSET 2;
+SELECT DISTINCT acc_id, count(*) OVER (PARTITION BY acc_id) FROM ord;
+SELECT DISTINCT count(*) OVER (PARTITION BY acc_id) FROM ord;
+SELECT acc_id, item, sum(count(*)) OVER (PARTITION BY acc_id) FROM ord GROUP BY acc_id, item;
+SELECT acc_id, sum(sum(v)) OVER (ORDER BY acc_id) FROM ord GROUP BY acc_id;
+SELECT a.id, rank() OVER (PARTITION BY o.acc_id ORDER BY o.id) FROM acc a LEFT JOIN ord o ON o.acc_id = a.id;
+SELECT a.id, rank() OVER (PARTITION BY a.id ORDER BY o.id) FROM acc a LEFT JOIN ord o ON o.acc_id = a.id;
+SELECT tenant, region, count(*) OVER (PARTITION BY region, tenant) FROM ev;
+SELECT tenant, region, count(*) OVER (PARTITION BY region) FROM ev;
+SELECT * FROM (SELECT acc_id, count(*) AS n FROM ord GROUP BY acc_id) s WHERE n > 3;
+!SELECT n, count(*) FROM (SELECT acc_id, count(*) AS n FROM ord GROUP BY 1) s GROUP BY n ORDER BY n;
+!SELECT a.name, s.n, a.id FROM acc a JOIN (SELECT acc_id AS k, count(*) AS n FROM ord GROUP BY k) s ON s.k = a.id ORDER BY s.n DESC, a.id LIMIT 5;
+SELECT a.name, s.n FROM acc a LEFT JOIN (SELECT acc_id AS k, count(*) AS n FROM ord GROUP BY k) s ON s.k = a.id;
+SELECT s.k, a.name FROM acc a RIGHT JOIN (SELECT acc_id AS k, count(*) AS n FROM ord GROUP BY acc_id) s ON s.k = a.id;
+SELECT max(n), min(n), sum(n) FROM (SELECT count(*) AS n FROM ord GROUP BY item) s;
+SELECT max(n), min(n), sum(n), count(*) FROM (SELECT count(*) AS n FROM ord GROUP BY acc_id HAVING count(*) > 4) s;
+SELECT count(*) FROM (SELECT count(*) AS n FROM ord) s;
+SELECT count(*) FROM (SELECT count(*) AS n FROM ord GROUP BY ()) s;
+!SELECT * FROM (SELECT o.*, row_number() OVER (PARTITION BY acc_id ORDER BY id DESC) AS rn FROM ord o) s WHERE rn = 1 ORDER BY id;
+!SELECT * FROM (SELECT id, row_number() OVER (ORDER BY id DESC) AS rn FROM ord o) s WHERE rn < 3 ORDER BY id;
+!SELECT item, count(*) FROM (SELECT DISTINCT acc_id, item FROM ord) s GROUP BY item ORDER BY item;
+SELECT count(*) FROM (SELECT DISTINCT item FROM ord) s;
+SELECT count(*) FROM (SELECT DISTINCT ON (acc_id) acc_id, item FROM ord ORDER BY acc_id, id) s;
+!WITH w AS (SELECT acc_id, sum(v) AS t FROM ord GROUP BY acc_id) SELECT acc_id FROM w ORDER BY t DESC NULLS LAST, acc_id LIMIT 2;
+WITH w AS (SELECT acc_id, sum(v) AS t FROM ord GROUP BY acc_id) SELECT count(*), (SELECT count(*) FROM w) FROM w;
+SELECT k, count(*), sum(v) FROM (SELECT acc_id AS k, v FROM ord) s GROUP BY k;
+SELECT k2, count(*) FROM (SELECT k AS k2, n FROM (SELECT acc_id AS k, item AS n FROM ord) s) t GROUP BY 1;
+SELECT k, count(*) FROM (SELECT acc_id + 0 AS k FROM ord) s GROUP BY k;
+SELECT k, count(*) FROM (SELECT o.acc_id AS k FROM acc a LEFT JOIN ord o ON o.acc_id = a.id) s GROUP BY k;
+SELECT k FROM (SELECT acc_id AS k, count(*) FROM ord GROUP BY acc_id ORDER BY 1 LIMIT 5) s;
+SELECT acc_id, n FROM (SELECT acc_id, count(*) AS n FROM ord GROUP BY ROLLUP (acc_id)) s;
+SELECT s.acc_id, l.n FROM (SELECT acc_id, count(*) FROM ord GROUP BY acc_id) s JOIN lin l ON l.n = s.acc_id;
+SELECT s.acc_id, l.n, s.count FROM (SELECT acc_id, count(*) FROM ord GROUP BY acc_id) s JOIN lin l ON l.acc_id = s.acc_id;
+SELECT s.acc_id FROM (SELECT acc_id, count(*) FROM ord GROUP BY acc_id) s, LATERAL (SELECT acc_id, max(n) FROM lin WHERE lin.acc_id = s.acc_id GROUP BY acc_id) t;
+SELECT a.id, s.* FROM acc a, LATERAL (SELECT max(v), count(*) FROM ord WHERE ord.acc_id = a.id) s;
+SELECT a.id, s.* FROM acc a, LATERAL (SELECT acc_id, max(v), count(*) FROM ord WHERE ord.v = a.v GROUP BY acc_id) s;
+SELECT acc_id AS id, count(*) FROM (SELECT id AS acc_id, v FROM ord) s GROUP BY acc_id;
+SELECT count(*) FROM (SELECT region, tenant, sum(v) FROM ev GROUP BY 1, 2) s;
+SELECT count(*) FROM (SELECT region, sum(v) FROM ev GROUP BY 1) s;
+SELECT count(*) FROM (SELECT acc_id AS item, item AS acc_id FROM ord) s GROUP BY acc_id;
+SELECT s.* FROM (SELECT o.acc_id, l.acc_id AS l, count(*) FROM ord o, lin l WHERE l.acc_id = o.acc_id GROUP BY o.acc_id, l.acc_id) s;
+SELECT s.* FROM (SELECT o.acc_id, count(*) FROM ord o, lin l WHERE l.acc_id = o.id GROUP BY o.acc_id) s;
+SELECT s.* FROM (SELECT r.k, count(*) FROM ord o, ref r WHERE r.k = o.item GROUP BY r.k, o.acc_id) s;
+SELECT s.* FROM (SELECT r.k, count(*) FROM ord o, ref r WHERE r.k = o.item GROUP BY r.k) s;
+SELECT acc_id, 1 / (count(*) - 6) FROM ord GROUP BY acc_id;
+
+-- row locks
+
+SELECT id FROM ord FOR UPDATE;
+SELECT id FROM ord WHERE v > 2 FOR SHARE NOWAIT;
+!SELECT id, v FROM ord ORDER BY v DESC NULLS LAST, id FOR UPDATE SKIP LOCKED;
+!SELECT id, item FROM ord WHERE v = 3 ORDER BY item, id FOR NO KEY UPDATE;
+SELECT o.id, l.n FROM ord o JOIN lin l ON l.acc_id = o.acc_id FOR UPDATE OF o FOR SHARE OF l;
+SELECT o.id FROM ord o LEFT JOIN lin l ON l.acc_id = o.acc_id FOR UPDATE;
+SELECT o.id FROM ord o LEFT JOIN lin l ON l.acc_id = o.acc_id FOR UPDATE OF o;
+SELECT o.id FROM ord o JOIN ref r ON r.k = o.item FOR UPDATE OF o;
+SELECT * FROM (SELECT id FROM ord WHERE v = 1) s FOR UPDATE;
+SELECT id FROM ord FOR UPDATE OF nosuch;
+SELECT count(*) FROM ord FOR UPDATE;
+SELECT acc_id FROM ord GROUP BY acc_id FOR UPDATE;
+SELECT DISTINCT acc_id FROM ord FOR UPDATE;
+SELECT acc_id, rank() OVER (PARTITION BY acc_id) FROM ord FOR UPDATE;
+!SELECT id FROM ord ORDER BY id LIMIT 3 FOR UPDATE;
+\values 3
+!SELECT id FROM ord WHERE v = $1 ORDER BY v, id FOR UPDATE;
+\values 3
+SELECT id FROM ord WHERE v = $1 FOR KEY SHARE;
