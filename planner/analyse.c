@@ -509,11 +509,13 @@ static void describe(struct an *an, const PgQuery__Node *stmt)
     p->pin_check = an->inv.locks || an->inv.unlocks;
 }
 
-/* A query that stands alone, or is a cursor's or EXPLAIN's: then its rows can be gathered. */
+/* A query that stands alone, or is a cursor's, COPY's or EXPLAIN's: then its rows can be gathered. */
 static const PgQuery__Node *whole_query(const PgQuery__Node *stmt)
 {
     if (stmt->node_case == PG_QUERY__NODE__NODE_EXPLAIN_STMT)
         return stmt->explain_stmt->query;
+    if (stmt->node_case == PG_QUERY__NODE__NODE_COPY_STMT)
+        return stmt->copy_stmt->query;
     return stmt->node_case == PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT ? stmt->declare_cursor_stmt->query : stmt;
 }
 

@@ -125,8 +125,11 @@ bool plan_gather_text(const struct plan *p, struct span sql, const struct litera
         *nparam_map = cap;
         return true;
     }
+    uint32_t start = p->copy ? p->copy->start : 0, end = p->copy ? p->copy->end : (uint32_t)sql.len;
     cutter_init(&c, out, p->nparam, param_map, cap);
+    strbuf_put(out, sql.ptr, start);
     put_pieces(&c, p, &p->gather->push->rest, sql, lits, names[0]);
+    strbuf_put(out, sql.ptr + end, sql.len - end);
     return cutter_fini(&c, nparam_map, e);
 }
 

@@ -46,6 +46,11 @@ struct lex_token {
     const unsigned char *start, *end; /* quotes and prefix included */
 };
 
+static inline bool lex_is_punct(const struct lex_token *t, char c)
+{
+    return t->kind == LEX_PUNCT && *t->start == (unsigned char)c;
+}
+
 struct lex {
     const unsigned char *pos, *end;
     bool nonstandard_strings; /* backslash escapes in '...': standard_conforming_strings is off */

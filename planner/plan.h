@@ -198,8 +198,9 @@ struct plan_copy {
     /* Reference table: fields that may read the clock ('now'), which every shard would do by itself (rule P42). */
     uint32_t nmoment;
     const uint32_t *moments;
-    const char *table; /* "schema"."name", quoted, for messages */
-    const char *name;  /* the name alone, as PostgreSQL's messages have it */
+    const char *table;   /* "schema"."name", quoted, for messages */
+    const char *name;    /* the name alone, as PostgreSQL's messages have it */
+    uint32_t start, end; /* COPY (query): where it is in the text, in bytes; never with literals cached away */
 };
 
 /* Session-level statements, carried out by the router. Names as written, folded as PostgreSQL folds. */

@@ -5,6 +5,7 @@
 #include "planner/utility.h"
 
 #include "planner/analyse_int.h"
+#include "planner/plan_int.h"
 #include "planner/utility_ddl.h"
 #include "planner/utility_int.h"
 
@@ -263,6 +264,29 @@ static bool call_plan(const struct plan_input *in, const PgQuery__Node *stmt, st
 }
 
 /* --- dispatch --- */
+
+struct plan_input utility_query_alone(const struct plan_input *in, uint32_t start, uint32_t end, struct arena *scratch)
+{
+    struct plan_input alone = *in;
+    char *text = arena_spandup(scratch, in->sql);
+    memset(text, ' ', start);
+    memset(text + end, ' ', in->sql.len - end);
+    alone.sql = span_make(text, in->sql.len);
+    alone.start = start;
+    return alone;
+}
+
+void utility_query_frame(struct plan *p, struct span sql, uint32_t start, uint32_t end)
+{
+    size_t tail = sql.len - end;
+    char *text;
+    if (!p->rewritten)
+        return;
+    text = arena_strdup(plan_arena(p), p->rewritten);
+    memcpy(text, sql.ptr, start);
+    memcpy(text + strlen(text) - tail, sql.ptr + end, tail);
+    p->rewritten = text;
+}
 
 bool utility_plan(const struct plan_input *in, struct arena *scratch, struct plan_result *out, struct err *e)
 {

@@ -3,6 +3,7 @@
  * in a row the key stands. TO STDOUT: a query like any other, whose shards' data are put one behind the other.
  */
 #include "planner/analyse_int.h"
+#include "planner/lex.h"
 #include "planner/moment.h"
 #include "planner/utility_int.h"
 #include "wire/copy.h"
@@ -338,6 +339,27 @@ static bool plan_out_table(const struct plan_input *in, const PgQuery__CopyStmt 
     return true;
 }
 
+/* The query in COPY ( ... ) TO. */
+static void find_query(const struct plan_input *in, uint32_t *start, uint32_t *end)
+{
+    struct lex lex;
+    struct lex_token t;
+    uint32_t depth = 1;
+    lex_init(&lex, in->sql, in->env->nonstandard_strings);
+    do
+        lex_next(&lex, &t);
+    while (!lex_is_punct(&t, '(') && t.kind != LEX_END);
+    *start = (uint32_t)((const char *)t.end - in->sql.ptr);
+    while (depth > 0 && t.kind != LEX_END) {
+        lex_next(&lex, &t);
+        if (lex_is_punct(&t, '('))
+            depth++;
+        else if (lex_is_punct(&t, ')'))
+            depth--;
+    }
+    *end = (uint32_t)((const char *)t.start - in->sql.ptr);
+}
+
 static bool plan_out(const struct plan_input *in, const PgQuery__CopyStmt *stmt, const struct copy_opts *o,
                      struct arena *scratch, struct plan_result *out, struct err *e)
 {
@@ -345,18 +367,35 @@ static bool plan_out(const struct plan_input *in, const PgQuery__CopyStmt *stmt,
         err_set(e, PB0204, "COPY of this kind of statement is not supported");
         return err_hint(e, "SELECT, INSERT, UPDATE and DELETE can be copied from.");
     }
-    bool fine =
-        stmt->query ? analyse_query(in, stmt->query, scratch, out, e) : plan_out_table(in, stmt, scratch, out, e);
+    uint32_t start = 0, end = 0;
+    bool fine;
+    if (stmt->query) {
+        find_query(in, &start, &end);
+        struct plan_input alone = utility_query_alone(in, start, end, scratch);
+        fine = analyse_query(&alone, stmt->query, scratch, out, e);
+    } else {
+        fine = plan_out_table(in, stmt, scratch, out, e);
+    }
     if (!fine)
         return false;
     struct plan *p = out->plan;
+    if (stmt->query)
+        utility_query_frame(p, in->sql, start, end);
     bool split = p->kind == PLAN_INSERT;
     out->cacheable = false; /* options are literals */
     p->kind = PLAN_COPY_OUT;
     p->returns_rows = false;
     p->insert = NULL;
-    copy_new(p, o);
-    if (p->combine != COMBINE_SAME && !split && !(o->unknown && p->combine == COMBINE_CONCAT))
+    struct plan_copy *copy = copy_new(p, o);
+    copy->start = start;
+    copy->end = stmt->query ? end : (uint32_t)in->sql.len;
+    if (p->combine == COMBINE_MERGE && p->gather) { /* a server makes lines of the rows */
+        p->combine = COMBINE_GATHER;
+        p->finish = "each shard sorts and sends its first rows, the rest of the statement runs over them";
+    }
+    p->merge = NULL;
+    if (p->combine != COMBINE_SAME && p->combine != COMBINE_MERGE && !split &&
+        !(o->unknown && p->combine == COMBINE_CONCAT))
         return true;
     p->combine = COMBINE_NONE;
     err_set(&p->refusal, PB0201, "COPY of this statement over several shards is not supported");

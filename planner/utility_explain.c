@@ -19,11 +19,6 @@ static bool word_is(const struct lex_token *t, const char *word)
            strncasecmp((const char *)t->start, word, strlen(word)) == 0;
 }
 
-static bool punct_is(const struct lex_token *t, char c)
-{
-    return t->kind == LEX_PUNCT && *t->start == (unsigned char)c;
-}
-
 /* Does a query begin with this word? Else what is in the parentheses behind EXPLAIN are options. */
 static bool begins_query(const struct lex_token *t)
 {
@@ -31,7 +26,7 @@ static bool begins_query(const struct lex_token *t)
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (word_is(t, words[i]))
             return true;
-    return punct_is(t, '(');
+    return lex_is_punct(t, '(');
 }
 
 /* Where the query begins. */
@@ -44,8 +39,8 @@ static uint32_t query_start(const struct plan_input *in)
     lex_next(&lex, &t);
     ahead = lex;
     lex_next(&ahead, &next);
-    if (punct_is(&t, '(') && !begins_query(&next)) { /* no option's value has parentheses */
-        while (!punct_is(&t, ')') && t.kind != LEX_END)
+    if (lex_is_punct(&t, '(') && !begins_query(&next)) { /* no option's value has parentheses */
+        while (!lex_is_punct(&t, ')') && t.kind != LEX_END)
             lex_next(&lex, &t);
         lex_next(&lex, &t);
     } else {
@@ -107,28 +102,6 @@ static void allow_several(struct plan *p, bool inserts)
                        "Use the format TEXT, JSON or YAML.");
 }
 
-/* The text with blanks before the query. */
-static struct plan_input query_alone(const struct plan_input *in, uint32_t start, struct arena *scratch)
-{
-    struct plan_input alone = *in;
-    char *text = arena_spandup(scratch, in->sql);
-    memset(text, ' ', start);
-    alone.sql = span_make(text, in->sql.len);
-    alone.start = start;
-    return alone;
-}
-
-/* A text made from the one with blanks gets its beginning back. */
-static void restore_start(struct plan *p, struct span sql, uint32_t start)
-{
-    char *text;
-    if (!p->rewritten)
-        return;
-    text = arena_strdup(plan_arena(p), p->rewritten);
-    memcpy(text, sql.ptr, start);
-    p->rewritten = text;
-}
-
 bool utility_explain_plan(const struct plan_input *in, const PgQuery__ExplainStmt *x, struct arena *scratch,
                           struct plan_result *out, struct err *e)
 {
@@ -139,7 +112,7 @@ bool utility_explain_plan(const struct plan_input *in, const PgQuery__ExplainStm
         return err_hint(e, "SELECT, INSERT, UPDATE, DELETE and MERGE can be explained.");
     }
     uint32_t start = query_start(in);
-    struct plan_input alone = query_alone(in, start, scratch);
+    struct plan_input alone = utility_query_alone(in, start, (uint32_t)in->sql.len, scratch);
     if (!analyse_query(&alone, x->query, scratch, out, e))
         return false;
     struct plan *p = out->plan;
@@ -148,7 +121,7 @@ bool utility_explain_plan(const struct plan_input *in, const PgQuery__ExplainStm
     explain->start = start;
     explain->analyse = explain_analyses(x, scratch);
     explain->format = explain_format(x, scratch);
-    restore_start(p, in->sql, start);
+    utility_query_frame(p, in->sql, start, (uint32_t)in->sql.len);
     p->explain = explain;
     out->cacheable = false; /* an option's value may be a literal */
     p->kind = p->kind == PLAN_GATHER ? PLAN_GATHER : PLAN_QUERY;

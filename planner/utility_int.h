@@ -22,6 +22,14 @@ bool utility_setting_row(const PgQuery__SelectStmt *q);
 MUSTCHECK bool utility_set_config_plan(const struct plan_input *in, const PgQuery__SelectStmt *q,
                                        struct plan_result *out, bool *declined, struct err *e);
 
+/*
+ * The query in EXPLAIN or COPY, from byte start to end, as if it stood alone: the rest of the text is blanks, so that
+ * every place is where it is in the statement. The text is in scratch.
+ */
+struct plan_input utility_query_alone(const struct plan_input *in, uint32_t start, uint32_t end, struct arena *scratch);
+/* A text made from that one gets back what was around the query. */
+void utility_query_frame(struct plan *p, struct span sql, uint32_t start, uint32_t end);
+
 /* PREPARE and EXECUTE (utility_prepare.c). */
 MUSTCHECK bool utility_prepare_plan(const struct plan_input *in, const PgQuery__PrepareStmt *stmt,
                                     struct plan_result *out, struct err *e);

@@ -450,7 +450,7 @@ static bool exec_check_several(struct exec *x, struct err *e)
  */
 static bool exec_gathers(struct exec *x)
 {
-    if (x->plan->kind == PLAN_GATHER)
+    if (x->plan->gather && x->plan->gather->always)
         return true;
     if (x->npart <= 1)
         return false;

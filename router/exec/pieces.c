@@ -1,15 +1,13 @@
 /*
  * Portals over several shards whose Execute has a row limit (protocol chapter 55.2.3, "portal suspension").
  *
- *   a batch by itself   the transaction ends with it, so nobody can execute the portal again: shards get the limit, rows
- *                       beyond it are dropped
- *   concat, merge       in a transaction: each shard has a portal of its own, bound by a first run of the statement
- *                       (exec.piecewise) which executes nothing. A piece is then fetched in rounds:
- *                         concat: one shard after another is asked for as many rows as are still wanted
- *                         merge:  shards of which few rows wait here are asked for some more; what is in order is sent
- *   gather              the portal is on the gathering server, whose connection is kept like that of a cursor
- *   all others          (changes with RETURNING, which PostgreSQL carries out whole at the first Execute; FETCH) rows
- *                       beyond the limit are kept here, at most HOARD_MAX of them
+ *   a batch by itself   the transaction ends with it, so nobody can execute the portal again: shards get the limit,
+ * rows beyond it are dropped concat, merge       in a transaction: each shard has a portal of its own, bound by a first
+ * run of the statement (exec.piecewise) which executes nothing. A piece is then fetched in rounds: concat: one shard
+ * after another is asked for as many rows as are still wanted merge:  shards of which few rows wait here are asked for
+ * some more; what is in order is sent gather              the portal is on the gathering server, whose connection is
+ * kept like that of a cursor all others          (changes with RETURNING, which PostgreSQL carries out whole at the
+ * first Execute; FETCH) rows beyond the limit are kept here, at most HOARD_MAX of them
  *
  * Invariants: (1) between two pieces nothing is outstanding, so that the connections can run other statements; (2) the
  * portals on the shards have names of our own: the client's unnamed one outlives whatever the router binds without a
@@ -30,10 +28,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOARD_MAX    (64u << 20) /* bytes */
-#define ROUND_FIRST  64u         /* rows that a merge asks a shard for */
-#define ROUND_MAX    4096u
-#define PORTAL_NAME  32u
+#define HOARD_MAX   (64u << 20) /* bytes */
+#define ROUND_FIRST 64u         /* rows that a merge asks a shard for */
+#define ROUND_MAX   4096u
+#define PORTAL_NAME 32u
 
 /* What is left of a portal. On shards (npool > 0), or rows that are here. */
 struct pieces {
