@@ -316,6 +316,7 @@ static enum exec_action exec_statement_frame(struct exec *x, struct part *p, cha
 {
     switch (type) {
     case BE_BIND_COMPLETE:
+        p->bind_done = true;
         if (x->npart == 1 && !x->bind_sent && !x->explain) {
             x->bind_sent = true;
             strbuf_put(&x->out, "2\0\0\0\4", 5);
@@ -496,12 +497,28 @@ int exec_characters_before(struct exec *x)
     return x->text_offset ? count_characters(strbuf_str(&x->sql), x->text_offset) : 0;
 }
 
+/* The statement failed after its Bind: the client hears of that one first, and of the columns if they are known. */
+static void exec_answer_bind(struct exec *x, const struct part *p)
+{
+    if (!x->extended || x->bind_sent || !x->plan || !p || !p->bind_done)
+        return;
+    x->bind_sent = true;
+    strbuf_put(&x->out, "2\0\0\0\4", 5);
+    if (!x->describe)
+        return;
+    if (x->row_desc_type)
+        exec_send_row_desc(x);
+    else if (!x->plan->returns_rows)
+        strbuf_put(&x->out, "n\0\0\0\4", 5);
+}
+
 void exec_emit_error(struct exec *x)
 {
     char context[160] = "";
     struct part *p = x->error_part < x->npart ? &x->parts[x->error_part] : NULL;
 
     STAT_ADD(x->s->worker->stats.errors, 1);
+    exec_answer_bind(x, p);
     if (UNLIKELY(x->s->own_cancel) && !x->own_error.message[0]) {
         struct err theirs = ERR_INIT;
 

@@ -63,6 +63,7 @@ struct part {
     struct backend *backend; /* borrowed lease; NULL: not acquired, or lost */
     bool started, described, done, failed;
     bool preamble_seen;         /* COPY OUT: header passed */
+    bool bind_done;             /* its server has taken the Bind */
     bool bound;                 /* at the gate: its snapshot is taken, nothing is executed */
     bool saved;                 /* ... and its savepoint is set */
     bool settling;              /* ... a ReadyForQuery is to come that does not end it */

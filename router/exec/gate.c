@@ -302,7 +302,7 @@ static void gate_bound(struct exec *x, struct part *p)
 
     if (p->bound)
         return;
-    p->bound = true;
+    p->bound = p->bind_done = true;
     if (--g->left)
         return;
     if (gate_read_end(g->ticket) == GATE_TORN) {

@@ -708,6 +708,9 @@ static enum exec_action gather_shard_frame(struct exec *x, struct part *p, char 
     uint32_t i = (uint32_t)(p - x->parts);
 
     switch (type) {
+    case BE_BIND_COMPLETE:
+        p->bind_done = true;
+        return EXEC_SWALLOW;
     case BE_DATA_ROW:
         return gather_row(x, p, body);
     case BE_COMMAND_COMPLETE:
