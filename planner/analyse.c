@@ -7,6 +7,7 @@
 #include "planner/gather.h"
 #include "planner/moment.h"
 #include "planner/utility.h"
+#include "planner/view.h"
 
 #include "planner/utility_int.h"
 
@@ -551,9 +552,38 @@ bool analyse_query(const struct plan_input *in, const PgQuery__Node *stmt, struc
     return true;
 }
 
+/* Does its text stay what it is when a view's text takes the view's place? */
+static bool is_expandable(const PgQuery__Node *stmt)
+{
+    return statement_is_query(whole_query(stmt)) ||
+           (stmt->node_case == PG_QUERY__NODE__NODE_COPY_STMT && stmt->copy_stmt->query);
+}
+
+/* The router plans the text anew, views in it too. Until then it is the home shard's, where views can be described. */
+static void expanded_plan(const struct plan_input *in, const char *text, struct arena *scratch, struct plan_result *out)
+{
+    const PgQuery__Node *stmt = in->tree->stmts[0]->stmt;
+    struct an an = { .in = in, .a = scratch, .out = out };
+    inventory_take(&an, tree_message(stmt));
+    struct plan *p = an.plan = plan_new();
+    plan_home(&an, "views over distributed tables are expanded");
+    p->expanded = arena_strdup(plan_arena(p), text);
+    p->nparam = an.inv.nparam;
+    p->returns_rows = returning_count(stmt) > 0 || stmt->node_case == PG_QUERY__NODE__NODE_EXPLAIN_STMT;
+    p->long_way = true;
+    *out = (struct plan_result){ .plan = p };
+}
+
 bool analyse(const struct plan_input *in, struct arena *scratch, struct plan_result *out, struct err *e)
 {
     const PgQuery__Node *stmt = in->tree->stmts[0]->stmt;
+    const char *text = NULL;
+    if (is_expandable(stmt) && !view_expand(in, scratch, &text, e))
+        return false;
+    if (text) {
+        expanded_plan(in, text, scratch, out);
+        return true;
+    }
     if (!statement_is_query(stmt) ||
         (stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT && is_control_call(stmt->select_stmt)))
         return utility_plan(in, scratch, out, e);

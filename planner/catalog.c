@@ -7,6 +7,8 @@
  * identity key       table oid, ordinal, column name column    table oid, attnum, name, type oid, typmod, not null,
  * nondeterministic collation, how it is filled, primary key hook      table oid, kind, name, function, harmless,
  * statement level child     oid, oid of a partition or inheritance child view      view oid, oid of a relation it reads
+ *   definition  view oid, text, barrier, owner may read, secured, public reads
+ *   reader    view oid, role
  *   function  schema, name, built in, harmless, aggregate, window, set-returning, volatility
  *   operator  schema, name, left type, right type, function, harmless
  *   cast      source type, target type, implicit, harmless, function
@@ -64,6 +66,14 @@ struct raw_key {
 struct raw_pair {
     uint32_t a, b;
 };
+struct raw_view {
+    uint32_t rel;
+    struct cat_view view;
+};
+struct raw_reader {
+    uint32_t rel;
+    const char *role;
+};
 struct raw_usage {
     const char *schema, *role;
 };
@@ -87,6 +97,8 @@ struct catalog_builder {
     VEC(struct raw_hook) hooks;
     VEC(struct raw_key) keys;
     VEC(struct raw_pair) views, children;
+    VEC(struct raw_view) definitions;
+    VEC(struct raw_reader) readers;
     VEC(struct raw_usage) usages;
     VEC(struct cat_operator) operators;
     VEC(struct cat_cast) casts;
@@ -112,6 +124,8 @@ void catalog_builder_free(struct catalog_builder *b)
     free(b->hooks.v);
     free(b->keys.v);
     free(b->views.v);
+    free(b->definitions.v);
+    free(b->readers.v);
     free(b->children.v);
     free(b->usages.v);
     free(b->operators.v);
@@ -283,6 +297,24 @@ static void row_view(struct catalog_builder *b, struct row *r)
     p->b = row_oid(r, 2);
 }
 
+static void row_definition(struct catalog_builder *b, struct row *r)
+{
+    struct raw_view *v = VEC_PUSH(&b->definitions);
+    v->rel = row_oid(r, 1);
+    v->view.text = row_text(r, 2);
+    v->view.barrier = row_bool(r, 3);
+    v->view.owner_reads = row_bool(r, 4);
+    v->view.secured = row_bool(r, 5);
+    v->view.public_reader = row_bool(r, 6);
+}
+
+static void row_reader(struct catalog_builder *b, struct row *r)
+{
+    struct raw_reader *v = VEC_PUSH(&b->readers);
+    v->rel = row_oid(r, 1);
+    v->role = row_text(r, 2);
+}
+
 static void row_child(struct catalog_builder *b, struct row *r)
 {
     struct raw_pair *p = VEC_PUSH(&b->children);
@@ -341,9 +373,13 @@ bool catalog_builder_row(struct catalog_builder *b, uint32_t ncol, const struct 
         const char *kind;
         void (*read)(struct catalog_builder *b, struct row *r);
     } kinds[] = {
-        { "schema", row_schema },     { "usage", row_usage },       { "table", row_table }, { "key", row_key },
-        { "column", row_column },     { "hook", row_hook },         { "view", row_view },   { "child", row_child },
-        { "function", row_function }, { "operator", row_operator }, { "cast", row_cast },   { "type", row_type },
+        { "schema", row_schema },     { "usage", row_usage },
+        { "table", row_table },       { "key", row_key },
+        { "column", row_column },     { "hook", row_hook },
+        { "view", row_view },         { "definition", row_definition },
+        { "reader", row_reader },     { "child", row_child },
+        { "function", row_function }, { "operator", row_operator },
+        { "cast", row_cast },         { "type", row_type },
     };
     if (ncol == CATALOG_COLUMNS && cols[0].ptr) {
         for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
@@ -528,6 +564,24 @@ static void link_views(struct catalog_builder *b)
     }
 }
 
+static void link_definitions(struct catalog_builder *b)
+{
+    struct arena *a = &b->cat->arena;
+    for (size_t i = 0; i < b->definitions.n; i++) {
+        struct raw_rel *raw = raw_by_oid(b, b->definitions.v[i].rel);
+        struct cat_view *v = ARENA_NEW(a, struct cat_view);
+        if (!raw)
+            continue;
+        *v = b->definitions.v[i].view;
+        v->roles = ARENA_ARRAY(a, const char *, b->readers.n + 1);
+        for (size_t k = 0; k < b->readers.n; k++)
+            if (b->readers.v[k].rel == raw->rel.oid)
+                v->roles[v->nrole++] = b->readers.v[k].role;
+        raw->rel.view = v;
+        b->cat->has_views = true;
+    }
+}
+
 static bool link_all(struct catalog_builder *b, struct err *e)
 {
     struct catalog *c = b->cat;
@@ -549,6 +603,7 @@ static bool link_all(struct catalog_builder *b, struct err *e)
     for (size_t i = 0; i < b->rels.n; i++)
         link_primary_key(b, &b->rels.v[i]);
     link_views(b);
+    link_definitions(b);
     c->rels = ARENA_ARRAY(&c->arena, struct cat_rel, b->rels.n);
     for (size_t i = 0; i < b->rels.n; i++) {
         struct cat_rel *rel = &c->rels[c->nrel++];

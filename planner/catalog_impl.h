@@ -19,6 +19,7 @@ struct catalog {
     struct cat_operator *operators;
     struct cat_cast *casts;
     bool distributed; /* some table is sharded or a reference table */
+    bool has_views;   /* a view reads one */
 };
 
 /* Hash of an object's name; schema NULL: of the name alone. */

@@ -62,6 +62,17 @@ struct cat_hook {
     bool statement_level; /* trigger FOR EACH STATEMENT or with transition tables (P43) */
 };
 
+/* The text of a view over distributed tables, and who gets from it what the view gives (view.c). */
+struct cat_view {
+    const char *text;   /* under the path pg_catalog */
+    bool barrier;       /* security_barrier */
+    bool owner_reads;   /* its owner may read all that it reads */
+    bool secured;       /* it reads tables with policies, and as its owner */
+    bool public_reader; /* everybody may read the view and all that it reads */
+    uint32_t nrole;
+    const char **roles; /* who may, when not everybody */
+};
+
 struct cat_rel {
     struct hmap_node node; /* by schema and name */
     uint32_t oid;
@@ -69,9 +80,10 @@ struct cat_rel {
     char kind;   /* pg_class.relkind */
     bool system; /* of pg_catalog or information_schema: no columns loaded */
     bool row_security;
-    bool view_sharded;       /* a view that reads a sharded table, directly or through other views */
-    bool view_reference;     /* ... a reference table */
-    const char *stray_child; /* a partition or child that is distributed in another way; NULL: none */
+    bool view_sharded;           /* a view that reads a sharded table, directly or through other views */
+    bool view_reference;         /* ... a reference table */
+    const struct cat_view *view; /* NULL: none of the kind */
+    const char *stray_child;     /* a partition or child that is distributed in another way; NULL: none */
     enum distribution dist;
     bool identity_vindex;
     bool has_identity;
@@ -123,6 +135,8 @@ struct cat_type {
 /* Relation by name as this session's search_path and role see it; NULL: none (PostgreSQL will say 42P01). */
 const struct cat_rel *catalog_resolve_rel(const struct catalog *c, const struct plan_env *env,
                                           const char *schema_or_null, const char *name);
+/* Is there a view over distributed tables? */
+bool catalog_has_views(const struct catalog *c);
 const struct cat_rel *catalog_rel_by_oid(const struct catalog *c, uint32_t oid);
 const struct cat_schema *catalog_schema(const struct catalog *c, const char *name);
 /* Schema that CREATE without a schema would use: first of the path that exists and is not temporary; NULL: none. */

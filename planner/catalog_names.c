@@ -151,6 +151,11 @@ static const struct cat_schema *path_schema(const struct catalog *c, const struc
     return NULL;
 }
 
+bool catalog_has_views(const struct catalog *c)
+{
+    return c->has_views;
+}
+
 bool env_catalog_first(const struct plan_env *env)
 {
     char name[64];

@@ -350,6 +350,7 @@ struct plan {
     const struct plan_hint *hint; /* NULL: none */
     const char *rewritten; /* NULL: the client's text goes out untouched; else the text to send (never with literals
                               cached away) */
+    const char *expanded;  /* NULL; else the text with its views expanded, of which a plan has to be made (view.h) */
     uint32_t npid;         /* places in `rewritten` where the session's number belongs, PLAN_PID_BLANK long */
     const uint32_t *pids;
     const char *reason; /* one line for SHOW ROUTE: why this plan */

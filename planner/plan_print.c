@@ -294,6 +294,8 @@ void plan_print(const struct plan *p, const struct map_db *db, const struct rout
         print_gather(p->gather, out);
     if (p->combine == COMBINE_MERGE && several)
         print_merge(p->merge, out);
+    if (p->expanded)
+        strbuf_printf(out, "expanded: %s\n", p->expanded);
     if (p->rewritten)
         strbuf_printf(out, "sent as: %s\n", p->rewritten);
     if (p->session)

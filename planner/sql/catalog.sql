@@ -66,6 +66,34 @@ WITH base AS (
     FROM pg_catalog.pg_rewrite r WHERE r.rulename = '_RETURN'
     UNION ALL
     SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, p.oid, p.polrelid, p.polname FROM pg_catalog.pg_policy p
+), view_read AS (
+    SELECT DISTINCT v.oid AS view, v.relkind, r.oid AS read, r.nspname::text AS schema, r.relrowsecurity AS secured
+    FROM userrel v
+    JOIN pg_catalog.pg_rewrite w ON w.ev_class = v.oid AND w.rulename = '_RETURN'
+    JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid
+                               AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    JOIN userrel r ON r.oid = d.refobjid AND r.oid <> v.oid
+    WHERE v.relkind IN ('v', 'm')
+), expandable AS (
+    -- views over distributed tables, directly or through other views, and what keeps the router from putting their
+    -- text in their place (planner/view.c)
+    SELECT c.oid,
+           o.barrier,
+           bool_and(has_table_privilege(c.relowner, x.read, 'SELECT')) AS owner_reads,
+           bool_or(x.secured) AND NOT o.invoker AS secured,
+           has_table_privilege('public', c.oid, 'SELECT')
+               AND bool_and(has_schema_privilege('public', x.schema, 'USAGE') AND has_table_privilege('public', x.read, 'SELECT')) AS public
+    FROM pg_catalog.pg_class c
+    JOIN view_read x ON x.view = c.oid AND x.relkind = 'v'
+    CROSS JOIN LATERAL (SELECT COALESCE(bool_or(option_value::boolean) FILTER (WHERE option_name = 'security_barrier'), false) AS barrier,
+                               COALESCE(bool_or(option_value::boolean) FILTER (WHERE option_name = 'security_invoker'), false) AS invoker
+                        FROM pg_catalog.pg_options_to_table(c.reloptions)
+                        WHERE option_name IN ('security_barrier', 'security_invoker')) o
+    WHERE c.oid IN (WITH RECURSIVE d (oid) AS (
+                        SELECT r.oid FROM userrel r JOIN pgbraid.tables t ON t.schema_name = r.nspname AND t.table_name = r.relname
+                        UNION SELECT y.view FROM d JOIN view_read y ON y.read = d.oid)
+                    SELECT oid FROM d)
+    GROUP BY c.oid, c.relowner, o.barrier, o.invoker
 ), hook AS (
     SELECT t.tgrelid AS rel, 'trigger' AS kind, t.tgname::text AS name, f.nspname || '.' || f.proname AS function,
            f.harmless, (t.tgtype & 1) = 0 OR t.tgoldtable IS NOT NULL OR t.tgnewtable IS NOT NULL AS statement_level
@@ -179,13 +207,18 @@ UNION ALL
 SELECT 'child', i.inhparent::text, r.oid::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_inherits i JOIN userrel r ON r.oid = i.inhrelid AND r.relkind NOT IN ('i', 'I')
 UNION ALL
-SELECT DISTINCT 'view', v.oid::text, r.oid::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-FROM userrel v
-JOIN pg_catalog.pg_rewrite w ON w.ev_class = v.oid AND w.rulename = '_RETURN'
-JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid
-                           AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-JOIN userrel r ON r.oid = d.refobjid AND r.oid <> v.oid
-WHERE v.relkind IN ('v', 'm')
+SELECT 'view', x.view::text, x.read::text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM view_read x
+UNION ALL
+SELECT 'definition', v.oid::text, pg_catalog.pg_get_viewdef(v.oid), v.barrier::text, v.owner_reads::text, v.secured::text,
+       v.public::text, NULL, NULL, NULL, NULL, NULL
+FROM expandable v
+UNION ALL
+SELECT 'reader', v.oid::text, r.rolname, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM expandable v CROSS JOIN pg_catalog.pg_roles r
+WHERE NOT v.public AND has_table_privilege(r.oid, v.oid, 'SELECT')
+  AND NOT EXISTS (SELECT FROM view_read x
+                  WHERE x.view = v.oid AND NOT (has_schema_privilege(r.oid, x.schema, 'USAGE') AND has_table_privilege(r.oid, x.read, 'SELECT')))
 UNION ALL
 SELECT 'function', f.nspname, f.proname, f.builtin::text, bool_and(f.harmless)::text, bool_or(f.prokind = 'a')::text,
        bool_or(f.prokind = 'w')::text, bool_or(f.proretset)::text, max(f.provolatile::text), NULL, NULL, NULL

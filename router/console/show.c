@@ -361,6 +361,11 @@ static void route_on_worker(struct worker *w, void *arg)
     if (!db)
         return;
     p = planner_plan(w->planner, db->catalog, db->map, &env, span_str(a->sql), NULL, 0, &lits, &a->error);
+    while (p && p->expanded) {
+        a->sql = arena_strdup(&a->c->arena, p->expanded);
+        plan_unref(p);
+        p = planner_plan(w->planner, db->catalog, db->map, &env, span_str(a->sql), NULL, 0, &lits, &a->error);
+    }
     if (!p)
         return;
     if (p->nparam == 0 && p->kind != PLAN_SESSION && p->kind != PLAN_CONTROL && p->kind != PLAN_EMPTY) {

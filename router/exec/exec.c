@@ -273,6 +273,8 @@ void exec_dispatch(struct exec *x)
         exec_fail(x, &e);
         return;
     }
+    if (x->plan->expanded && !exec_expand_views(x))
+        return;
     if (x->extended && !x->execute && x->plan->kind != PLAN_QUERY && x->plan->kind != PLAN_INSERT) {
         exec_keep_portal(x);
         return;

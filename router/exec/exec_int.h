@@ -104,6 +104,7 @@ struct exec {
     struct strbuf row_desc; /* body of the first RowDescription or CopyOutResponse; 'n' alone: NoData */
     char row_desc_type;
     bool row_desc_sent;
+    bool expanded; /* text and plan have views' texts in the place of their names */
     uint32_t ndescribed;
     struct strbuf tag;      /* first command tag */
     struct strbuf last_tag; /* CommandComplete of a string's last statement, which waits for the implicit commit */
@@ -191,6 +192,8 @@ bool exec_in_txn(const struct exec *x);
 void exec_begin_implicit(struct exec *x);
 /* The statement is planned: carry it out by kind. */
 void exec_dispatch(struct exec *x);
+/* exec/view.c: the running statement becomes the one with its views expanded; false: it has failed. */
+MUSTCHECK bool exec_expand_views(struct exec *x);
 struct span exec_copy_span(struct exec *x, struct span s);
 /* Characters of the Query string before the running statement: error positions are shifted by as many. */
 int exec_characters_before(struct exec *x);

@@ -34,7 +34,7 @@ void exec_reset_statement(struct exec *x)
     x->plan = NULL;
     x->task = TASK_NONE;
     x->snapshot_then = NULL;
-    x->timed = false;
+    x->timed = x->expanded = false;
     x->parts = NULL;
     x->npart = x->ndone = x->next_part = 0;
     x->own_txn = x->withheld = x->failed = false;
@@ -309,7 +309,7 @@ bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct er
         fe_put_bind(out, exec_portal_there(x), (struct span){ 0 }, x->bind_rest);
         return true;
     }
-    if (x->plan->rewritten || x->timed) {
+    if (x->plan->rewritten || x->timed || x->expanded) {
         backend_put_parse(b, out, (struct span){ 0 }, exec_text(x), pr->types, pr->ntype);
         fe_put_bind(out, exec_portal_there(x), (struct span){ 0 }, x->bind_rest);
         return true;

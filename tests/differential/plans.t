@@ -291,7 +291,7 @@ sub statement
 
 # --- planning and running ---
 
-my $catalog = psql(2, '-A', '-t', '-F', "\x1f", '-P', "null=\x02", '-f', "$root/planner/sql/catalog.sql");
+my $catalog = psql(2, '-c', 'SET search_path = pg_catalog', '-A', '-t', '-F', "\x1f", '-R', "\x1e", '-P', "null=\x02", '-f', "$root/planner/sql/catalog.sql");
 open my $f, '>', "$dir/plan.cat" or die $!;
 print {$f} $catalog;
 close $f or die $!;

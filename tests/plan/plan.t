@@ -33,7 +33,7 @@ for my $name (qw(plan hijack plain)) { # the first is what statements begin with
     my $schema = { plan => 'schema', hijack => 'hijack' }->{$name};
     load($i, '-f', "$root/tests/plan/$schema.sql") if $schema;
     load($i, '-c', $extra{$name}) if $extra{$name};
-    my $rows = load($i, '-A', '-t', '-F', "\x1f", '-P', "null=\x02", '-f', "$root/planner/sql/catalog.sql");
+    my $rows = load($i, '-c', 'SET search_path = pg_catalog', '-A', '-t', '-F', "\x1f", '-R', "\x1e", '-P', "null=\x02", '-f', "$root/planner/sql/catalog.sql");
     spew("$dir/$name.cat", $rows);
     push @catalogs, "$name=$dir/$name.cat";
 }

@@ -49,6 +49,16 @@ CREATE VIEW order_totals_again AS SELECT * FROM order_totals;
 CREATE VIEW country_names AS SELECT code, name FROM countries;
 CREATE VIEW setting_names AS SELECT name FROM settings;
 
+CREATE VIEW big_orders (k, id, sum) AS SELECT customer_id, id, total FROM orders WHERE total > 100;
+CREATE VIEW joined AS SELECT o.id, c.name, n.name AS country FROM orders o JOIN customers c ON c.id = o.customer_id LEFT JOIN countries n ON n.code = c.country;
+CREATE VIEW odd_ones AS SELECT id FROM orders UNION SELECT id FROM customers;
+CREATE VIEW mixed AS SELECT o.id, s.value FROM orders o JOIN settings s ON s.name = o.item;
+CREATE VIEW guarded WITH (security_barrier) AS SELECT * FROM orders;
+CREATE VIEW timed AS SELECT id FROM orders WHERE at > now() - '1 day'::interval;
+CREATE VIEW timed_back AS SELECT id FROM orders WHERE at > now() + '-1 day -01:00'::interval;
+CREATE MATERIALIZED VIEW kept AS SELECT count(*) AS n FROM orders WITH NO DATA;
+GRANT SELECT ON orders, big_orders TO alice;
+
 CREATE FUNCTION reads_orders() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM orders';
 CREATE FUNCTION liar(int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT count(*) FROM orders';
 CREATE FUNCTION declared_safe(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1; END';
@@ -78,6 +88,10 @@ ALTER TABLE rls_bad ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON rls_bad USING (EXISTS (SELECT FROM customers c WHERE c.id = rls_bad.id));
 CREATE TABLE checked (id bigint PRIMARY KEY, v int CHECK (liar(v) > 0));
 CREATE TABLE opaque_default (id bigint PRIMARY KEY, v bigint DEFAULT reads_orders());
+CREATE VIEW policed AS SELECT * FROM rls_good;
+CREATE VIEW policed_caller WITH (security_invoker = on) AS SELECT * FROM rls_good;
+CREATE VIEW calling AS SELECT id, declared_safe(v) AS v, liar(v) AS l FROM ranged;
+CREATE VIEW calling_safe AS SELECT id, declared_safe(v) AS v FROM ranged;
 
 CREATE FUNCTION public.near(int, int) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT count(*) > 0 FROM orders';
 CREATE OPERATOR public.~~~ (leftarg = int, rightarg = int, function = public.near);

@@ -1,7 +1,7 @@
 /*
  * Prints the plans of the statements on standard input, for the golden tests (tests/plan).
  *
- *   plan_tool NAME=CATALOG...     CATALOG: rows of sql/catalog.sql, fields apart by \x1f, NULL as \x02
+ *   plan_tool NAME=CATALOG...     CATALOG: rows of sql/catalog.sql, apart by \x1e, fields by \x1f, NULL as \x02
  *
  * A statement ends with a semicolon at the end of a line. Comment lines are copied. A line that begins with a backslash
  * is a directive: \catalog NAME, \path SEARCH_PATH, \role NAME, \odd on|off and \shards N hold until changed;
@@ -65,10 +65,10 @@ static void load(char *arg)
     FILE *f = fopen(path, "r");
     if (!f)
         die(path, NULL);
-    while ((len = getline(&line, &cap, f)) > 0) {
+    while ((len = getdelim(&line, &cap, 0x1e, f)) > 0) {
         struct span cols[MAX_COLUMNS];
         uint32_t n = 0;
-        if (line[len - 1] == '\n')
+        if (line[len - 1] == '\n' || line[len - 1] == 0x1e)
             line[--len] = 0;
         for (char *at = line; at && n < MAX_COLUMNS;) {
             char *end = strchr(at, 0x1f);
@@ -210,6 +210,14 @@ static void run(struct planner *planner, struct span sql, struct strbuf *out)
     struct plan *p = planner_plan(planner, tool.cat, db, &tool.env, sql, tool.types, tool.ntype, &lits, &e);
     if (!p) {
         put_error(&e, out);
+        return;
+    }
+    if (p->expanded) { /* as the router does */
+        char *text = strdup(p->expanded);
+        strbuf_printf(out, "expanded: %s\n", text);
+        plan_unref(p);
+        run(planner, span_str(text), out);
+        free(text);
         return;
     }
     const struct bind_values binds = { .n = tool.nbind, .values = tool.values, .types = NULL, .binary = tool.binary };
