@@ -1,8 +1,7 @@
 #include "planner/op_merge.h"
 
 #include "base/mem.h"
-#include "base/strbuf.h"
-#include "wire/reader.h"
+#include "wire/proto.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 
 #define USECS_PER_DAY INT64_C(86400000000)
 #define COMPACT_BYTES 16384u
+#define ROW_HEADER    (PROTO_HEADER + 2u) /* type, length, number of columns */
 
 bool merge_type_of(uint32_t oid, enum merge_type *type, bool *text)
 {
@@ -37,28 +37,18 @@ bool merge_type_of(uint32_t oid, enum merge_type *type, bool *text)
     return false;
 }
 
-/* A key of the first row kept: numbers as such, the rest where it stands, from the row's beginning. */
-struct value {
-    bool null;
-    union {
-        struct {
-            int64_t high, low;
-        } i;
-        uint64_t u;
-        double d;
-        struct {
-            uint32_t at, len;
-        } bytes;
-    };
-};
-
-/* Rows as u32 length and DataRow body. The first one starts at `at`, the one before it, if there was one, at `last`. */
+/*
+ * DataRow frames, whole ones. The first row that has not gone out starts at `at`, the one before it, if there was one,
+ * at `last`. Of the first row is known how its first key sorts (rank, then prefix): rows whose prefixes are equal are
+ * compared in full, unless the prefix is all of the key.
+ */
 struct source {
     struct strbuf rows;
     size_t at, last;
+    uint64_t prefix;
+    uint32_t size, columns; /* of the first row: bytes, and offset of what is behind the keys */
+    uint8_t rank;           /* 1; of NULL: 0 or 2, before or behind all others */
     bool ended, had;
-    struct value *keys, *last_keys; /* of the first row, if it stands in the heap, and of the one before it */
-    uint32_t columns;               /* offset of what is behind the keys in the first row */
 };
 
 struct merge {
@@ -67,8 +57,14 @@ struct merge {
     struct source *sources;
     uint32_t *heap, nheap; /* sources with a first row, the least one on top */
     uint32_t nwaited;      /* sources without a row that have not ended */
-    bool taken;            /* the top's first row went out last */
+    bool exact;            /* equal prefixes are equal rows */
 };
+
+static bool prefix_is_exact(enum merge_type type)
+{
+    return type != MERGE_NUMERIC && type != MERGE_TIMETZ && type != MERGE_INTERVAL && type != MERGE_BYTES &&
+           type != MERGE_PADDED;
+}
 
 struct merge *merge_new(uint32_t nsource, uint32_t nkey, const struct merge_key *keys)
 {
@@ -78,11 +74,8 @@ struct merge *merge_new(uint32_t nsource, uint32_t nkey, const struct merge_key 
     m->keys = mem_zalloc((nkey + 1) * sizeof *m->keys);
     if (nkey)
         memcpy(m->keys, keys, nkey * sizeof *keys);
+    m->exact = nkey == 0 || (nkey == 1 && prefix_is_exact(keys[0].type));
     m->sources = mem_zalloc((nsource + 1) * sizeof *m->sources);
-    for (uint32_t i = 0; i < nsource; i++) {
-        m->sources[i].keys = mem_zalloc((nkey + 1) * sizeof(struct value));
-        m->sources[i].last_keys = mem_zalloc((nkey + 1) * sizeof(struct value));
-    }
     m->heap = mem_zalloc((nsource + 1) * sizeof *m->heap);
     return m;
 }
@@ -91,11 +84,8 @@ void merge_free(struct merge *m)
 {
     if (!m)
         return;
-    for (uint32_t i = 0; i < m->nsource; i++) {
+    for (uint32_t i = 0; i < m->nsource; i++)
         strbuf_fini(&m->sources[i].rows);
-        free(m->sources[i].keys);
-        free(m->sources[i].last_keys);
-    }
     free(m->sources);
     free(m->heap);
     free(m->keys);
@@ -136,6 +126,19 @@ static uint64_t get64(const char *p)
     return (uint64_t)proto_get32(p) << 32 | proto_get32(p + 4);
 }
 
+/* A key: numbers as such, the rest where it stands. */
+struct value {
+    bool null;
+    union {
+        struct {
+            int64_t high, low;
+        } i;
+        uint64_t u;
+        double d;
+        struct span bytes;
+    };
+};
+
 /* Days of 24 hours, as interval_cmp_value() counts: a month has 30 days. */
 static void read_interval(const char *p, struct value *v)
 {
@@ -155,65 +158,65 @@ static bool numeric_valid(struct span s)
     return s.len >= 8 && s.len == 8 + 2 * (size_t)proto_get16(s.ptr);
 }
 
-static bool read_value(enum merge_type type, struct span s, const char *row, struct value *v)
+static bool value_valid(enum merge_type type, struct span s)
+{
+    size_t want = type_length(type);
+    return want ? s.len == want : type != MERGE_NUMERIC || numeric_valid(s);
+}
+
+/* Of a valid one. */
+static struct value read_value(enum merge_type type, struct span s)
 {
     const char *p = s.ptr;
-    size_t want = type_length(type);
-    *v = (struct value){ .null = false };
-    if (want && s.len != want)
-        return false;
+    struct value v = { .null = false };
     switch (type) {
     case MERGE_UINT1:
-        v->u = (unsigned char)*p;
-        return true;
+        v.u = (unsigned char)*p;
+        return v;
     case MERGE_INT2:
-        v->i.high = (int16_t)proto_get16(p);
-        return true;
+        v.i.high = (int16_t)proto_get16(p);
+        return v;
     case MERGE_INT4:
-        v->i.high = (int32_t)proto_get32(p);
-        return true;
+        v.i.high = (int32_t)proto_get32(p);
+        return v;
     case MERGE_INT8:
-        v->i.high = (int64_t)get64(p);
-        return true;
+        v.i.high = (int64_t)get64(p);
+        return v;
     case MERGE_UINT4:
-        v->u = proto_get32(p);
-        return true;
+        v.u = proto_get32(p);
+        return v;
     case MERGE_UINT8:
-        v->u = get64(p);
-        return true;
+        v.u = get64(p);
+        return v;
     case MERGE_FLOAT4: {
         uint32_t bits = proto_get32(p);
         float f;
         memcpy(&f, &bits, sizeof f);
-        v->d = (double)f;
-        return true;
+        v.d = (double)f;
+        return v;
     }
     case MERGE_FLOAT8: {
         uint64_t bits = get64(p);
-        memcpy(&v->d, &bits, sizeof v->d);
-        return true;
+        memcpy(&v.d, &bits, sizeof v.d);
+        return v;
     }
     case MERGE_TIMETZ:
-        v->i.low = (int32_t)proto_get32(p + 8);
-        v->i.high = (int64_t)get64(p) + v->i.low * 1000000;
-        return true;
+        v.i.low = (int32_t)proto_get32(p + 8);
+        v.i.high = (int64_t)get64(p) + v.i.low * 1000000;
+        return v;
     case MERGE_INTERVAL:
-        read_interval(p, v);
-        return true;
+        read_interval(p, &v);
+        return v;
     case MERGE_PADDED:
         while (s.len > 0 && p[s.len - 1] == ' ')
             s.len--;
         break;
     case MERGE_NUMERIC:
-        if (!numeric_valid(s))
-            return false;
-        break;
     case MERGE_BYTES:
         break;
     }
-    v->bytes.at = (uint32_t)(p - row);
-    v->bytes.len = (uint32_t)s.len;
-    return true;
+    v.bytes = s;
+    return v;
 }
 
 static int order(int64_t a, int64_t b)
@@ -295,13 +298,7 @@ static int order_numeric(struct span sa, struct span sb)
     return order(a.n, b.n) * a.sign;
 }
 
-static struct span bytes_of(const char *row, const struct value *v)
-{
-    return span_make(row + v->bytes.at, v->bytes.len);
-}
-
-static int order_key(const struct merge_key *k, const char *ra, const struct value *a, const char *rb,
-                     const struct value *b)
+static int order_values(const struct merge_key *k, const struct value *a, const struct value *b)
 {
     int c = 0;
     if (a->null || b->null) {
@@ -329,35 +326,107 @@ static int order_key(const struct merge_key *k, const char *ra, const struct val
         c = order_double(a->d, b->d);
         break;
     case MERGE_NUMERIC:
-        c = order_numeric(bytes_of(ra, a), bytes_of(rb, b));
+        c = order_numeric(a->bytes, b->bytes);
         break;
     case MERGE_BYTES:
     case MERGE_PADDED:
-        c = order_bytes(bytes_of(ra, a), bytes_of(rb, b));
+        c = order_bytes(a->bytes, b->bytes);
         break;
     }
     return k->desc ? -c : c;
 }
 
-static int order_rows(const struct merge *m, const char *ra, const struct value *a, const char *rb,
-                      const struct value *b)
+/* The next key of a row whose keys have been found valid. */
+static struct value next_value(enum merge_type type, const char **p)
+{
+    uint32_t len = proto_get32(*p);
+    struct span s = span_make(*p + 4, len);
+    if (len == UINT32_MAX) {
+        *p += 4;
+        return (struct value){ .null = true };
+    }
+    *p = s.ptr + len;
+    return read_value(type, s);
+}
+
+static int order_rows(const struct merge *m, const char *a, const char *b)
 {
     int c = 0;
-    for (uint32_t i = 0; i < m->nkey && c == 0; i++)
-        c = order_key(&m->keys[i], ra, &a[i], rb, &b[i]);
+    a += ROW_HEADER;
+    b += ROW_HEADER;
+    for (uint32_t i = 0; i < m->nkey && c == 0; i++) {
+        struct value va = next_value(m->keys[i].type, &a), vb = next_value(m->keys[i].type, &b);
+        c = order_values(&m->keys[i], &va, &vb);
+    }
     return c;
 }
 
-static const char *row_at(const struct source *s, size_t at)
+#define SIGN (UINT64_C(1) << 63)
+
+static uint64_t prefix_of_double(double d)
 {
-    return s->rows.ptr + at + 4;
+    uint64_t bits;
+    if (isnan(d))
+        return UINT64_MAX;
+    d += 0.0; /* -0 is 0 */
+    memcpy(&bits, &d, sizeof bits);
+    return bits & SIGN ? ~bits : bits | SIGN;
+}
+
+static uint64_t prefix_of_bytes(struct span s)
+{
+    char first[8] = { 0 };
+    memcpy(first, s.ptr, s.len < sizeof first ? s.len : sizeof first);
+    return get64(first);
+}
+
+/* A number that sorts as the key does, as far as it goes; equal ones say nothing unless prefix_is_exact(). */
+static uint64_t prefix_of(const struct merge_key *k, struct span s)
+{
+    struct value v;
+    uint64_t prefix = 0;
+    if (k->type == MERGE_INT4 || k->type == MERGE_INT8) { /* most keys: without the detour */
+        prefix = (k->type == MERGE_INT8 ? get64(s.ptr) : (uint64_t)(int64_t)(int32_t)proto_get32(s.ptr)) ^ SIGN;
+        return k->desc ? ~prefix : prefix;
+    }
+    v = read_value(k->type, s);
+    switch (k->type) {
+    case MERGE_INT2:
+    case MERGE_INT4:
+    case MERGE_INT8:
+    case MERGE_TIMETZ:
+    case MERGE_INTERVAL:
+        prefix = (uint64_t)v.i.high ^ SIGN;
+        break;
+    case MERGE_UINT1:
+    case MERGE_UINT4:
+    case MERGE_UINT8:
+        prefix = v.u;
+        break;
+    case MERGE_FLOAT4:
+    case MERGE_FLOAT8:
+        prefix = prefix_of_double(v.d);
+        break;
+    case MERGE_BYTES:
+    case MERGE_PADDED:
+        prefix = prefix_of_bytes(v.bytes);
+        break;
+    case MERGE_NUMERIC:
+        break;
+    }
+    return k->desc ? ~prefix : prefix;
 }
 
 /* Does source a's first row come before b's? */
-static bool before(const struct merge *m, uint32_t a, uint32_t b)
+static inline bool before(const struct merge *m, uint32_t a, uint32_t b)
 {
     const struct source *sa = &m->sources[a], *sb = &m->sources[b];
-    int c = order_rows(m, row_at(sa, sa->at), sa->keys, row_at(sb, sb->at), sb->keys);
+    int c;
+    if (sa->rank != sb->rank)
+        return sa->rank < sb->rank;
+    if (sa->prefix != sb->prefix)
+        return sa->prefix < sb->prefix;
+    c = m->exact ? 0 : order_rows(m, sa->rows.ptr + sa->at, sb->rows.ptr + sb->at);
     return c ? c < 0 : a < b;
 }
 
@@ -391,32 +460,47 @@ static void sift_up(struct merge *m, uint32_t source)
 }
 
 /*
- * Read the keys of a source's first row. False: it is malformed, or comes before the one that came before it: the
- * source sorts in another way than this module.
+ * Look at a source's first row. False: it is malformed, or comes before the one that came before it: the source sorts
+ * in another way than this module.
  */
-static bool read_keys(const struct merge *m, struct source *s)
+static bool read_first(const struct merge *m, struct source *s)
 {
-    const char *row = row_at(s, s->at);
-    struct value *last = s->keys;
-    s->keys = s->last_keys;
-    s->last_keys = last;
-    struct reader r = rd_make(span_make(row, proto_get32(s->rows.ptr + s->at)));
-    if (rd_u16(&r) < m->nkey)
+    const char *row = s->rows.ptr + s->at, *p = row + ROW_HEADER, *end;
+    uint64_t prefix = s->prefix;
+    uint8_t rank = s->rank;
+    s->size = proto_get32(row + 1) + 1;
+    end = row + s->size;
+    if (proto_get16(row + PROTO_HEADER) < m->nkey)
         return false;
     for (uint32_t i = 0; i < m->nkey; i++) {
-        uint32_t len = rd_u32(&r);
+        const struct merge_key *k = &m->keys[i];
+        uint32_t len = end - p < 4 ? 0 : proto_get32(p);
+        if (end - p < 4 || (len != UINT32_MAX && len > (size_t)(end - p) - 4))
+            return false;
+        p += 4;
         if (len == UINT32_MAX) {
-            s->keys[i] = (struct value){ .null = true };
+            if (i == 0) {
+                s->rank = k->nulls_first ? 0 : 2;
+                s->prefix = 0;
+            }
             continue;
         }
-        struct span v = rd_bytes(&r, len);
-        if (r.bad || !read_value(m->keys[i].type, v, row, &s->keys[i]))
+        if (!value_valid(k->type, span_make(p, len)))
             return false;
+        if (i == 0) {
+            s->rank = 1;
+            s->prefix = prefix_of(k, span_make(p, len));
+        }
+        p += len;
     }
-    s->columns = (uint32_t)(r.pos - row);
-    bool ordered = !s->had || order_rows(m, row_at(s, s->last), s->last_keys, row, s->keys) <= 0;
-    s->had = true;
-    return !r.bad && ordered;
+    s->columns = (uint32_t)(p - row);
+    if (!s->had) {
+        s->had = true;
+        return true;
+    }
+    if (rank != s->rank || prefix != s->prefix)
+        return rank < s->rank || (rank == s->rank && prefix < s->prefix);
+    return m->exact || order_rows(m, s->rows.ptr + s->last, row) <= 0;
 }
 
 static bool has_row(const struct source *s)
@@ -426,27 +510,33 @@ static bool has_row(const struct source *s)
 
 /* --- rows in and out --- */
 
-bool merge_push(struct merge *m, uint32_t source, struct span body)
+bool merge_push(struct merge *m, uint32_t source, struct span frames, size_t room, size_t *taken)
 {
     struct source *s = &m->sources[source];
-    bool waited = !has_row(s); /* a row that went out last is still there */
+    bool waited = !has_row(s);
+    size_t n = 0;
     BUG_ON(source >= m->nsource || s->ended);
-    if (body.len < 2 || body.len > UINT32_MAX - 4)
-        return false;
-    if (s->last > COMPACT_BYTES && s->last > s->rows.len / 2) {
+    while (frames.len - n >= ROW_HEADER && frames.ptr[n] == BE_DATA_ROW) {
+        size_t frame = (size_t)proto_get32(frames.ptr + n + 1) + 1;
+        if (frame < ROW_HEADER)
+            return false;
+        if (frame > frames.len - n || (n > 0 && n + frame > room))
+            break;
+        n += frame;
+    }
+    *taken = n;
+    if (n == 0)
+        return false; /* not even one */
+    if (s->last > COMPACT_BYTES && s->last > 2 * (s->rows.len - s->last)) {
         strbuf_drop(&s->rows, s->last);
         s->at -= s->last;
         s->last = 0;
     }
-    char *p = strbuf_reserve(&s->rows, body.len + 4);
-    proto_put32(p, (uint32_t)body.len);
-    memcpy(p + 4, body.ptr, body.len);
-    p[4 + body.len] = '\0';
-    s->rows.len += body.len + 4;
+    strbuf_put(&s->rows, frames.ptr, n);
     if (!waited)
         return true;
     m->nwaited--;
-    if (!read_keys(m, s))
+    if (!read_first(m, s))
         return false;
     sift_up(m, source);
     return true;
@@ -476,10 +566,9 @@ static bool advance(struct merge *m)
 {
     struct source *s = &m->sources[m->heap[0]];
     s->last = s->at;
-    s->at += 4 + (size_t)proto_get32(s->rows.ptr + s->at);
-    m->taken = false;
+    s->at += s->size;
     if (has_row(s)) {
-        if (!read_keys(m, s))
+        if (!read_first(m, s))
             return false;
     } else {
         m->nwaited += !s->ended;
@@ -490,18 +579,36 @@ static bool advance(struct merge *m)
     return true;
 }
 
-enum merge_result merge_next(struct merge *m, uint16_t *ncolumn, struct span *columns)
+static void put_row(const struct merge *m, const struct source *s, struct strbuf *out)
 {
-    if (m->taken && !advance(m))
-        return MERGE_BAD;
-    if (m->nheap == 0)
-        return m->nwaited ? MERGE_WAIT : MERGE_DONE;
-    if (m->nwaited && m->nkey)
-        return MERGE_WAIT;
-    const struct source *s = &m->sources[m->heap[0]];
     const char *row = s->rows.ptr + s->at;
-    m->taken = true;
-    *ncolumn = (uint16_t)(proto_get16(row + 4) - m->nkey);
-    *columns = span_make(row + 4 + s->columns, proto_get32(row) - s->columns);
+    uint32_t n = s->size - s->columns;
+    uint16_t ncolumn = (uint16_t)(proto_get16(row + PROTO_HEADER) - m->nkey);
+    char *p = strbuf_reserve(out, n + ROW_HEADER);
+    p[0] = BE_DATA_ROW;
+    proto_put32(p + 1, n + ROW_HEADER - 1);
+    p[5] = (char)(ncolumn >> 8);
+    p[6] = (char)ncolumn;
+    memcpy(p + ROW_HEADER, row + s->columns, n);
+    p[ROW_HEADER + n] = '\0';
+    out->len += n + ROW_HEADER;
+}
+
+enum merge_result merge_take(struct merge *m, uint64_t *skip, uint64_t *left, struct strbuf *out, size_t full)
+{
+    while (*left > 0 && out->len < full) {
+        if (m->nheap == 0)
+            return m->nwaited ? MERGE_WAIT : MERGE_DONE;
+        if (m->nwaited && m->nkey)
+            return MERGE_WAIT;
+        if (*skip > 0) {
+            (*skip)--;
+        } else {
+            put_row(m, &m->sources[m->heap[0]], out);
+            (*left)--;
+        }
+        if (!advance(m))
+            return MERGE_BAD;
+    }
     return MERGE_ROW;
 }

@@ -1,5 +1,5 @@
 /*
- * Ordered merge of several shards' rows. Pure: DataRow bodies in, DataRow bodies out. The first columns of every row
+ * Ordered merge of several shards' rows. Pure: DataRow frames in, DataRow frames out. The first columns of every row
  * are sort keys in binary format, added by the planner (finish.h); they are compared, cut off, and the rest of the row,
  * the client's own columns in the formats it asked for, is passed on without being looked at.
  *
@@ -7,13 +7,14 @@
  * module must not go unnoticed. The merge copies rows until their turn comes. Equal rows come in the order of sources.
  * Without keys rows come as they are there.
  *
- *   merge_new, merge_push ... merge_end for each source, merge_next in between, merge_free
+ *   merge_new, merge_push ... merge_end for each source, merge_take in between, merge_free
  */
 #ifndef PLANNER_OP_MERGE_H
 #define PLANNER_OP_MERGE_H
 
 #include "base/bug.h"
 #include "base/span.h"
+#include "base/strbuf.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -44,7 +45,7 @@ struct merge_key {
 MUSTCHECK bool merge_type_of(uint32_t oid, enum merge_type *type, bool *text);
 
 enum merge_result {
-    MERGE_ROW,  /* *row is the next one */
+    MERGE_ROW,  /* as many as were asked for */
     MERGE_WAIT, /* it depends on rows that are not there yet */
     MERGE_DONE, /* every source has ended and its rows are out */
     MERGE_BAD   /* a row is malformed, or its source does not sort as it is sorted here */
@@ -54,8 +55,11 @@ struct merge;
 struct merge *merge_new(uint32_t nsource, uint32_t nkey, const struct merge_key *keys);
 void merge_free(struct merge *m); /* NULL is fine */
 
-/* Copy a DataRow body. False: as MERGE_BAD. */
-MUSTCHECK bool merge_push(struct merge *m, uint32_t source, struct span body);
+/*
+ * Copy whole DataRow frames from the front of `frames`, up to one that is not whole or not a row, or does not fit into
+ * `room` bytes (the first one always does); *taken: how many bytes. False: as MERGE_BAD, or there is none.
+ */
+MUSTCHECK bool merge_push(struct merge *m, uint32_t source, struct span frames, size_t room, size_t *taken);
 void merge_end(struct merge *m, uint32_t source);
 /* No row can come before this source has one, or has ended. */
 bool merge_waits_for(const struct merge *m, uint32_t source);
@@ -63,9 +67,10 @@ bool merge_waits_for(const struct merge *m, uint32_t source);
 size_t merge_kept(const struct merge *m, uint32_t source);
 
 /*
- * The next row: its number of columns in *ncolumn, their lengths and values in *columns, borrowed until the next
- * merge_push() or merge_next().
+ * Append rows in order to `out`, as DataRow frames without the keys, until it has `full` bytes: first *skip rows are
+ * dropped, then at most *left are put; both are counted down.
  */
-enum merge_result merge_next(struct merge *m, uint16_t *ncolumn, struct span *columns);
+MUSTCHECK enum merge_result merge_take(struct merge *m, uint64_t *skip, uint64_t *left, struct strbuf *out,
+                                       size_t full);
 
 #endif

@@ -429,6 +429,13 @@ void exec_part_ready(struct exec *x, struct part *p)
     }
 }
 
+size_t exec_rows(struct exec *x, struct backend *b, struct span frames)
+{
+    bool merging = x->merge && x->task == TASK_STATEMENT && !x->pieces && !x->explain && !exec_gate_busy(x);
+
+    return merging && exec_rows_may_flow(x) ? exec_merge_rows(x, &x->parts[b->part], frames) : 0;
+}
+
 enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct span body)
 {
     struct part *p = &x->parts[b->part];

@@ -39,6 +39,8 @@ void pieces_free(struct pieces *p); /* NULL is fine */
 
 enum exec_action { EXEC_SWALLOW, EXEC_RELAY, EXEC_WAIT };
 
+/* Rows of a part's server at the front of `frames` that are taken at once; how many bytes, 0: exec_frame() for each. */
+size_t exec_rows(struct exec *x, struct backend *b, struct span frames);
 /* A frame of a part's server; body is behind its five header bytes in memory. */
 enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct span body);
 /*

@@ -477,6 +477,8 @@ void exec_merge_described(struct exec *x, struct span row_desc);
 /* It without the keys; in the arena. */
 struct span exec_merge_own_columns(struct exec *x, struct span row_desc);
 enum exec_action exec_merge_row(struct exec *x, struct part *p, struct span body);
+/* The rows at the front of `frames`, as many as there is room for; how many bytes, 0: they go one by one. */
+size_t exec_merge_rows(struct exec *x, struct part *p, struct span frames);
 /* A row that is longer than a read. */
 enum exec_action exec_merge_long_row(struct exec *x, uint64_t frame);
 void exec_merge_ended(struct exec *x, const struct part *p);

@@ -184,20 +184,6 @@ struct span exec_merge_own_columns(struct exec *x, struct span row_desc)
 
 /* --- rows --- */
 
-static void merge_put_row(struct exec *x, uint16_t ncolumn, struct span columns)
-{
-    char *p = strbuf_reserve(&x->out, columns.len + 7);
-
-    p[0] = BE_DATA_ROW;
-    proto_put32(p + 1, (uint32_t)columns.len + 6);
-    p[5] = (char)(ncolumn >> 8);
-    p[6] = (char)ncolumn;
-    if (columns.len)
-        memcpy(p + 7, columns.ptr, columns.len);
-    p[7 + columns.len] = '\0';
-    x->out.len += columns.len + 7;
-}
-
 static void merge_pause_all(struct exec *x)
 {
     for (uint32_t i = 0; i < x->npart; i++) {
@@ -224,17 +210,28 @@ static void merge_resume(struct exec *x)
     }
 }
 
-static void merge_send(struct exec *x, uint16_t ncolumn, struct span columns)
+static void merge_is_bad(struct exec *x)
+{
+    diverged(x, "they come in another order than their types and collations say");
+    exec_cancel_parts(x, NULL);
+}
+
+/* Up to n rows that are in order go to x->out, and from there on. */
+static enum merge_result merge_send(struct exec *x, uint64_t *n)
 {
     struct exec_merge *m = x->merge;
+    uint64_t want = *n < m->left ? *n : m->left, left = want;
+    enum merge_result got;
 
     if (!x->row_desc_sent)
         exec_send_row_desc(x);
-    merge_put_row(x, ncolumn, columns);
-    m->left--;
-    m->sent++;
-    if (x->out.len > MERGE_FLUSH)
+    got = merge_take(m->rows, &m->skip, &left, &x->out, MERGE_FLUSH);
+    m->left -= want - left;
+    m->sent += want - left;
+    *n -= want - left;
+    if (x->out.len >= MERGE_FLUSH)
         exec_flush(x);
+    return got;
 }
 
 /* Send on what is in order. `end`: whatever the client's queue looks like. */
@@ -242,22 +239,14 @@ static void merge_run(struct exec *x, bool end)
 {
     struct exec_merge *m = x->merge;
     enum merge_result got = MERGE_ROW;
-    struct span columns;
-    uint16_t ncolumn;
+    uint64_t all = UINT64_MAX;
 
     if (!m->rows || x->failed)
         return;
-    while (m->left > 0 && (end || stream_queued(&x->s->st) <= STREAM_HIGH_WATER) &&
-           (got = merge_next(m->rows, &ncolumn, &columns)) == MERGE_ROW) {
-        if (m->skip > 0) {
-            m->skip--;
-            continue;
-        }
-        merge_send(x, ncolumn, columns);
-    }
+    while (got == MERGE_ROW && m->left > 0 && (end || stream_queued(&x->s->st) <= STREAM_HIGH_WATER))
+        got = merge_send(x, &all);
     if (got == MERGE_BAD) {
-        diverged(x, "they come in another order than their types and collations say");
-        exec_cancel_parts(x, NULL);
+        merge_is_bad(x);
         return;
     }
     if (!end && stream_queued(&x->s->st) > STREAM_HIGH_WATER)
@@ -265,10 +254,36 @@ static void merge_run(struct exec *x, bool end)
     merge_resume(x);
 }
 
+size_t exec_merge_rows(struct exec *x, struct part *p, struct span frames)
+{
+    struct exec_merge *m = x->merge;
+    uint32_t i = (uint32_t)(p - x->parts);
+    size_t kept, taken = 0;
+    bool waited;
+
+    if (m->left == 0 || !m->rows || x->failed) /* not in bulk */
+        return 0;
+    if (merge_kept(m->rows, i) >= MERGE_KEEP)
+        merge_run(x, false);
+    kept = merge_kept(m->rows, i);
+    if (kept >= MERGE_KEEP || x->failed)
+        return 0;
+    waited = merge_waits_for(m->rows, i);
+    if (!merge_push(m->rows, i, frames, MERGE_KEEP - kept, &taken)) {
+        if (taken)
+            merge_is_bad(x);
+        return taken; /* a malformed first one is met again */
+    }
+    if (waited || m->plan->nkey == 0) /* else nothing else can go out than before */
+        merge_run(x, false);
+    return taken;
+}
+
 enum exec_action exec_merge_row(struct exec *x, struct part *p, struct span body)
 {
     struct exec_merge *m = x->merge;
     uint32_t i = (uint32_t)(p - x->parts);
+    size_t taken;
     bool waited;
 
     if (m->left == 0) /* LIMIT is reached */
@@ -281,12 +296,11 @@ enum exec_action exec_merge_row(struct exec *x, struct part *p, struct span body
         return EXEC_WAIT;
     }
     waited = merge_waits_for(m->rows, i);
-    if (!merge_push(m->rows, i, body)) {
-        diverged(x, "they come in another order than their types and collations say");
-        exec_cancel_parts(x, NULL);
+    if (!merge_push(m->rows, i, span_make(body.ptr - PROTO_HEADER, body.len + PROTO_HEADER), 0, &taken)) {
+        merge_is_bad(x);
         return EXEC_SWALLOW;
     }
-    if (!x->pieces && (waited || m->plan->nkey == 0)) /* else nothing else can go out than before */
+    if (!x->pieces && (waited || m->plan->nkey == 0))
         merge_run(x, false);
     return EXEC_SWALLOW;
 }
@@ -313,20 +327,12 @@ void exec_merge_ended(struct exec *x, const struct part *p)
 bool exec_merge_piece(struct exec *x, uint64_t *n)
 {
     struct exec_merge *m = x->merge;
-    enum merge_result got = MERGE_DONE;
-    struct span columns;
-    uint16_t ncolumn;
+    enum merge_result got = MERGE_ROW;
 
-    while (*n > 0 && m->left > 0 && (got = merge_next(m->rows, &ncolumn, &columns)) == MERGE_ROW) {
-        if (m->skip > 0) {
-            m->skip--;
-            continue;
-        }
-        merge_send(x, ncolumn, columns);
-        (*n)--;
-    }
+    while (got == MERGE_ROW && *n > 0 && m->left > 0)
+        got = merge_send(x, n);
     if (got == MERGE_BAD)
-        diverged(x, "they come in another order than their types and collations say");
+        merge_is_bad(x);
     return got != MERGE_WAIT;
 }
 

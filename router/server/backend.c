@@ -519,6 +519,17 @@ static size_t backend_on_data(struct stream *st, char *data, size_t len)
                 return len;
             continue;
         }
+        if (p[0] == BE_DATA_ROW && b->nexpect && b->expect[0].kind == EXPECT_EXEC && run == pos) {
+            size_t n = exec_rows(b->session->exec, b, span_make(p, left));
+
+            if (n) {
+                pos += n;
+                run = pos;
+                if (b->state == BACKEND_CLOSING)
+                    return len;
+                continue;
+            }
+        }
         if (UNLIKELY(b->pool->oids != NULL))
             backend_map_oids(b, p[0], p + PROTO_HEADER, frame - PROTO_HEADER);
         /* What the frame's handler writes to the client must come after what came before it. */

@@ -14,23 +14,30 @@
 
 #include <cmocka.h>
 
-/* A DataRow body: one key of n bytes (NULL: SQL NULL), then a column that holds `tag`. */
-static struct span row(struct strbuf *sb, const void *key, size_t n, const char *tag)
+/* A DataRow: one key of n bytes (NULL: SQL NULL), then a column that holds `tag`. */
+static void put_row(struct strbuf *sb, const void *key, size_t n, const char *tag)
 {
-    strbuf_reset(sb);
+    size_t at = msg_begin(sb, 'D');
     msg_u16(sb, 2);
     msg_u32(sb, key ? (uint32_t)n : UINT32_MAX);
     if (key)
         strbuf_put(sb, key, n);
     msg_u32(sb, (uint32_t)strlen(tag));
     strbuf_puts(sb, tag);
-    return strbuf_span(sb);
+    msg_end(sb, at);
+}
+
+static bool push_all(struct merge *m, uint32_t source, struct span frames)
+{
+    size_t taken;
+    return merge_push(m, source, frames, SIZE_MAX, &taken) && taken == frames.len;
 }
 
 static bool push(struct merge *m, uint32_t source, const void *key, size_t n, const char *tag)
 {
     struct strbuf sb = STRBUF_INIT;
-    bool ok = merge_push(m, source, row(&sb, key, n, tag));
+    put_row(&sb, key, n, tag);
+    bool ok = push_all(m, source, strbuf_span(&sb));
     strbuf_fini(&sb);
     return ok;
 }
@@ -44,24 +51,39 @@ static bool push_int(struct merge *m, uint32_t source, int32_t key, const char *
     return ok;
 }
 
+/* The next row's only column without its length; false: there is none now, *end says why. */
+static bool take(struct merge *m, char *text, size_t cap, enum merge_result *end)
+{
+    struct strbuf sb = STRBUF_INIT;
+    uint64_t skip = 0, left = 1;
+    *end = merge_take(m, &skip, &left, &sb, SIZE_MAX);
+    if (left == 0) {
+        struct reader r = rd_make(strbuf_span(&sb));
+        assert_int_equal(rd_u8(&r), 'D');
+        assert_int_equal(rd_u32(&r), sb.len - 1);
+        assert_int_equal(rd_u16(&r), 1);
+        uint32_t len = rd_u32(&r);
+        struct span v = rd_bytes(&r, len);
+        assert_true(rd_finish(&r) && v.len < cap);
+        if (v.len)
+            memcpy(text, v.ptr, v.len);
+        text[v.len] = 0;
+    }
+    strbuf_fini(&sb);
+    return left == 0;
+}
+
 /* Tags of the rows that come until the merge waits or ends. */
 static const char *drain(struct merge *m, enum merge_result *end)
 {
     static char text[4096];
-    struct span columns;
     size_t at = 0;
-    uint16_t n;
-    while ((*end = merge_next(m, &n, &columns)) == MERGE_ROW) {
-        struct reader r = rd_make(columns);
-        assert_int_equal(n, 1);
-        uint32_t len = rd_u32(&r);
-        struct span v = rd_bytes(&r, len);
-        assert_true(rd_finish(&r));
-        if (v.ptr)
-            memcpy(text + at, v.ptr, v.len);
-        at += v.len;
-    }
-    text[at] = 0;
+    do {
+        text[at] = 0;
+        if (!take(m, text + at, sizeof text - at, end))
+            break;
+        at += strlen(text + at);
+    } while (*end == MERGE_ROW);
     return text;
 }
 
@@ -110,10 +132,12 @@ static void test_without_keys(void **state)
     enum merge_result end;
     (void)state;
     struct strbuf sb = STRBUF_INIT;
+    size_t at = msg_begin(&sb, 'D');
     msg_u16(&sb, 1);
     msg_u32(&sb, 1);
     strbuf_putc(&sb, 'x');
-    assert_true(merge_push(m, 1, strbuf_span(&sb)));
+    msg_end(&sb, at);
+    assert_true(push_all(m, 1, strbuf_span(&sb)));
     assert_string_equal(drain(m, &end), "x"); /* nobody is waited for */
     assert_int_equal(end, MERGE_WAIT);
     for (uint32_t i = 0; i < 3; i++)
@@ -143,16 +167,19 @@ static void test_disorder(void **state)
 
 static void test_malformed(void **state)
 {
-    static const char short_row[] = { 0, 2, 0, 0, 0, 4, 1, 2 }, few[] = { 0, 0 };
+    static const char short_row[] = { 'D', 0, 0, 0, 12, 0, 2, 0, 0, 0, 4, 1, 2 }, few[] = { 'D', 0, 0, 0, 6, 0, 0 };
+    static const char shorter[] = { 'D', 0, 0, 0, 5, 0, 0, 0 }, other[] = { 'C', 0, 0, 0, 6, 0, 0 };
     struct merge *m = merge_new(1, 1, &ascending);
     (void)state;
-    assert_false(merge_push(m, 0, span_make(short_row, sizeof short_row)));
+    assert_false(push_all(m, 0, span_make(short_row, sizeof short_row)));
     merge_free(m);
     m = merge_new(1, 1, &ascending);
-    assert_false(merge_push(m, 0, span_make(few, sizeof few)));
+    assert_false(push_all(m, 0, span_make(few, sizeof few)));
     merge_free(m);
     m = merge_new(1, 1, &ascending);
-    assert_false(merge_push(m, 0, span_make(few, 1)));
+    assert_false(push_all(m, 0, span_make(few, 1)));
+    assert_false(push_all(m, 0, span_make(shorter, sizeof shorter)));
+    assert_false(push_all(m, 0, span_make(other, sizeof other)));
     merge_free(m);
     m = merge_new(1, 1, &ascending);
     assert_false(push(m, 0, "abc", 3, "a")); /* no int4 */
@@ -282,9 +309,7 @@ static void test_random(void **state)
     int32_t next[SOURCES] = { 0 }, last = INT32_MIN;
     uint32_t pushed[SOURCES] = { 0 }, out = 0;
     bool ended[SOURCES] = { false };
-    char tag[32];
-    struct span columns;
-    uint16_t n;
+    char tag[32], text[32];
     (void)state;
     srand(7);
     for (;;) {
@@ -301,9 +326,7 @@ static void test_random(void **state)
         if (rand() % 4)
             continue;
         enum merge_result got;
-        while ((got = merge_next(m, &n, &columns)) == MERGE_ROW) {
-            char text[32] = "";
-            memcpy(text, columns.ptr + 4, columns.len - 4);
+        while (take(m, text, sizeof text, &got)) {
             int32_t v = atoi(text);
             assert_true(v >= last);
             last = v;
@@ -317,12 +340,44 @@ static void test_random(void **state)
     merge_free(m);
 }
 
+/* Frames in bulk: as many as there is room for, the first one always, up to what is not whole or another message. */
+static void test_bulk(void **state)
+{
+    struct merge *m = merge_new(1, 1, &ascending);
+    struct strbuf sb = STRBUF_INIT, out = STRBUF_INIT;
+    uint64_t skip = 1, left = 2;
+    size_t taken, frame;
+    (void)state;
+    put_row(&sb, "\0\0\0\1", 4, "a");
+    frame = sb.len;
+    put_row(&sb, "\0\0\0\2", 4, "b");
+    put_row(&sb, "\0\0\0\3", 4, "c");
+    put_row(&sb, "\0\0\0\4", 4, "d");
+    strbuf_put(&sb, "C\0\0\0\4", 5);
+    assert_true(merge_push(m, 0, strbuf_span(&sb), 0, &taken));
+    assert_int_equal(taken, frame);
+    assert_true(merge_push(m, 0, span_make(sb.ptr + frame, sb.len - frame), 2 * frame, &taken));
+    assert_int_equal(taken, 2 * frame);
+    assert_true(merge_push(m, 0, span_make(sb.ptr + 3 * frame, sb.len - 3 * frame), SIZE_MAX, &taken));
+    assert_int_equal(taken, frame);
+    assert_int_equal(merge_kept(m, 0), 4 * frame);
+    assert_int_equal(merge_take(m, &skip, &left, &out, 1), MERGE_ROW); /* enough bytes */
+    assert_int_equal(left, 1);
+    assert_int_equal(merge_take(m, &skip, &left, &out, SIZE_MAX), MERGE_ROW); /* enough rows */
+    assert_int_equal(left, 0);
+    assert_int_equal(out.ptr[out.len - 1], 'c');
+    assert_int_equal(merge_kept(m, 0), frame);
+    strbuf_fini(&sb);
+    strbuf_fini(&out);
+    merge_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),    cmocka_unit_test(test_ties_and_nulls), cmocka_unit_test(test_without_keys),
         cmocka_unit_test(test_disorder), cmocka_unit_test(test_malformed),      cmocka_unit_test(test_types),
-        cmocka_unit_test(test_equal),    cmocka_unit_test(test_random),
+        cmocka_unit_test(test_equal),    cmocka_unit_test(test_random),         cmocka_unit_test(test_bulk),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
