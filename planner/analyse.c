@@ -555,8 +555,8 @@ bool analyse_query(const struct plan_input *in, const PgQuery__Node *stmt, struc
 /* Does its text stay what it is when a view's text takes the view's place? */
 static bool is_expandable(const PgQuery__Node *stmt)
 {
-    return statement_is_query(whole_query(stmt)) ||
-           (stmt->node_case == PG_QUERY__NODE__NODE_COPY_STMT && stmt->copy_stmt->query);
+    const PgQuery__Node *query = whole_query(stmt);
+    return query && statement_is_query(query);
 }
 
 /* The router plans the text anew, views in it too. Until then it is the home shard's, where views can be described. */
