@@ -539,8 +539,8 @@ void exec_emit_error(struct exec *x)
     if (x->npart > 1 && p && p->backend)
         snprintf(context, sizeof(context), "shard \"%s\"", p->backend->pool->shard_name);
     be_put_error_rewritten(&x->out, BE_ERROR, strbuf_span(&x->error), exec_characters_before(x),
-                           x->plan && (x->plan->rewritten || x->timed || x->expanded || exec_split(x) || x->gather || x->merge ||
-                                       x->explain || (x->plan->kind == PLAN_DDL && p && p != x->parts)),
+                           x->plan && (x->plan->rewritten || x->timed || x->expanded || exec_split(x) || x->gather ||
+                                       x->merge || x->explain || (x->plan->kind == PLAN_DDL && p && p != x->parts)),
                            context[0] ? context : NULL);
 }
 

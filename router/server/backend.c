@@ -520,7 +520,10 @@ static size_t backend_on_data(struct stream *st, char *data, size_t len)
             continue;
         }
         if (p[0] == BE_DATA_ROW && b->nexpect && b->expect[0].kind == EXPECT_EXEC && run == pos) {
-            size_t n = exec_rows(b->session->exec, b, span_make(p, left));
+            size_t n;
+
+            BUG_ON(!b->session);
+            n = exec_rows(b->session->exec, b, span_make(p, left));
 
             if (n) {
                 pos += n;
