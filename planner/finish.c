@@ -340,6 +340,15 @@ static bool try_merge(struct finish *f)
 
 /* --- partial order and DISTINCT --- */
 
+/* In ORDER BY a bare name is an output column's, which may be called c1, too: input columns are named with
+ * PARTIAL_ROWS. */
+void finish_put_from(struct text_builder *t)
+{
+    text_fixed(t, " FROM pg_temp.");
+    text_table(t);
+    text_fixed(t, " AS " PARTIAL_ROWS);
+}
+
 static void put_columns(const struct finish *f, struct text_builder *t, uint32_t first)
 {
     struct strbuf sb = STRBUF_INIT;
@@ -347,9 +356,8 @@ static void put_columns(const struct finish *f, struct text_builder *t, uint32_t
         strbuf_printf(&sb, "%sc%u AS ", i ? ", " : "", first + i + 1);
         strbuf_put_ident(&sb, span_str(f->names[i]));
     }
-    strbuf_puts(&sb, " FROM pg_temp.");
     text_fixed(t, strbuf_str(&sb));
-    text_table(t);
+    finish_put_from(t);
     strbuf_fini(&sb);
 }
 
@@ -384,7 +392,7 @@ static bool push_order(struct finish *f, const struct key_class *keys, const cha
     text_fixed(&rest, "SELECT ");
     put_columns(f, &rest, f->nsort);
     for (uint32_t i = 0; i < f->nsort; i++)
-        text_printf(&rest, "%sc%u%s", i ? ", " : " ORDER BY ", i + 1, finish_direction(&f->sorts[i]));
+        text_printf(&rest, "%s" PARTIAL_ROWS ".c%u%s", i ? ", " : " ORDER BY ", i + 1, finish_direction(&f->sorts[i]));
     finish_put_limit(f, &rest);
     return finish_push(f, keys,
                        (struct plan_push){ .ncolumn = f->nsort + f->out->n,

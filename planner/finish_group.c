@@ -400,8 +400,7 @@ static void put_rest(struct rewrite *w, struct text_builder *t)
         text_fixed(t, strbuf_str(&sb));
         strbuf_fini(&sb);
     }
-    text_fixed(t, " FROM pg_temp.");
-    text_table(t);
+    finish_put_from(t);
     for (size_t i = 0; i < f->q->n_group_clause; i++)
         text_printf(t, "%sc%zu", i ? ", " : " GROUP BY ", i + 1);
     if (f->q->having_clause && !w->no) {
@@ -412,8 +411,11 @@ static void put_rest(struct rewrite *w, struct text_builder *t)
         text_fixed(t, i ? ", " : " ORDER BY ");
         if (f->sorts[i].output)
             text_printf(t, "%u", f->sorts[i].column + 1);
-        else
+        else {
+            if (group_column(w, f->sorts[i].expr))
+                text_fixed(t, PARTIAL_ROWS ".");
             rewrite_item(w, f->sorts[i].expr, f->sorts[i].range, t);
+        }
         text_fixed(t, finish_direction(&f->sorts[i]));
     }
     finish_put_limit(f, t);

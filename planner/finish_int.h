@@ -44,6 +44,9 @@ struct finish {
     uint32_t *group_columns; /* of those that are numbers */
 };
 
+/* The name of the temporary table in the remainder. */
+#define PARTIAL_ROWS "pgbraid_rows"
+void finish_put_from(struct text_builder *t);
 /* Where ORDER BY, LIMIT and OFFSET of the remainder are put. */
 void finish_put_limit(const struct finish *f, struct text_builder *t);
 const char *finish_direction(const struct sort_item *s);

@@ -497,3 +497,9 @@ SELECT acc_id, rank() OVER (PARTITION BY acc_id) FROM ord FOR UPDATE;
 !SELECT id FROM ord WHERE v = $1 ORDER BY v, id FOR UPDATE;
 \values 3
 SELECT id FROM ord WHERE v = $1 FOR KEY SHARE;
+-- names of the answer's columns that the remainder uses for its own
+
+!SELECT -id AS c1, id AS c2, v AS c3 FROM ord ORDER BY item || 'x', id;
+!SELECT v AS c1, id AS c2 FROM ord ORDER BY coalesce(v, q), id LIMIT 9;
+!SELECT max(id) AS c1, item AS c2 FROM ord GROUP BY item ORDER BY ord.item;
+!SELECT -min(v) AS c1, v % 3 AS c2, count(*) AS pgbraid_rows FROM ord GROUP BY v % 3 ORDER BY v % 3 NULLS FIRST;

@@ -46,6 +46,13 @@ sub add_shard
     return $i;
 }
 
+# Some of the shards as a cluster of their own, counted from 1.
+sub part
+{
+    my ($self, @which) = @_;
+    return bless { %$self, shards => scalar @which, shard => { map { ($_ => $self->{shard}{ $which[ $_ - 1 ] }) } 1 .. @which }, via => {} }, ref $self;
+}
+
 sub shards   { return $_[0]{shards}; }
 sub port     { my ($self, $i) = @_; return $self->{shard}{$i}{server}{port}; }
 sub database { my ($self, $i) = @_; return $self->{shard}{$i}{database}; }

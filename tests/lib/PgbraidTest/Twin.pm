@@ -6,7 +6,8 @@
 #
 # everywhere: SQL for every shard and the plain server (types, functions, roles); tables: SQL for the home shard and the plain
 # server; statements may follow in `after`, run everywhere once the tables are distributed (it is the caller's to make sense).
-# Other options: any_user_type (types of users are not told apart: P37 is not there yet), shards (3), settings (of the servers), config (of the router). Shard 1 is home.
+# Other options: any_user_type (types of users are not told apart: P37 is not there yet), shards (3), settings (of the servers), config (of the router),
+# cluster (a part of another one: the shards, and a plain server that is already loaded, roles too). Shard 1 is home.
 package PgbraidTest::Twin;
 use strict;
 use warnings;
@@ -21,16 +22,16 @@ sub new
 {
     my ($class, %opt) = @_;
     my $n = $opt{shards} // 3;
-    my $cluster = PgbraidTest::Cluster->new(shards => $n, settings => $opt{settings} // {});
+    my $cluster = $opt{cluster} // PgbraidTest::Cluster->new(shards => $n, settings => $opt{settings} // {});
     my $self = bless { cluster => $cluster, n => $n, sharded => $opt{sharded} // {}, reference => $opt{reference} // [], any_user_type => $opt{any_user_type} }, $class;
     my @ranges = PgbraidTest::Router::equal_ranges($n);
-    $self->{plain} = $cluster->add_shard;
+    $self->{plain} = $opt{cluster} ? $n + 1 : $cluster->add_shard;
     my $common = $opt{everywhere} // '';
-    for my $i (1 .. $n + 1) {
+    for my $i ($opt{cluster} ? () : $self->{plain}, 1 .. $n) {
+        $common =~ s/^CREATE ROLE [^;]*;//mg if $i != $self->{plain}; # roles are the server's
         $self->load($i, $common);
-        $common =~ s/^CREATE ROLE [^;]*;//mg; # roles are the server's
     }
-    $self->load($_, $opt{tables} // '') for 1, $self->{plain};
+    $self->load($_, $opt{tables} // '') for 1, $opt{cluster} ? () : $self->{plain};
     $self->{router} = PgbraidTest::Router->new(cluster => $cluster, ranges => \@ranges, config => $opt{config} // {});
     for my $table (sort keys %{ $self->{sharded} }) {
         $self->{router}->do('SELECT pgbraid.shard_table(' . join(', ', map { "'$_'" } $table, @{ $self->{sharded}{$table} }) . ')');
@@ -82,14 +83,20 @@ sub reset_sessions { my ($self) = @_; delete $self->{session}; return; }
 sub execute
 {
     my ($self, $w, $sql, %opt) = @_;
-    my @frames;
-    if ($opt{values} || $opt{extended}) {
-        $w->send(Parse('', $sql, @{ $opt{types} // [] }), Bind('', '', $opt{values} // [], formats => $opt{formats}, result_formats => $opt{result_formats}),
-            Describe('P', ''), Execute(''), Sync());
-        @frames = $w->until_ready;
-    } else {
-        @frames = @{ $w->query($sql)->{frames} };
-    }
+    return answer($opt{values} || $opt{extended} ? $w->send(messages($sql, %opt))->until_ready : @{ $w->query($sql)->{frames} });
+}
+
+# The messages of an execution, and its frames as the answer.
+sub messages
+{
+    my ($sql, %opt) = @_;
+    return Query($sql) unless $opt{values} || $opt{extended};
+    return join '', Parse('', $sql, @{ $opt{types} // [] }), Bind('', '', $opt{values} // [], formats => $opt{formats}, result_formats => $opt{result_formats}), Describe('P', ''), Execute(''), Sync();
+}
+
+sub answer
+{
+    my (@frames) = @_;
     my $r = PgbraidTest::Wire::result(@frames);
     my ($t) = grep { $_->{type} eq 'T' } @frames;
     $r->{described} = $t && $t->{columns};
@@ -167,6 +174,33 @@ sub resync
 # The router's own refusal; its errors that PostgreSQL has too (42P01, 25P02 ...) are compared as those.
 sub refused { my ($r) = @_; return $r->{error} && $r->{error}{C} eq '0A000' && ($r->{error}{D} // '') =~ /\bPB\d{4}\b/ ? $r->{error} : undef; }
 
+# Which rows are in one of two bags only, or undef.
+sub bags_differ
+{
+    my ($got, $want) = @_;
+    return undef if bag(@$got) eq bag(@$want);
+    my %n;
+    $n{ row($_) }++ for @$got;
+    $n{ row($_) }-- for @$want;
+    my ($more, $less) = map { my $sign = $_; join "\n", map { ($_) x abs $n{$_} } grep { $n{$_} * $sign > 0 } sort keys %n } 1, -1;
+    return "rows: only got\n$more\nonly wanted\n$less";
+}
+
+# Binary values hold the numbers of users' types (elements of arrays, fields of rows): the home shard's, as the plain server has them.
+sub as_plain
+{
+    my ($self, $got) = @_;
+    my @columns = grep { my $c = $got->{described}[$_]; $c->{format} && ($c->{type} >= 16_384 || $c->{type} == 2249 || $c->{type} == 2287) } 0 .. $#{ $got->{described} // [] };
+    return $got->{rows} unless @columns;
+    $self->{as_plain} //= do {
+        my %plain = map { @$_ } @{ $self->{past}{ $self->{plain} }->rows('SELECT oid::regtype, oid FROM pg_type WHERE oid >= 16384') };
+        my %as = map { (pack('N', $_->[0]) => pack('N', $plain{ $_->[1] })) } grep { $plain{ $_->[1] } } @{ $self->{past}{1}->rows('SELECT oid, oid::regtype FROM pg_type WHERE oid >= 16384') };
+        \%as;
+    };
+    my $any = join '|', map { quotemeta } sort keys %{ $self->{as_plain} };
+    return [ map { my @row = @$_; for (@row[@columns]) { s/($any)/$self->{as_plain}{$1}/g if defined; } \@row } @{ $got->{rows} } ];
+}
+
 # Run on both and compare; undef if they agree or the router refuses ({refused} of %$out says so). Options: as execute's;
 # ordered (rows in this order), any_error (which error does not matter), plain_first (and
 # not on the router at all if the plain server has a statement_timeout and hits it: {skipped}), contents (compare the tables afterwards), out (a hash to fill: got, want, refused).
@@ -190,8 +224,18 @@ sub differs
         return $diff && "$what\nrefused, but $diff";
     }
     my $want = $out->{want} = $first // $self->execute($s->{plain}, $sql, %opt);
+    my $diff = $self->answers_differ($got, $want, %opt);
+    $diff //= $self->contents_differ if $opt{contents};
+    return $diff && "$what\n$diff";
+}
+
+# What differs between the router's answer and the plain server's (of execute); undef if nothing does. Options: ordered and any_error as above.
+sub answers_differ
+{
+    my ($self, $got, $want, %opt) = @_;
+    $got = { %$got, rows => $self->as_plain($got) };
     my ($ge, $we) = map { $_->{error} ? "$_->{error}{C} $_->{error}{M}" : 'none' } $got, $want;
-    my $diff =
+    return
         $opt{any_error} && $got->{error} && $want->{error} ? undef
         : ($got->{error} ? $got->{error}{C} : '') ne ($want->{error} ? $want->{error}{C} : '') ? "error: got $ge, want $we"
         : $got->{error} ? undef
@@ -199,10 +243,7 @@ sub differs
         : $self->columns_of('router', $got) ne $self->columns_of('plain', $want) ? 'columns: got ' . $self->columns_of('router', $got) . "\nwant " . $self->columns_of('plain', $want)
         : $got->{status} ne $want->{status} ? "status: got $got->{status}, want $want->{status}"
         : $opt{ordered} ? (join("\n", map { row($_) } @{ $got->{rows} }) ne join("\n", map { row($_) } @{ $want->{rows} }) ? 'order' : undef)
-        : bag(@{ $got->{rows} }) ne bag(@{ $want->{rows} }) ? "rows: got\n" . bag(@{ $got->{rows} }) . "\nwant\n" . bag(@{ $want->{rows} })
-        : undef;
-    $diff //= $self->contents_differ if $opt{contents};
-    return $diff && "$what\n$diff";
+        : bags_differ($got->{rows}, $want->{rows});
 }
 
 1;
