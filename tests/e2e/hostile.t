@@ -388,6 +388,7 @@ for my $how ('backend killed', 'server killed') {
         my $locker = $cluster->wire(2);
         $locker->do('BEGIN', 'LOCK TABLE u IN ACCESS EXCLUSIVE MODE');
         $scattered->send(Query('SELECT v FROM u'));
+        wait_for('it to be there', sub { return $cluster->value(2, 'SELECT count(*) FROM pg_locks WHERE NOT granted') });
         my $pid = wait_for('it to run', sub { return $cluster->rows(2, q{SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(600) FROM t%' AND pid <> pg_backend_pid()})->[0] });
         if ($how eq 'backend killed') { kill 'KILL', $pid->[0]; }
         else { $cluster->kill_server(2); }
