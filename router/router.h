@@ -32,6 +32,7 @@ struct recovery;
 struct directory;
 struct pool;
 struct auth_answers;
+struct quota;
 struct throttle;
 struct worker;
 struct placement_hooks;
@@ -47,6 +48,7 @@ struct router {
     struct control *control;             /* owned */
     struct control *helpers;             /* owned: threads that compute for logins */
     struct throttle *throttle;           /* owned */
+    struct quota *quota;                 /* owned: sessions of each user */
     struct auth_answers *answers;        /* owned: of auth_query */
     char mock_secret[HMAC_TEXT_LEN + 1]; /* makes salts for unknown users */
     struct gtids *gtids;                 /* owned */

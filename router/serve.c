@@ -8,6 +8,7 @@
 #include "net/pgconn.h"
 #include "router/auth/access.h"
 #include "router/auth/auth_query.h"
+#include "router/auth/quota.h"
 #include "router/auth/throttle.h"
 #include "router/config/config.h"
 #include "router/config/reload.h"
@@ -138,6 +139,7 @@ static bool router_start(struct router *r, struct err *e)
     r->control = control_new(CONTROL_THREADS);
     r->helpers = control_new(r->config->login_threads);
     r->throttle = throttle_new();
+    r->quota = quota_new();
     r->answers = auth_answers_new();
     hmac_text(directory_decision_key(r->directory), SPAN("salts of unknown users"), r->mock_secret);
     r->gtids = gtids_new();
@@ -187,6 +189,7 @@ static void router_free(struct router *r)
     gate_free(r->gate);
     gtids_free(r->gtids);
     throttle_free(r->throttle);
+    quota_free(r->quota);
     auth_answers_free(r->answers);
     directory_close(r->directory);
     pthread_mutex_destroy(&r->budget_lock);

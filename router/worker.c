@@ -50,6 +50,7 @@ static bool past(uint64_t now_us, uint64_t since_us, uint64_t limit_ms)
 static void tick_session(struct session *s, uint64_t now_us)
 {
     const struct config *c = s->worker->config;
+    const struct config_user *u = s->set ? s->set->limits : &c->everybody;
     struct err e = ERR_INIT;
 
     switch (s->state) {
@@ -70,11 +71,11 @@ static void tick_session(struct session *s, uint64_t now_us)
             err_set(&e, PB0307, "terminating connection due to idle-session timeout");
             err_state(&e, "57P05");
             session_fatal(s, &e);
-        } else if (s->txn.env && past(now_us, s->active_us, c->idle_transaction_timeout_ms)) {
+        } else if (s->txn.env && past(now_us, s->active_us, u->idle_transaction_timeout_ms)) {
             err_set(&e, PB0309, "terminating connection due to idle-in-transaction timeout (idle_transaction_timeout)");
             err_state(&e, "25P03");
             session_fatal(s, &e);
-        } else if (!s->txn.env && past(now_us, s->active_us, c->client_idle_timeout_ms)) {
+        } else if (!s->txn.env && past(now_us, s->active_us, u->client_idle_timeout_ms)) {
             err_set(&e, PB0307, "terminating connection due to idle timeout (client_idle_timeout)");
             err_state(&e, "57P05");
             session_fatal(s, &e);
@@ -84,14 +85,14 @@ static void tick_session(struct session *s, uint64_t now_us)
         if (s->exec && exec_in_two_phase(s->exec)) {
             if (past(now_us, exec_commit_since(s->exec), c->commit_timeout_ms))
                 exec_commit_expired(s->exec);
-        } else if (past(now_us, s->active_us, c->query_timeout_ms)) {
+        } else if (past(now_us, s->active_us, u->query_timeout_ms)) {
             s->active_us = now_us;
             s->own_cancel = true;
             session_cancel(s);
         }
         break;
     case SESSION_HELD:
-        if (past(now_us, s->wait_since_us, c->query_wait_timeout_ms)) {
+        if (past(now_us, s->wait_since_us, u->query_wait_timeout_ms)) {
             err_set(&e, PB0309, "canceling statement: the database was paused for too long (query_wait_timeout)");
             err_hint(&e, "RESUME on the console lets statements run again.");
             session_refuse_held(s, &e);
@@ -258,10 +259,20 @@ void worker_free(struct worker *w)
     free(w);
 }
 
+static void poolset_limits_visit(struct hmap_node *node, void *arg)
+{
+    struct poolset *ps = CONTAINER_OF(node, struct poolset, node);
+
+    ps->limits = config_user(arg, ps->user);
+}
+
 void worker_set_config(struct worker *w, const struct config *c, struct access *a)
 {
-    config_unref(w->config);
+    const struct config *old = w->config;
+
     w->config = config_ref(c);
+    hmap_each(&w->poolsets, poolset_limits_visit, (void *)(uintptr_t)c);
+    config_unref(old);
     access_unref(w->access);
     w->access = access_ref(a);
     w->config_max_prepared = c->max_prepared_statements;

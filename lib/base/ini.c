@@ -13,6 +13,7 @@ struct ini_state {
     struct span rest; /* text not yet handed to libinih */
     int line;         /* number of the line handed out last */
     bool awaiting;    /* that line has to come back as a setting */
+    char section[INI_MAX_LINE_LEN + 1];
 };
 
 static pthread_once_t ini_once = PTHREAD_ONCE_INIT;
@@ -51,22 +52,30 @@ static struct span next_line(struct ini_state *st)
     return line;
 }
 
-/* Nothing but a comment may follow a heading. */
-static bool heading_ok(struct span line)
+/* "[section]"; nothing but a comment may follow. */
+static const char *read_heading(struct ini_state *st, struct span line)
 {
     const char *close = memchr(line.ptr, ']', line.len);
-    struct span after;
+    struct span name, after;
 
     if (!close)
-        return false;
+        return "expected \"[section]\"";
     after = trim(span_make(close + 1, line.len - (size_t)(close + 1 - line.ptr)));
-    return after.len == 0 || after.ptr[0] == ';';
+    if (after.len && after.ptr[0] != ';')
+        return "expected \"[section]\"";
+    name = span_make(line.ptr + 1, (size_t)(close - line.ptr - 1));
+    memcpy(st->section, name.ptr, name.len);
+    st->section[name.len] = '\0';
+    if (st->cb->heading)
+        st->cb->heading(st->arg, st->line, st->section);
+    return NULL;
 }
 
-/* Whether a line is for libinih. What it would pass over in silence is skipped or reported here. */
+/* Whether a line is for libinih: a setting. What it would pass over in silence is skipped or reported here. */
 static bool line_wanted(struct ini_state *st, struct span line, struct span *out)
 {
     const char *problem = NULL;
+    bool heading;
 
     *out = trim(line);
     if (out->len == 0 || out->ptr[0] == ';' || out->ptr[0] == '#')
@@ -75,13 +84,12 @@ static bool line_wanted(struct ini_state *st, struct span line, struct span *out
         problem = "the line holds a zero byte";
     else if (out->len > INI_MAX_LINE_LEN)
         problem = "the line is too long";
-    else if (out->ptr[0] == '[' && !heading_ok(*out))
-        problem = "expected \"[section]\"";
-    if (problem) {
+    heading = !problem && out->ptr[0] == '[';
+    if (heading)
+        problem = read_heading(st, *out);
+    if (problem)
         st->cb->problem(st->arg, st->line, problem);
-        return false;
-    }
-    return true;
+    return !problem && !heading;
 }
 
 /* A line that libinih took without calling the handler was no setting. */
@@ -105,7 +113,7 @@ static char *on_read(char *buf, int cap, void *arg)
     BUG_ON(line.len + 2 > (size_t)cap);
     memcpy(buf, line.ptr, line.len);
     memcpy(buf + line.len, "\n", 2);
-    st->awaiting = line.ptr[0] != '[';
+    st->awaiting = true;
     return buf;
 }
 
@@ -115,6 +123,7 @@ static int on_setting(void *arg, const char *section, const char *name, const ch
     size_t len = strlen(value);
     char unquoted[INI_MAX_LINE_LEN + 1];
 
+    (void)section;
     if (!name[0])
         return 0; /* still awaiting: reported by check_answered */
     st->awaiting = false;
@@ -123,7 +132,7 @@ static int on_setting(void *arg, const char *section, const char *name, const ch
         unquoted[len - 2] = '\0';
         value = unquoted;
     }
-    st->cb->setting(st->arg, st->line, section, name, value);
+    st->cb->setting(st->arg, st->line, st->section, name, value);
     return 1;
 }
 

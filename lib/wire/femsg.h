@@ -31,6 +31,11 @@ enum startup_result { STARTUP_OK, STARTUP_MORE, STARTUP_MALFORMED };
 MUSTCHECK enum startup_result startup_parse(struct span in, struct startup *out, size_t *used);
 /* Iterate over params; false at the end. *rest starts as s->params. */
 bool startup_next_param(struct span *rest, struct span *name, struct span *value);
+/*
+ * "-c name=value" and "--name=value" items of the options parameter, appended to `out` as such pairs. False for
+ * anything else a server process would take there: it is not for clients of a pool.
+ */
+MUSTCHECK bool startup_put_options(struct strbuf *out, struct span options);
 
 struct fe_parse {
     struct span name, sql;

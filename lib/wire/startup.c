@@ -7,6 +7,9 @@
 
 #include "wire/proto.h"
 
+#include <ctype.h>
+#include <string.h>
+
 #define PACKET_HEADER 8u
 
 bool startup_next_param(struct span *rest, struct span *name, struct span *value)
@@ -87,4 +90,50 @@ enum startup_result startup_parse(struct span in, struct startup *out, size_t *u
     }
     out->kind = STARTUP_V3;
     return startup_params(span_make(in.ptr + PACKET_HEADER, len - PACKET_HEADER), out) ? STARTUP_OK : STARTUP_MALFORMED;
+}
+
+bool startup_put_options(struct strbuf *out, struct span options)
+{
+    struct strbuf item = STRBUF_INIT;
+    const char *p = options.ptr, *end = options.ptr + options.len;
+    bool ok = true, want_value = false;
+
+    while (ok && p < end) {
+        const char *text;
+        char *eq;
+
+        while (p < end && isspace((unsigned char)*p))
+            p++;
+        strbuf_reset(&item);
+        for (; p < end && !isspace((unsigned char)*p); p++) {
+            if (*p == '\\' && p + 1 < end)
+                p++;
+            strbuf_putc(&item, *p);
+        }
+        if (item.len == 0)
+            break;
+        text = strbuf_str(&item);
+        if (!want_value && strcmp(text, "-c") == 0) {
+            want_value = true;
+            continue;
+        }
+        if (!want_value && strncmp(text, "-c", 2) == 0)
+            text += 2;
+        else if (!want_value && strncmp(text, "--", 2) == 0)
+            text += 2;
+        else if (!want_value)
+            ok = false;
+        want_value = false;
+        eq = ok ? strchr(text, '=') : NULL;
+        if (!eq) {
+            ok = false;
+            break;
+        }
+        for (const char *n = text; n < eq; n++)
+            strbuf_putc(out, *n == '-' ? '_' : *n);
+        strbuf_putc(out, '\0');
+        strbuf_put(out, eq + 1, strlen(eq + 1) + 1);
+    }
+    strbuf_fini(&item);
+    return ok && !want_value;
 }

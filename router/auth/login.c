@@ -6,8 +6,10 @@
 #include "router/auth/access.h"
 #include "router/auth/auth.h"
 #include "router/auth/handshake.h"
+#include "router/auth/quota.h"
 #include "router/cancel.h"
 #include "router/config/config.h"
+#include "router/router.h"
 #include "router/schema.h"
 #include "router/server/pool.h"
 #include "router/server/template.h"
@@ -28,15 +30,6 @@
 static bool is_local(const struct session *s)
 {
     return s->peer.address[0] == '[';
-}
-
-static bool is_listed(const struct session *s, const char *const *users)
-{
-    for (; *users; users++) {
-        if (strcmp(*users, s->user) == 0)
-            return true;
-    }
-    return false;
 }
 
 static void login_welcome(struct session *s)
@@ -93,8 +86,8 @@ static void login_admin(struct session *s)
     const struct config *c = s->worker->config;
     struct err e = ERR_INIT;
 
-    s->stats_only = !is_listed(s, c->admin_users);
-    if (s->stats_only && !is_listed(s, c->stats_users)) {
+    s->stats_only = !config_may_command(c, s->user);
+    if (!config_may_look(c, s->user)) {
         err_set(&e, PB0312, "user \"%s\" may not use the console", s->user);
         err_hint(&e, "Add the user to admin_users or stats_users in the configuration file.");
         session_fatal(s, &e);
@@ -102,6 +95,21 @@ static void login_admin(struct session *s)
     }
     s->admin = true;
     login_continue(s);
+}
+
+/* One more session of the user, if it may have one. */
+static bool login_count(struct session *s)
+{
+    uint32_t limit = config_user(s->worker->config, s->user)->max_client_conn;
+    struct err e = ERR_INIT;
+
+    s->counted = quota_take(s->worker->router->quota, s->user, limit);
+    if (s->counted)
+        return true;
+    err_set(&e, PB0302, "too many connections for role \"%s\"", s->user);
+    err_detail(&e, "max_client_conn of the user is %u.", limit);
+    session_fatal(s, &e);
+    return false;
 }
 
 /* PostgreSQL tells of a database that does not exist only those who have proved who they are. */
@@ -131,7 +139,8 @@ void login_proved(struct session *s)
         return;
     }
     s->set->nsession++;
-    login_continue(s);
+    if (login_count(s))
+        login_continue(s);
 }
 
 static void login_start(struct session *s, const struct startup *st)

@@ -38,6 +38,19 @@ enum snapshot_shards {
     SNAPSHOT_ALL_SERIALIZABLE /* SERIALIZABLE, too, which each shard is then by itself */
 };
 
+/* What holds for one user: its section [user NAME], filled up with what [pgbraid] says. */
+struct config_user {
+    const char *name;         /* NULL: everybody without a section */
+    uint32_t max_client_conn; /* 0: only everybody's together are limited */
+    uint32_t pool_size;
+    const char *options; /* settings, as startup_put_options reads them */
+    uint64_t query_timeout_ms;
+    uint64_t query_wait_timeout_ms;
+    uint64_t client_idle_timeout_ms;
+    uint64_t idle_transaction_timeout_ms;
+    enum on_off admin, stats;
+};
+
 struct config {
     /* Where to listen. */
     const char *listen_addr;
@@ -118,6 +131,11 @@ struct config {
     const char *const *safe_functions; /* "schema.name" */
     uint32_t plan_cache_entries;
     uint64_t plan_cache_size; /* bytes */
+
+    /* Users. */
+    const struct config_user *users; /* sections, in the file's order */
+    size_t nuser;
+    struct config_user everybody; /* those without a section */
 };
 
 /*
@@ -134,11 +152,17 @@ void config_unref(const struct config *c); /* NULL is fine */
 
 /* The `workers` setting, 0 replaced by one per two cores, at least 1. */
 uint32_t config_worker_count(const struct config *c);
+/* What holds for this user; never NULL, lives as long as c. */
+const struct config_user *config_user(const struct config *c, const char *name);
+/* May the user give commands on the console, or at least look? */
+bool config_may_command(const struct config *c, const char *user);
+bool config_may_look(const struct config *c, const char *user);
 /* Name of the first setting that differs and cannot change without a restart, or NULL: what RELOAD refuses or warns of.
  */
 const char *config_restart_needed(const struct config *from, const struct config *to);
 
-/* One line of SHOW CONFIG. Strings are valid during the call. */
+/* One line of SHOW CONFIG; of users what their sections say, as "[user NAME] setting". Strings are valid during the
+ * call. */
 struct config_row {
     const char *name;
     const char *value;

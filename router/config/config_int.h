@@ -1,9 +1,10 @@
-/* For config.c and config_table.c: the table of settings. */
+/* For the files of this folder: the tables of settings. */
 #ifndef ROUTER_CONFIG_CONFIG_INT_H
 #define ROUTER_CONFIG_CONFIG_INT_H
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "router/config/config.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +35,27 @@ struct setting {
 
 extern const struct setting config_settings[];
 extern const size_t config_nsetting;
+
+/* Those of sections [user NAME]: offsets in struct config_user; def NULL is the [pgbraid] section's of the same name.
+ */
+extern const struct setting config_user_settings[];
+extern const size_t config_nuser_setting;
+
+#define CONFIG_USER_SETTINGS 16u
+
+/* A section [user NAME] that is being read. */
+struct user_section {
+    struct config_user user;
+    int line;                       /* of its heading */
+    int seen[CONFIG_USER_SETTINGS]; /* per setting: line that set it, 0: none */
+};
+
+/* The user's name if this is the heading of a user's section, else NULL; in the arena. False: there is none, or a bad
+ * one. */
+MUSTCHECK bool user_section_name(const char *section, struct arena *a, const char **name, struct err *e);
+MUSTCHECK bool user_options_check(const char *options, struct err *e);
+/* What the section does not say, from c or the defaults. */
+void user_section_fill(const struct config *c, struct user_section *us, struct arena *a);
 
 /* Name of a type for people. */
 const char *setting_type_name(enum setting_type type);

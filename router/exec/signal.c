@@ -120,15 +120,6 @@ static bool signal_number(const struct exec *x, uint32_t *id)
     return true;
 }
 
-static bool may_signal_all(const struct session *s)
-{
-    for (const char *const *u = s->worker->config->admin_users; u && *u; u++) {
-        if (strcmp(*u, s->user) == 0)
-            return true;
-    }
-    return false;
-}
-
 void exec_signal(struct exec *x)
 {
     struct session *s = x->s;
@@ -146,7 +137,7 @@ void exec_signal(struct exec *x)
     sm->id = id;
     sm->asker_id = s->id;
     sm->terminate = x->plan->session->verb == SESSION_TERMINATE;
-    sm->any_user = may_signal_all(s);
+    sm->any_user = config_may_command(s->worker->config, s->user);
     sm->user = mem_strdup(s->user);
     sm->msg.fn = signal_deliver;
     x->task = TASK_JOB;

@@ -26,9 +26,7 @@ static void pool_hand_over(struct backend *b, struct pool *to);
 
 uint32_t pool_limit(const struct pool *p, bool front)
 {
-    const struct config *c = p->worker->config;
-
-    return (uint32_t)(c->pool_size + (front ? c->reserve_pool_size : 0));
+    return p->set->limits->pool_size + (front ? p->worker->config->reserve_pool_size : 0);
 }
 
 /* What other workers see of this pool follows its queue. */
@@ -507,7 +505,7 @@ static void pool_refuse_late(struct pool *p, struct session *s, uint64_t now_us)
         err_set(&e, PB0302, "no connection to shard \"%s\" became free in time", p->shard_name);
         err_detail(&e, "Waited %llu ms (query_wait_timeout); %u connections are open (pool_size %u).",
                    (unsigned long long)((now_us - s->wait_since_us) / 1000), atomic_load(&p->budget->open),
-                   (unsigned)p->worker->config->pool_size);
+                   p->set->limits->pool_size);
         err_hint(&e, "Raise pool_size, or look for long transactions with SHOW CLIENTS on the console.");
     }
     session_refused(s, &e);
@@ -515,7 +513,7 @@ static void pool_refuse_late(struct pool *p, struct session *s, uint64_t now_us)
 
 static void pool_tick_waiting(struct pool *p, uint64_t now_us)
 {
-    uint64_t limit_us = (uint64_t)p->worker->config->query_wait_timeout_ms * 1000u;
+    uint64_t limit_us = p->set->limits->query_wait_timeout_ms * 1000u;
 
     LIST_FOREACH(node, &p->waiting)
     {
@@ -642,6 +640,7 @@ struct poolset *poolset_get(struct worker *w, struct span database, struct span 
     ps->worker = w;
     ps->database = mem_strndup(database.ptr, database.len);
     ps->user = mem_strndup(user.ptr, user.len);
+    ps->limits = config_user(w->config, ps->user);
     list_init(&ps->logins);
     hmap_insert(&w->poolsets, &ps->node, hash);
     poolset_follow(ps, db->map, w->map->epoch);

@@ -28,6 +28,7 @@
 struct backend;
 struct poolset;
 struct session;
+struct config_user;
 struct worker;
 struct map_db;
 struct oid_map;
@@ -59,9 +60,10 @@ struct pool {
 struct poolset {
     struct hmap_node node;
     struct worker *worker;
-    char *database, *user; /* owned */
-    struct pool **pools;   /* owned; [shard index of the worker's current map] */
-    struct pool *gather;   /* owned; further connections to the home shard, for gathered statements */
+    char *database, *user;            /* owned */
+    const struct config_user *limits; /* borrowed from the worker's configuration */
+    struct pool **pools;              /* owned; [shard index of the worker's current map] */
+    struct pool *gather;              /* owned; further connections to the home shard, for gathered statements */
     uint32_t npool;
     uint64_t map_epoch;     /* the map that pools follows */
     bool ready;             /* canonical environment known */

@@ -472,56 +472,6 @@ static bool login_ask(struct session *s, struct span key)
     return false;
 }
 
-/*
- * "-c name=value" and "--name=value" items of the options parameter, appended to `out` as pairs. Anything else a server
- * process would take there is not for clients of a pool.
- */
-static bool put_options(struct strbuf *out, struct span options)
-{
-    struct strbuf item = STRBUF_INIT;
-    const char *p = options.ptr, *end = options.ptr + options.len;
-    bool ok = true, want_value = false;
-
-    while (ok && p < end) {
-        const char *text;
-        char *eq;
-
-        while (p < end && isspace((unsigned char)*p))
-            p++;
-        strbuf_reset(&item);
-        for (; p < end && !isspace((unsigned char)*p); p++) {
-            if (*p == '\\' && p + 1 < end)
-                p++;
-            strbuf_putc(&item, *p);
-        }
-        if (item.len == 0)
-            break;
-        text = item.ptr;
-        if (!want_value && strcmp(text, "-c") == 0) {
-            want_value = true;
-            continue;
-        }
-        if (!want_value && strncmp(text, "-c", 2) == 0)
-            text += 2;
-        else if (!want_value && strncmp(text, "--", 2) == 0)
-            text += 2;
-        else if (!want_value)
-            ok = false;
-        want_value = false;
-        eq = ok ? strchr(text, '=') : NULL;
-        if (!eq) {
-            ok = false;
-            break;
-        }
-        for (const char *n = text; n < eq; n++)
-            strbuf_putc(out, *n == '-' ? '_' : *n);
-        strbuf_putc(out, '\0');
-        strbuf_put(out, eq + 1, strlen(eq + 1) + 1);
-    }
-    strbuf_fini(&item);
-    return ok && !want_value;
-}
-
 const char *template_parameter(const struct poolset *ps, const char *name)
 {
     for (uint32_t i = 0; i < ps->nparameter; i++) {
@@ -567,16 +517,21 @@ static struct env *login_env(struct session *s, const struct login *l)
         env_unref(e);
         e = next;
     }
-    return with_application_name(e, s->application ? s->application : "");
+    return s->application || !env_get(e, "application_name")
+               ? with_application_name(e, s->application ? s->application : "")
+               : e;
 }
 
+/* The settings that the session begins with, weakest first: the user's (as ALTER ROLE ... SET), the client's options,
+ * then what the start-up packet names itself, as in PostgreSQL. */
 bool template_login(struct session *s, struct span params)
 {
-    struct strbuf key = STRBUF_INIT;
+    struct strbuf key = STRBUF_INIT, named = STRBUF_INIT;
     struct span name, value, rest = params;
     struct login *l = NULL;
-    bool ok = true;
+    bool ok = startup_put_options(&key, span_str(s->set->limits->options));
 
+    BUG_ON(!ok); /* the configuration has been checked */
     while (ok && next_pair(&rest, &name, &value)) {
         const char *current;
 
@@ -593,7 +548,7 @@ bool template_login(struct session *s, struct span params)
             break;
         }
         if (span_eq_str(name, "options")) {
-            if (!put_options(&key, value))
+            if (!startup_put_options(&key, value))
                 ok =
                     login_refuse(s, "start-up option", value, "Only \"-c name=value\" and \"--name=value\" are taken.");
             continue;
@@ -601,11 +556,13 @@ bool template_login(struct session *s, struct span params)
         current = span_ieq(name, SPAN("client_encoding")) ? template_parameter(s->set, "client_encoding") : NULL;
         if (current && span_ieq(value, span_str(current)))
             continue;
-        strbuf_put(&key, name.ptr, name.len);
-        strbuf_putc(&key, '\0');
-        strbuf_put(&key, value.ptr, value.len);
-        strbuf_putc(&key, '\0');
+        strbuf_put(&named, name.ptr, name.len);
+        strbuf_putc(&named, '\0');
+        strbuf_put(&named, value.ptr, value.len);
+        strbuf_putc(&named, '\0');
     }
+    strbuf_put(&key, named.ptr, named.len);
+    strbuf_fini(&named);
     for (rest = strbuf_span(&key); ok && next_pair(&rest, &name, &value);) /* of the options */
         if (span_ieq(name, SPAN("client_encoding")) && !planner_reads_encoding(value))
             ok = login_refuse(s, "client_encoding", value, "Use UTF8 and convert in the client.");

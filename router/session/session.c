@@ -6,6 +6,7 @@
 #include "router/auth/auth.h"
 #include "router/auth/handshake.h"
 #include "router/auth/login.h"
+#include "router/auth/quota.h"
 #include "router/cancel.h"
 #include "router/config/config.h"
 #include "router/console/console.h"
@@ -220,6 +221,8 @@ void session_close(struct session *s)
     hmap_remove(&w->session_ids, &s->id_node);
     w->nsession--;
     atomic_fetch_sub(&w->router->nclient, 1);
+    if (s->counted)
+        quota_give(w->router->quota, s->user);
     stream_close_after_flush(&s->st);
     loop_defer(w->loop, session_free, s);
 }

@@ -77,6 +77,7 @@ struct session {
     bool gss_done;      /* the same of a GSSENCRequest */
     bool direct_tls;    /* TLS began without being asked for */
     bool proxied;       /* the PROXY header has been read */
+    bool counted;       /* among its user's sessions (router/auth/quota.h) */
     bool proved;        /* who it is: what is sent next follows an AuthenticationOk */
     bool stats_only;    /* the console, for looking only */
     bool in_job;        /* a control thread works for it: no statement of it runs */

@@ -43,6 +43,8 @@ static void test_settings(void **state)
           "1 [] a=x y\n2 [] b= z \n3 [] c='x\"\n4 [] d='\n5 [] e=\n6 [] f=it's\n");
     reads(SPAN("a = b = c\n"), "1 [] a=b = c\n");
     reads(SPAN("\xEF\xBB\xBF# x\na=1"), "2 [] a=1\n");
+    reads(SPAN("[a long name of a section, with more bytes than libinih would keep of it]\na=1\n[]\nb=2"),
+          "2 [a long name of a section, with more bytes than libinih would keep of it] a=1\n4 [] b=2\n");
     reads(SPAN("[s]\na=1\n   b=2\n"), "2 [s] a=1\n3 [s] b=2\n"); /* an indented line is no continuation */
 }
 

@@ -160,17 +160,58 @@ static void test_bad_lines(void **state)
     (void)state;
     parse_bad("[pgbraid]\n\nport\n", "x.conf:3: expected \"name = value\"\n");
     parse_bad("[pgbraid]\n = 5\n", "x.conf:2: expected \"name = value\"\n");
-    parse_bad("[pgbraid\nport = 1\n",
-              "x.conf:1: expected \"[section]\"\n"
-              "x.conf:2: setting \"port\" stands before any section (All settings belong under [pgbraid].)\n");
-    parse_bad("[other]\nport = 1\n",
-              "x.conf:2: setting \"port\" is in the unknown section [other] (All settings belong under [pgbraid].)\n");
+    parse_bad("[pgbraid\nport = 1\n", "x.conf:1: expected \"[section]\"\n"
+                                      "x.conf:2: setting \"port\" stands before any section (All settings belong under "
+                                      "[pgbraid], or those of one user "
+                                      "under [user NAME].)\n");
+    parse_bad("[other]\nport = 1\n", "x.conf:2: setting \"port\" is in the unknown section [other] (All settings "
+                                     "belong under [pgbraid], or those of one user "
+                                     "under [user NAME].)\n");
     parse_bad("[pgbraid]\npool_sise = 1\n", "x.conf:2: unknown setting \"pool_sise\" (Did you mean \"pool_size\"?)\n");
     parse_bad("[pgbraid]\nlisten_port = 1\n",
               "x.conf:2: unknown setting \"listen_port\" (PgBouncer's listen_port is called port here.)\n");
     parse_bad("[pgbraid]\nxyzzy = 1\n", "x.conf:2: unknown setting \"xyzzy\" (\"pgbraid config --print-defaults\" "
                                         "lists all settings.)\n");
     parse_bad("[pgbraid]\nport = 1\nport = 1\n", "x.conf:3: port is set twice (It is first set in line 2.)\n");
+}
+
+static void test_users(void **state)
+{
+    struct config *c = parse_ok("[user b]\npool_size = 3\n[pgbraid]\npool_size = 7\nquery_timeout = 9s\n"
+                                "admin_users = root\nstats_users = eyes\n"
+                                "[user  a b ]\nquery_timeout = 0\nadmin = on\n[user \" c\"]\nstats = on\n");
+
+    (void)state;
+    assert_int_equal(c->nuser, 3);
+    assert_int_equal(config_user(c, "b")->pool_size, 3);
+    assert_int_equal(config_user(c, "b")->query_timeout_ms, 9000);
+    assert_int_equal(config_user(c, "a b")->pool_size, 7); /* also of what stands behind it */
+    assert_int_equal(config_user(c, "a b")->query_timeout_ms, 0);
+    assert_null(config_user(c, "a")->name);
+    assert_int_equal(config_user(c, "a")->pool_size, 7);
+    assert_int_equal(config_user(c, "a")->max_client_conn, 0);
+    assert_true(config_may_command(c, "a b") && config_may_look(c, "a b") && config_may_command(c, "root"));
+    assert_true(config_may_look(c, " c") && !config_may_command(c, " c"));
+    assert_true(config_may_look(c, "eyes") && !config_may_command(c, "eyes"));
+    assert_false(config_may_look(c, "b"));
+    config_unref(c);
+
+    c = config_new_default();
+    assert_int_equal(config_user(c, "x")->pool_size, 20);
+    config_unref(c);
+    parse_bad(
+        "[user a]\npool_sise = 1\nlisten_addr = x\nmax_user_connections = 1\n[user a]\npool_size = x\n[user b]\n"
+        "pool_size = x\n[pgbraid]\nstats = on\n",
+        "x.conf:2: unknown setting \"pool_sise\" of a user (Did you mean \"pool_size\"?)\n"
+        "x.conf:3: unknown setting \"listen_addr\" of a user (It is for all users together: write it under "
+        "[pgbraid].)\n"
+        "x.conf:4: unknown setting \"max_user_connections\" of a user (PgBouncer's max_user_connections is called "
+        "max_client_conn here.)\n"
+        "x.conf:5: user \"a\" has two sections (The first one is in line 1.)\n"
+        "x.conf:8: pool_size: \"x\" is not an integer (Write digits only.)\n"
+        "x.conf:10: unknown setting \"stats\" (It is of one user: write it under [user NAME].)\n");
+    parse_bad("[user]\n[user \"\"]\n", "x.conf:1: section [user] names no user (Write [user NAME].)\n"
+                                       "x.conf:2: section [user \"\"] names no user (Write [user NAME].)\n");
 }
 
 static void test_all_problems(void **state)
@@ -321,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_all_problems),   cmocka_unit_test(test_zero_byte_and_long_line),
         cmocka_unit_test(test_rows_read_back), cmocka_unit_test(test_printed_defaults),
         cmocka_unit_test(test_restart_needed), cmocka_unit_test(test_load),
+        cmocka_unit_test(test_users),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
