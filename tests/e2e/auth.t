@@ -163,6 +163,32 @@ subtest 'other messages instead of an answer' => sub {
     }
 };
 
+# All at once: the login timeout is waited for once.
+subtest 'half an exchange, then silence or a byte at a time' => sub {
+    my $admin = $router->wire(database => 'pgbraid');
+    my $limit = sub { $router->write_config(client_login_timeout => $_[0]); is($admin->query('RELOAD')->{error}, undef, "client_login_timeout = $_[0]"); };
+    $limit->('1s');
+    my %half = (
+        'no answer' => sub { }, 'a type' => sub { $_[0]->send('p') }, 'a length' => sub { $_[0]->send('p' . pack('N', 60)) }, 'half a message' => sub { $_[0]->send(substr $_[0]->scram_initial, 0, 40) },
+        'no last message' => sub { my ($l) = @_; $l->send($l->scram_initial); $l->next; }, 'half the last' => sub { my ($l) = @_; $l->send($l->scram_initial); $l->next; $l->send(substr $l->scram_final('wrong'), 0, 50); },
+    );
+    my @open = map { my $name = $_; map { my $l = PgbraidTest::Login->new(port => $router->port, user => $_, database => 'test'); $l->start; $half{$name}->($l); [ "$_: $name", $l ] } qw(alice nobody) } sort keys %half;
+    for (qw(alice md5user clear)) { # each for longer than the timeout
+        my $l = PgbraidTest::Login->new(port => $router->port, user => $_, database => 'test');
+        my ($message, $next) = ('p' . pack('N', 1000) . 'x' x 900, 0);
+        $l->start;
+        wait_for('the end', sub { return $l->wire->readable || !eval { $l->send(substr $message, $next++, 1); 1 }; });
+        push @open, [ "$_: a byte at a time", $l ];
+    }
+    for (@open) {
+        my ($name, $l) = @$_;
+        $l->next;
+        is($l->error && "$l->{last}{fields}{S} $l->{last}{fields}{M}", 'FATAL login took too long (client_login_timeout)', $name);
+        ok($l->wire->at_eof, '... and closed');
+    }
+    $limit->('20s');
+};
+
 subtest 'oversized and odd startup packets' => sub {
     for my $n (9_000, 10_000, 10_004) {
         my @got = map {

@@ -3,16 +3,14 @@
 # garbage, half handshakes, reload.
 use strict;
 use warnings;
-use IO::Select;
-use IO::Socket::INET;
 use Test::More;
 use PgbraidTest::Certs;
 use PgbraidTest::Cluster;
 use PgbraidTest::Login;
 use PgbraidTest::Proc qw(run wait_for);
 use PgbraidTest::Router;
+use PgbraidTest::Tree;
 use PgbraidTest::Wire;
-use Time::HiRes qw(sleep time);
 
 my $certs = PgbraidTest::Certs->new;
 my $server = $certs->make('server', san => 'IP:127.0.0.1,DNS:localhost');
@@ -41,7 +39,7 @@ $reference->do(1, @make);
 $cluster->do(1, @make);
 my $router = PgbraidTest::Router->new(cluster => $cluster, config => {
     auth_hba_file => write_file('hba.conf', @hba), auth_ident_file => write_file('ident.conf', @ident), auth_file => write_file('users.txt', map { "\"$_\" \"secret-of-$_\"" } qw(alice clear twofold fully)),
-    client_tls_cert_file => $server->{cert}, client_tls_key_file => $server->{key}, client_tls_ca_file => $certs->ca, client_tls_crl_file => $crl, auth_failures_max => 0, client_login_timeout => '3s' });
+    client_tls_cert_file => $server->{cert}, client_tls_key_file => $server->{key}, client_tls_ca_file => $certs->ca, client_tls_crl_file => $crl, auth_failures_max => 0, client_login_timeout => '20s' });
 my $admin = $router->wire(database => 'pgbraid');
 
 my $version = 0;
@@ -110,16 +108,10 @@ subtest 'large values and results' => sub {
     is(psql({}, "SELECT length('" . 'y' x 100_000 . "')")->{out}, "100000\n", 'a statement of 100 kB');
 };
 
-# openssl as a client of direct TLS or STARTTLS.
-sub s_client
-{
-    my ($input, @options) = @_;
-    return run([ 'sh', '-c', 'printf "$1" | { cat; sleep 1; } | timeout 10 openssl s_client -quiet -connect 127.0.0.1:' . $router->port . ' "$@" 2>&1 | od -c -An | tr -d "\n "', 'sh', $input, @options ]);
-}
-
+# openssl as a client, which says what it wants and good-bye: the router ends the connection.
 subtest 'direct TLS' => sub {
-    my $startup = '\0\0\0\045\0\003\0\0user\0postgres\0database\0test\0\0';
-    my $try = sub { my (@o) = @_; return run([ 'sh', '-c', qq{(printf '$startup'; sleep 1) | timeout 10 openssl s_client -quiet -connect 127.0.0.1:} . $router->port . " @o 2>/dev/null | tr -d '\\0'" ])->{out}; };
+    my $talk = '\0\0\0\045\0\003\0\0user\0postgres\0database\0test\0\0X\0\0\0\004';
+    my $try = sub { my (@o) = @_; return run([ 'sh', '-c', qq{printf '$talk' | timeout 20 openssl s_client -quiet -connect 127.0.0.1:} . $router->port . " @o 2>/dev/null | tr -d '\\0'" ])->{out}; };
     like($try->('-alpn', 'postgresql'), qr/server_version/, 'with ALPN');
     like($try->(), qr/without ALPN/, 'not without');
     is($try->('-alpn', 'h2'), '', 'not with another protocol');
@@ -133,35 +125,39 @@ subtest 'bytes behind an SSLRequest' => sub {
     is($f->{fields}{M}, 'received unencrypted data after SSL or GSS request', 'are refused (CVE-2021-23214)');
 };
 
+# All at once, so that the login timeout is waited for once.
 subtest 'garbage and half handshakes' => sub {
     my $bystander = $router->wire;
-    for my $bytes ("\x16\x03\x01\x02\x00" . 'x' x 512, "\x16", 'x' x 1000, "\x16\x03\x01\xff\xff" . "\0" x 70_000, "\x15\x03\x01\x00\x02\x02\x28", PgbraidTest::Wire::Startup({ user => 'postgres' })) {
-        my $w = $router->open_wire;
-        is($w->ask_ssl, 'S', 'TLS is taken');
-        eval { $w->send($bytes) };
-        my $start = time;
-        1 while defined eval { $w->read_bytes(1) };
-        cmp_ok(time - $start, '<', 15, sprintf('%d bytes of garbage: closed', length $bytes));
+    $router->write_config(client_login_timeout => '1s');
+    is($admin->query('RELOAD')->{error}, undef, 'a short client_login_timeout');
+    my @garbage = ("\x16\x03\x01\x02\x00" . 'x' x 512, "\x16", 'x' x 1000, "\x16\x03\x01\xff\xff" . "\0" x 70_000, "\x15\x03\x01\x00\x02\x02\x28", PgbraidTest::Wire::Startup({ user => 'postgres' }));
+    my $asked = sub { my $w = $router->open_wire; is($w->ask_ssl, 'S', 'TLS is taken'); return $w; };
+    my @sent = map { my $w = $asked->(); eval { $w->send($_) }; [ sprintf('%d bytes of garbage', length), $w ] } @garbage;
+    my @half = map { [ 'a half handshake', $asked->() ] } 1 .. 50;
+    my @slow = map { [ 'a byte at a time', $asked->() ] } 1 .. 5;
+    my $hello = "\x16\x03\x01\x00\xf8\x01\x00\x00\xf4\x03\x03" . 'r' x 240;
+    my $next = 0;
+    # The slow ones go on until the router has ended them: what can be read then is an alert or the end.
+    wait_for('the slow ones to be ended', sub {
+        my @left = grep { !$_->[1]->readable } @slow;
+        eval { $_->[1]->send(substr $hello, $next, 1) } for @left;
+        $next++;
+        return !@left;
+    });
+    cmp_ok($next, '<', length $hello, 'before all of the hello had come');
+    for (@sent, @half, @slow) {
+        my ($name, $w) = @$_;
+        ok(eval { 1 while defined $w->read_bytes(1); 1 }, "$name: closed") or diag($@);
     }
-    my @half = map { my $w = $router->open_wire; $w->ask_ssl; $w } 1 .. 50;
-    my @slow = map { my $w = $router->open_wire; $w->ask_ssl; $w } 1 .. 5;
-    my $hello = "\x16\x03\x01\x00\xf8\x01\x00\x00\xf4\x03\x03" . 'r' x 32;
-    my $ended = 0;
-    for my $i (0 .. length($hello) - 1) {
-        $ended = grep { !eval { $_->send(substr $hello, $i, 1); 1 } } @slow;
-        last if $ended == @slow;
-        sleep 0.2;
-    }
-    ok(1, 'a byte at a time');
-    for my $w (@half, @slow) { 1 while defined eval { $w->read_bytes(1) }; }
-    pass('the login timeout ends them');
     is($bystander->value('SELECT 1'), 1, 'a bystander goes on');
+    $router->write_config(client_login_timeout => '20s');
+    is($admin->query('RELOAD')->{error}, undef, 'the usual client_login_timeout');
 };
 
 subtest 'reload' => sub {
-    my $old = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $router->port) or die;
-    my $pid = open my $psql, '-|', "sleep 4 | PGPASSWORD=x psql -X -A -t 'host=127.0.0.1 port=" . $router->port . " user=postgres dbname=test sslmode=require' -f - 2>&1" or die;
-    sleep 1;
+    my $name = "dbname=test host=127.0.0.1 port=" . $router->port . ' user=postgres sslmode=require application_name=old';
+    open my $old, '|-', 'psql', '-X', '-A', '-t', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $name, '-o', "$dir/old.out" or die "psql: $!";
+    wait_for('an old connection', sub { return grep { grep { ($_ // '') eq 'old' } @$_ } @{ $admin->rows('SHOW CLIENTS') }; });
     for my $new ([ 'RSA 3072, SHA-384', $rsa ], [ 'Ed25519', $ed ], [ 'P-256', $server ]) {
         my ($what, $cert) = @$new;
         $router->write_config(client_tls_cert_file => $cert->{cert}, client_tls_key_file => $cert->{key});
@@ -169,8 +165,10 @@ subtest 'reload' => sub {
         is(psql({ sslmode => 'verify-ca', user => 'alice', password => 'secret-of-alice' })->{out}, "alice\n", "$what: new connections have it");
         is(psql({ user => 'alice', password => 'secret-of-alice', channel_binding => 'require' })->{rc}, 0, "$what: channel binding");
     }
-    close $psql;
+    print $old "SELECT 'still here';\n";
+    close $old;
     is($?, 0, 'an old connection is not disturbed');
+    is(PgbraidTest::Tree::slurp("$dir/old.out"), "still here\n", '... and works');
     $router->write_config(client_tls_key_file => $rsa->{key});
     like($admin->query('RELOAD')->{error}{M}, qr/private key file/, 'a key that does not fit is refused');
     chmod 0644, $server->{key};
@@ -199,8 +197,11 @@ subtest 'client_tls_sslmode' => sub {
 };
 
 subtest 'cancel through TLS' => sub {
-    my $r = run([ 'sh', '-c', 'timeout -s INT 2 psql -X "host=127.0.0.1 port=' . $router->port . ' user=postgres dbname=test sslmode=require" -c "SELECT pg_sleep(30)" 2>&1' ]);
-    like($r->{out}, qr/canceling statement due to user request/, 'Ctrl-C in psql');
+    my $psql = PgbraidTest::Proc->spawn([ 'psql', '-X', '-d', 'host=127.0.0.1 port=' . $router->port . ' user=postgres dbname=test sslmode=require', '-c', 'SELECT pg_sleep(30)' ], log => "$dir/psql.log");
+    wait_for('the statement to run', sub { return $cluster->value(1, q{SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)' AND state = 'active'}); });
+    $psql->signal('INT');
+    $psql->wait_exit;
+    like($psql->log_text, qr/canceling statement due to user request/, 'Ctrl-C in psql');
 };
 
 done_testing();
