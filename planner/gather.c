@@ -190,8 +190,15 @@ static bool where_cut(const struct tokens *ts, const struct lone_condition *c, s
 
 /* --- what a part needs --- */
 
+struct names_level {
+    const struct names_level *outer;
+    const PgQuery__SelectStmt *query;
+};
+
 struct names {
     struct an *an;
+    const struct names_level *level; /* innermost query around what is looked at */
+    const PgQuery__ColumnRef *idle;  /* a star that means no column */
     const char **v;
     uint32_t n, cap;
     bool all;          /* every column may be meant */
@@ -221,13 +228,33 @@ static bool names_have(const struct names *ns, const char *name)
     return false;
 }
 
+static bool item_has(const PgQuery__Node *item, const PgQuery__RangeVar *rv)
+{
+    if (item->node_case == PG_QUERY__NODE__NODE_RANGE_VAR)
+        return item->range_var == rv;
+    return item->node_case == PG_QUERY__NODE__NODE_JOIN_EXPR &&
+           (item_has(item->join_expr->larg, rv) || item_has(item->join_expr->rarg, rv));
+}
+
+/* Is the table in FROM of a query around this place? */
+static bool is_around(const struct names *ns, const struct occurrence *occ)
+{
+    for (const struct names_level *l = ns->level; l; l = l->outer)
+        for (size_t i = 0; i < l->query->n_from_clause; i++)
+            if (item_has(l->query->from_clause[i], occ->mention))
+                return true;
+    return false;
+}
+
 /* A single name that is a table's: its row as a value, if it is not a column's as well and that is meant. */
 static bool is_row(const struct names *ns, const PgQuery__ColumnRef *ref)
 {
     const char *name = ref->n_fields == 1 ? tree_string(ref->fields[0]) : "";
-    for (uint32_t i = 0; *name && i < ns->an->nocc; i++)
-        if (strcmp(ns->an->occs[i]->name, name) == 0)
-            return !catalog_column(ns->an->occs[i]->rel, name);
+    for (uint32_t i = 0; *name && i < ns->an->nocc; i++) {
+        const struct occurrence *occ = ns->an->occs[i];
+        if (strcmp(occ->name, name) == 0 && is_around(ns, occ) && !catalog_column(occ->rel, name))
+            return true;
+    }
     return false;
 }
 
@@ -265,7 +292,7 @@ static void names_column(struct names *ns, const PgQuery__ColumnRef *ref)
 {
     for (size_t i = 0; i < ref->n_fields; i++) {
         if (ref->fields[i]->node_case == PG_QUERY__NODE__NODE_A_STAR)
-            ns->all = true;
+            ns->all |= ref != ns->idle;
         else
             names_add(ns, tree_string(ref->fields[i]));
     }
@@ -273,6 +300,30 @@ static void names_column(struct names *ns, const PgQuery__ColumnRef *ref)
         ns->whole = tree_string(ref->fields[0]);
     if (ref->n_fields > 2)
         ns->whole = tree_string(ref->fields[1]); /* schema.table.column would not find the temporary table */
+}
+
+/* The star of EXISTS (SELECT * FROM ...), if nothing of the query looks at its columns; else NULL. */
+static const PgQuery__ColumnRef *idle_star(const PgQuery__SubLink *l)
+{
+    if (l->sub_link_type != PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK ||
+        l->subselect->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
+        return NULL;
+    const PgQuery__SelectStmt *q = l->subselect->select_stmt;
+    if (q->op != PG_QUERY__SET_OPERATION__SETOP_NONE || q->n_target_list != 1 || q->n_distinct_clause ||
+        q->n_group_clause || q->having_clause || q->n_sort_clause ||
+        q->target_list[0]->node_case != PG_QUERY__NODE__NODE_RES_TARGET)
+        return NULL;
+    const PgQuery__Node *value = q->target_list[0]->res_target->val;
+    return value->node_case == PG_QUERY__NODE__NODE_COLUMN_REF ? value->column_ref : NULL;
+}
+
+static void names_query(struct names *ns, const PgQuery__SelectStmt *q)
+{
+    const struct names_level *outer = ns->level, level = { outer, q };
+    ns->groups |= q->n_group_clause > 0;
+    ns->level = &level;
+    tree_children(&q->base, names_visit, ns);
+    ns->level = outer;
 }
 
 static void names_visit(const ProtobufCMessage *m, void *arg)
@@ -304,8 +355,12 @@ static void names_visit(const ProtobufCMessage *m, void *arg)
         for (size_t i = 0; i < x->n_using_clause; i++)
             names_add(ns, tree_string(x->using_clause[i]));
     }
-    if (m->descriptor == &pg_query__select_stmt__descriptor)
-        ns->groups |= ((const PgQuery__SelectStmt *)v)->n_group_clause > 0;
+    if (m->descriptor == &pg_query__sub_link__descriptor)
+        ns->idle = idle_star(v);
+    if (m->descriptor == &pg_query__select_stmt__descriptor) {
+        names_query(ns, v);
+        return;
+    }
     /* alias(a, b) renames by position. */
     if (m->descriptor == &pg_query__range_var__descriptor) {
         const PgQuery__RangeVar *rv = v;

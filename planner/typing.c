@@ -181,6 +181,27 @@ static struct typing of_coalesce(const struct an *an, const struct scope *s, con
     return all;
 }
 
+static bool is_null(const PgQuery__Node *n)
+{
+    return !n || (n->node_case == PG_QUERY__NODE__NODE_A_CONST && n->a_const->isnull);
+}
+
+/* Of exact numbers the widest; NULLs, and an ELSE that is not there, have no say. */
+static struct typing of_case(const struct an *an, const struct scope *s, const PgQuery__CaseExpr *x)
+{
+    struct typing all = unknown;
+    for (size_t i = 0; i <= x->n_args; i++) {
+        const PgQuery__Node *result = i < x->n_args ? x->args[i]->case_when->result : x->defresult;
+        if (is_null(result))
+            continue;
+        struct typing one = typing_of(an, s, result);
+        if (rank(one.type) < 0 || one.type == TYPE_FLOAT8 || (all.type && one.type != all.type && implicit_casts(an)))
+            return unknown;
+        all = rank(one.type) > rank(all.type) ? one : all;
+    }
+    return all;
+}
+
 struct typing typing_of(const struct an *an, const struct scope *s, const PgQuery__Node *n)
 {
     struct typing t;
@@ -197,6 +218,8 @@ struct typing typing_of(const struct an *an, const struct scope *s, const PgQuer
         return of_call(an, s, n->func_call);
     case PG_QUERY__NODE__NODE_COALESCE_EXPR:
         return of_coalesce(an, s, n->coalesce_expr);
+    case PG_QUERY__NODE__NODE_CASE_EXPR:
+        return of_case(an, s, n->case_expr);
     case PG_QUERY__NODE__NODE_TYPE_CAST:
         t.type = type_named(an, n->type_cast->type_name);
         t.by_bytes = is_string(t.type) && typing_of(an, s, n->type_cast->arg).by_bytes;

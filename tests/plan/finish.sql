@@ -80,3 +80,18 @@ SELECT * FROM orders o, countries c FOR UPDATE OF o;
 SELECT DISTINCT item FROM orders FOR UPDATE;
 SELECT o.id FROM orders o JOIN customers c ON c.id = o.id FOR UPDATE OF o;
 WITH w AS (SELECT id FROM orders FOR UPDATE) SELECT * FROM w;
+-- CASE over exact numbers has the widest of their types, so its sum has a partial form; other types are not told
+SELECT item, sum(CASE WHEN total > 3 THEN 1 ELSE 0 END) FROM orders GROUP BY item;
+SELECT avg(CASE item WHEN 'a' THEN total WHEN 'b' THEN 1 END) FROM orders;
+SELECT sum(CASE WHEN total > 3 THEN '1' ELSE 0 END) FROM orders;
+SELECT sum(CASE WHEN total > 3 THEN 1.5::real ELSE 0 END) FROM orders;
+-- a name is a table's row only where the table can be seen
+SELECT customers, sum(n) FROM (SELECT c.name AS customers, o.id AS n FROM customers c JOIN orders o ON o.id = c.id) s GROUP BY customers;
+SELECT country, count(*) FROM (SELECT customers.country FROM customers, orders WHERE orders.id = customers.id) s GROUP BY country;
+SELECT orders, count(*) FROM (SELECT o.item AS orders FROM orders o, customers c WHERE o.id = c.id) s, (SELECT id FROM orders) t GROUP BY orders;
+SELECT (SELECT max(orders.id) FROM lines WHERE qty = 1) FROM orders WHERE EXISTS (SELECT orders FROM customers);
+-- the star of EXISTS needs no column
+SELECT name FROM customers c WHERE EXISTS (SELECT * FROM orders o WHERE o.id = c.id);
+SELECT name FROM customers c WHERE NOT EXISTS (SELECT * FROM orders);
+SELECT name FROM customers c WHERE EXISTS (SELECT * FROM orders o WHERE o.id = c.id ORDER BY 3);
+SELECT name FROM customers c WHERE EXISTS (SELECT *, 1 FROM orders o WHERE o.id = c.id);

@@ -173,3 +173,12 @@ SELECT p.name FROM products p JOIN (SELECT product_id, sum(qty) AS q FROM orders
 SELECT u.id FROM users u JOIN (SELECT user_id FROM orders WHERE total > 80 GROUP BY user_id) s ON s.user_id = u.id WHERE u.active IS NOT false;
 SELECT (s).a FROM (SELECT cp AS s FROM types) x;
 SELECT x.c FROM (SELECT u.country AS c, count(*) FROM users u GROUP BY u.country HAVING count(*) = (SELECT max(n) FROM (SELECT count(*) AS n FROM users GROUP BY country) y)) x;
+-- EXISTS whose star stands for nothing; names that are a table's elsewhere
+SELECT name FROM users u WHERE EXISTS (SELECT * FROM words w WHERE w.word = u.name);
+SELECT name FROM users u WHERE NOT EXISTS (SELECT * FROM nothing) AND EXISTS (SELECT * FROM words);
+SELECT count(*) FROM users u WHERE EXISTS (SELECT * FROM orders o JOIN events USING (user_id) WHERE o.product_id = u.id AND EXISTS (SELECT * FROM tree t WHERE t.parent = o.qty));
+SELECT users, sum(n) FROM (SELECT u.name AS users, w.freq AS n FROM users u JOIN words w ON w.word = u.name) s GROUP BY users;
+-- sums of CASE
+SELECT status, sum(CASE WHEN total > 30 THEN 1 ELSE 0 END), avg(CASE qty WHEN 1 THEN total WHEN 2 THEN 7 END), sum(CASE WHEN qty > 1 THEN NULL WHEN qty > 0 THEN qty END) FROM orders GROUP BY status;
+!SELECT CASE WHEN qty > 2 THEN 1 WHEN qty > 1 THEN 2.50 END, id FROM orders ORDER BY CASE WHEN qty > 2 THEN 1 WHEN qty > 1 THEN 2.50 END, id;
+SELECT sum(CASE WHEN active THEN rating ELSE 0 END), sum(CASE WHEN active THEN 1.25::real ELSE 0 END), max(CASE WHEN active THEN score END) FROM users;

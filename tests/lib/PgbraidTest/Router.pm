@@ -136,6 +136,15 @@ sub route
     return [ map { my %h; @h{ @{ $r->{columns} } } = @$_; \%h } @{ $r->{rows} } ];
 }
 
+# How the answers of several shards to a SELECT become one, by EXPLAIN: concatenated, merged, aggregated or gathered.
+sub plan
+{
+    my ($self, $sql) = @_;
+    my $text = join "\n", map { $_->[0] } @{ $self->rows("EXPLAIN (COSTS OFF) $sql") };
+    my ($how) = $text =~ /\ARows of \d+ shards, (\w+)/ or return 'routed';
+    return $text =~ /FROM pg_temp\."part_1" AS pgbraid_rows\b/ ? 'aggregated' : $how;
+}
+
 # psql through the router: { rc, out, err }. Options of psql may follow.
 sub psql
 {
