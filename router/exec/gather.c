@@ -802,18 +802,28 @@ static void gather_failed(struct exec *x)
     g->open = false;
 }
 
+/*
+ * With several tables the server's planner has to choose an order and kinds of joins: a tenth of the usual sample tells
+ * it enough. Of one table it sees the size, and that is all there is to choose by.
+ */
 static void gather_analyze(struct exec *x)
 {
+    static const char less[] =
+        "SELECT pg_catalog.set_config('pgbraid.statistics', pg_catalog.current_setting('default_statistics_target'), "
+        "true), pg_catalog.set_config('default_statistics_target', '10', true);";
+    static const char again[] = "SELECT pg_catalog.set_config('default_statistics_target', "
+                                "pg_catalog.current_setting('pgbraid.statistics'), true)";
     struct gather *g = x->gather;
     struct strbuf sql = STRBUF_INIT, *out = &x->s->worker->out;
     bool owner = strcmp(x->s->env->plan.role, x->s->user) == 0; /* others get a warning instead */
 
-    for (uint32_t i = 0; i < g->plan->npart && owner; i++) {
+    for (uint32_t i = 0; i < g->plan->npart && owner && g->plan->npart > 1; i++) {
         if (g->rows[i] >= GATHER_ANALYZE)
-            strbuf_printf(&sql, "ANALYZE pg_temp.\"%s\";", g->names[i]);
+            strbuf_printf(&sql, "%sANALYZE pg_temp.\"%s\";", sql.len ? "" : less, g->names[i]);
     }
     g->phase = GATHER_LOADED;
     if (sql.len) {
+        strbuf_puts(&sql, again);
         fe_put_query(out, strbuf_span(&sql));
         gather_send(x, out);
     }

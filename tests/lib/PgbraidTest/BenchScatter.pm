@@ -20,6 +20,10 @@ my @STATEMENTS = (
     [ 'GROUP BY, 100 groups', 'SELECT abalance % 100, count(*), sum(aid), avg(abalance) FROM pgbench_accounts GROUP BY abalance % 100 ORDER BY 1',
         'SELECT abalance % 100, count(*), sum(aid), sum(abalance), count(abalance) FROM pgbench_accounts GROUP BY 1' ],
     [ 'ORDER BY, all rows', 'SELECT aid, bid, abalance, filler FROM pgbench_accounts ORDER BY aid' ],
+    [ 'gather of 100,000 rows: window', 'SELECT max(r) FROM (SELECT rank() OVER (ORDER BY abalance, aid) AS r FROM pgbench_accounts WHERE aid <= 100000) q',
+        'SELECT aid, abalance FROM pgbench_accounts WHERE aid <= 100000' ],
+    [ 'gather of 100,000 rows: join of two tables', 'SELECT count(*), sum(a.abalance) FROM pgbench_accounts a JOIN pgbench_accounts b ON a.abalance = b.aid WHERE a.aid <= 100000 AND b.aid <= 100000',
+        'SELECT aid, abalance FROM pgbench_accounts WHERE aid <= 100000' ],
 );
 
 sub reader
