@@ -16,9 +16,10 @@
  * rows of them all (rule X15; gather_row.h); (3) nothing reaches the client before every part has ended well; (4) after
  * an error the statement ends when every shard and the gatherer are quiet.
  */
+#include "router/exec/gather_int.h"
+
 #include "base/hash.h"
 #include "base/mem.h"
-#include "router/exec/exec_int.h"
 #include "router/exec/gather_row.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
@@ -34,42 +35,50 @@
 #define GATHER_FLUSH    32768u
 #define GATHER_KEPT_MAX 32u   /* temporary tables kept on a connection */
 #define GATHER_ANALYZE  2000u /* rows from which the server's planner should know how many there are */
-#define GATHER_NAME_MAX 48u
 #define GATHER_COLUMNS  1600u /* that a query may give; the server's limit is 1664 */
 
-enum gather_phase {
-    GATHER_LEASE,  /* taking connections */
-    GATHER_CREATE, /* temporary tables that are missing */
-    GATHER_COPY,   /* asked for COPY, or copying */
-    GATHER_LOADED, /* the last COPY is answered, ANALYZE may run */
-    GATHER_FAILED  /* nothing more is asked of the gatherer */
-};
-
-struct gather {
-    const struct plan_gather *plan;
-    struct route *routes; /* by part */
-    uint32_t nshard;      /* parts of the exec; the gatherer's stands behind them */
-    uint32_t *at;         /* by shard: the part whose rows it sends, plan->npart at the end */
-    uint32_t *left;       /* by part: shards that have not ended it */
-    uint64_t *rows;       /* by part */
-    uint64_t wanted;      /* rows that a shard need not go beyond */
-    char (*names)[GATHER_NAME_MAX];
-    uint64_t (*ids)[2];
-    enum gather_phase phase;
-    uint32_t current;  /* part being loaded */
-    bool open;         /* the gatherer takes rows of it */
-    bool sent;         /* the shards have been asked */
-    bool quiet;        /* the gatherer has answered everything */
-    struct strbuf out; /* rows on their way to it */
-};
-
-static struct part *gatherer(const struct exec *x)
+struct part *gather_own(const struct exec *x)
 {
     return &x->parts[x->gather->nshard];
 }
 
-static void gather_failed(struct exec *x);
-static void gather_check_end(struct exec *x);
+/* Does this shard run the part? */
+bool gather_runs(const struct gather *g, uint32_t table, uint32_t shard)
+{
+    return shardset_has(&g->tables[table].route.set, shard);
+}
+
+uint32_t gather_count(const struct gather *g, uint32_t shard)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < g->plan->npart; i++)
+        n += gather_runs(g, i, shard);
+    return n;
+}
+
+uint32_t gather_next(const struct gather *g, uint32_t from, uint32_t shard)
+{
+    while (from < g->plan->npart && !gather_runs(g, from, shard))
+        from++;
+    return from;
+}
+
+/* In a READ COMMITTED transaction: its parts there are one query. */
+bool gather_joins(const struct exec *x, uint32_t shard)
+{
+    return exec_in_txn(x) && !txn_has_snapshot(&x->s->txn) && gather_count(x->gather, shard) > 1;
+}
+
+/* Columns of that query before those of `part`. */
+static uint32_t gather_joined_columns(const struct gather *g, uint32_t part, uint32_t shard)
+{
+    uint32_t n = 1;
+
+    for (uint32_t i = gather_next(g, 0, shard); i < part; i = gather_next(g, i + 1, shard))
+        n += 1 + g->tables[i].part->ncolumn;
+    return n;
+}
 
 /* --- beginning --- */
 
@@ -84,44 +93,6 @@ static bool gather_refuse(struct exec *x, const char *what, const char *detail, 
     return false;
 }
 
-/* Does this shard run the part? */
-static bool gather_runs(const struct gather *g, uint32_t part, uint32_t shard)
-{
-    return shardset_has(&g->routes[part].set, shard);
-}
-
-static uint32_t gather_count(const struct gather *g, uint32_t shard)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < g->plan->npart; i++)
-        n += gather_runs(g, i, shard);
-    return n;
-}
-
-static uint32_t gather_next(const struct gather *g, uint32_t from, uint32_t shard)
-{
-    while (from < g->plan->npart && !gather_runs(g, from, shard))
-        from++;
-    return from;
-}
-
-/* In a READ COMMITTED transaction: its parts there are one query. */
-static bool gather_joins(const struct exec *x, uint32_t shard)
-{
-    return exec_in_txn(x) && !txn_has_snapshot(&x->s->txn) && gather_count(x->gather, shard) > 1;
-}
-
-/* Columns of that query before those of `part`. */
-static uint32_t gather_joined_columns(const struct gather *g, uint32_t part, uint32_t shard)
-{
-    uint32_t n = 1;
-
-    for (uint32_t i = gather_next(g, 0, shard); i < part; i = gather_next(g, i + 1, shard))
-        n += 1 + g->plan->parts[i].ncolumn;
-    return n;
-}
-
 /* Where each part runs; reference tables where something runs anyway. */
 static void gather_route(struct exec *x, struct gather *g)
 {
@@ -130,27 +101,27 @@ static void gather_route(struct exec *x, struct gather *g)
     uint32_t first;
 
     for (uint32_t i = 0; i < g->plan->npart; i++) {
-        plan_gather_route(x->plan, &g->plan->parts[i], s->db->map, x->text, &x->lits_copy, x->bound ? &x->binds : NULL,
-                          &g->routes[i]);
+        plan_gather_route(x->plan, g->tables[i].part, s->db->map, x->text, &x->lits_copy, x->bound ? &x->binds : NULL,
+                          &g->tables[i].route);
         for (size_t w = 0; w < ARRAY_LEN(all.w); w++)
-            all.w[w] |= g->routes[i].set.w[w];
+            all.w[w] |= g->tables[i].route.set.w[w];
     }
     first = shardset_next(&all, 0);
     if (first == MAP_MAX_SHARDS)
         first = query_any_shard(s);
     for (uint32_t i = 0; i < g->plan->npart; i++) {
-        if (g->routes[i].any)
-            shardset_add(&g->routes[i].set, first);
-        g->left[i] = shardset_count(&g->routes[i].set);
+        if (g->tables[i].route.any)
+            shardset_add(&g->tables[i].route.set, first);
+        g->tables[i].left = shardset_count(&g->tables[i].route.set);
         for (size_t w = 0; w < ARRAY_LEN(all.w); w++)
-            all.w[w] |= g->routes[i].set.w[w];
+            all.w[w] |= g->tables[i].route.set.w[w];
     }
     x->parts = ARENA_ARRAY(&x->arena, struct part, s->set->npool + 1);
     x->npart = 0;
     for (uint32_t i = shardset_next(&all, 0); i < s->set->npool; i = shardset_next(&all, i + 1))
         x->parts[x->npart++].shard = i;
     g->nshard = x->npart;
-    gatherer(x)->shard = s->set->home;
+    gather_own(x)->shard = s->set->home;
 }
 
 /*
@@ -160,21 +131,22 @@ static void gather_route(struct exec *x, struct gather *g)
 static void gather_name(struct exec *x, struct gather *g, uint32_t i)
 {
     const struct plan_env *env = &x->s->env->plan;
+    struct gather_table *t = &g->tables[i];
     struct strbuf sb = STRBUF_INIT;
     uint32_t nth = 0;
 
-    plan_gather_shape(x->plan, &g->plan->parts[i], x->text, &x->lits_copy, &sb);
-    strbuf_puts(&sb, g->plan->parts[i].primary_key ? g->plan->parts[i].primary_key : "");
+    plan_gather_shape(x->plan, t->part, x->text, &x->lits_copy, &sb);
+    strbuf_puts(&sb, t->part->primary_key ? t->part->primary_key : "");
     if (g->plan->push) /* names in it mean what they mean in this environment */
         strbuf_printf(&sb, "\n%s\n%s\n%s", env->role, env->search_path, env->parse_settings);
-    g->ids[i][0] = hash_seeded(sb.ptr, sb.len, x->s->worker->hash_seed ^ catalog_epoch(x->s->db->catalog));
-    g->ids[i][1] = hash_seeded(sb.ptr, sb.len, ~x->s->worker->hash_seed + catalog_epoch(x->s->db->catalog));
+    t->id[0] = hash_seeded(sb.ptr, sb.len, x->s->worker->hash_seed ^ catalog_epoch(x->s->db->catalog));
+    t->id[1] = hash_seeded(sb.ptr, sb.len, ~x->s->worker->hash_seed + catalog_epoch(x->s->db->catalog));
     strbuf_fini(&sb);
     for (uint32_t k = 0; k < i; k++)
-        nth += (g->ids[k][0] ^ g->ids[i][0]) < MAP_MAX_SHARDS && g->ids[k][1] == g->ids[i][1];
-    g->ids[i][0] ^= nth & (MAP_MAX_SHARDS - 1);
-    snprintf(g->names[i], GATHER_NAME_MAX, "pgbraid_%016llx%016llx", (unsigned long long)g->ids[i][0],
-             (unsigned long long)g->ids[i][1]);
+        nth += (g->tables[k].id[0] ^ t->id[0]) < MAP_MAX_SHARDS && g->tables[k].id[1] == t->id[1];
+    t->id[0] ^= nth & (MAP_MAX_SHARDS - 1);
+    snprintf(t->name, GATHER_NAME_MAX, "pgbraid_%016llx%016llx", (unsigned long long)t->id[0],
+             (unsigned long long)t->id[1]);
 }
 
 static bool gather_allowed(struct exec *x, struct gather *g)
@@ -222,11 +194,11 @@ void exec_gather(struct exec *x)
     }
 
     g->plan = plan;
-    g->routes = ARENA_ARRAY(&x->arena, struct route, plan->npart);
-    g->left = ARENA_ARRAY(&x->arena, uint32_t, plan->npart);
-    g->rows = ARENA_ARRAY(&x->arena, uint64_t, plan->npart);
-    g->names = arena_zalloc(&x->arena, plan->npart * sizeof(*g->names));
-    g->ids = arena_zalloc(&x->arena, plan->npart * sizeof(*g->ids));
+    g->tables = ARENA_ARRAY(&x->arena, struct gather_table, plan->npart);
+    for (uint32_t i = 0; i < plan->npart; i++) {
+        g->tables[i].part = &plan->parts[i];
+        g->tables[i].number = i;
+    }
     g->wanted = gather_wanted(x);
     x->gather = g;
     gather_route(x, g);
@@ -243,167 +215,6 @@ void exec_gather(struct exec *x)
     x->task = TASK_GATHER;
     x->acquired = gather_start;
     exec_acquire(x);
-}
-
-/* --- asking the shards --- */
-
-static void put_part_bind(struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out)
-{
-    size_t at = exec_begin_bind(x, (struct span){ 0 }, map, n, out);
-
-    msg_u16(out, 1);
-    msg_u16(out, 1); /* all results in binary */
-    msg_end(out, at);
-}
-
-/* Parse and Bind of a part, or of all parts of the shard. */
-static bool put_part(struct exec *x, const struct part *p, uint32_t i, struct strbuf *out, struct err *e)
-{
-    const struct gather *g = x->gather;
-    struct strbuf text = STRBUF_INIT, types = STRBUF_INIT;
-    uint32_t cap = x->bound ? x->binds.n : 0, n = 0, nall = 0;
-    uint32_t *all = ARENA_ARRAY(&x->arena, uint32_t, g->plan->npart);
-    uint16_t *map = ARENA_ARRAY(&x->arena, uint16_t, cap + 1);
-    bool ok;
-
-    for (uint32_t k = i; k < g->plan->npart; k = gather_next(g, k + 1, p->shard))
-        all[nall++] = k;
-    ok = gather_joins(x, p->shard)
-             ? plan_gather_joined_text(x->plan, all, nall, x->text, &x->lits_copy, &text, map, cap, &n, e)
-             : plan_gather_part_text(x->plan, &g->plan->parts[i], x->text, &x->lits_copy, g->wanted, &text, map, cap,
-                                     &n, e);
-    for (uint32_t k = 0; ok && k < n; k++)
-        msg_u32(&types, map[k] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[k]) : 0);
-    if (ok) {
-        backend_put_parse(p->backend, out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "",
-                          (uint16_t)n);
-        put_part_bind(x, map, n, out);
-    }
-    strbuf_fini(&text);
-    strbuf_fini(&types);
-    return ok;
-}
-
-/* Parts of one shard see one snapshot; inside the client's transaction they have it, or are one query. */
-static bool gather_several(const struct exec *x, const struct part *p)
-{
-    return !exec_in_txn(x) && gather_count(x->gather, p->shard) > 1;
-}
-
-/* Before the settings: after a query it would be too late to choose an isolation level. */
-static uint32_t gather_put_prefix(struct exec *x, struct part *p, struct strbuf *out)
-{
-    uint32_t n = gather_several(x, p);
-
-    if (n)
-        fe_put_statement(out, SPAN("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"), NULL, 0);
-    n += n ? txn_put_settings(x->s, p->backend, out) : txn_put_prefix(x->s, p->backend, out);
-    if (n)
-        backend_expect(p->backend, EXPECT_PREFIX)->count = n;
-    return n;
-}
-
-static void gather_bind(struct exec *x, struct part *p, struct strbuf *out)
-{
-    const struct gather *g = x->gather;
-    struct err e = ERR_INIT;
-
-    p->backend->dirty = p->backend->dirty || x->plan->opaque;
-    BUG_ON(!put_part(x, p, gather_next(g, 0, p->shard), out, &e)); /* its parameters are the statement's */
-}
-
-/* The first part is bound: execute it, and the others. */
-static void gather_put_rest(struct exec *x, struct part *p, struct strbuf *out)
-{
-    const struct gather *g = x->gather;
-    struct err e = ERR_INIT;
-
-    fe_put_execute(out, (struct span){ 0 }, 0);
-    for (uint32_t i = gather_next(g, gather_next(g, 0, p->shard) + 1, p->shard);
-         i < g->plan->npart && !gather_joins(x, p->shard); i = gather_next(g, i + 1, p->shard)) {
-        BUG_ON(!put_part(x, p, i, out, &e));
-        fe_put_execute(out, (struct span){ 0 }, 0);
-    }
-    if (gather_several(x, p))
-        fe_put_statement(out, SPAN("COMMIT"), NULL, 0);
-    fe_put_sync(out);
-}
-
-static void gather_write(struct part *p, struct strbuf *out)
-{
-    p->started = true;
-    stream_write(&p->backend->st, out->ptr, out->len);
-    strbuf_reset(out);
-}
-
-/* --- at the gate (exec_gate.c) --- */
-
-static bool gather_settle(struct exec *x, struct part *p, struct strbuf *out)
-{
-    if (gather_several(x, p) || gather_put_prefix(x, p, out) == 0)
-        return false;
-    backend_expect(p->backend, EXPECT_EXEC);
-    fe_put_sync(out);
-    return true;
-}
-
-/* In REPEATABLE READ replaying a setting takes the snapshot already: it happens within the window. */
-static void gather_gate_bind(struct exec *x, struct part *p, struct strbuf *out)
-{
-    if (gather_several(x, p))
-        (void)gather_put_prefix(x, p, out);
-    gather_bind(x, p, out);
-}
-
-static void gather_release(struct exec *x, struct part *p, struct strbuf *out)
-{
-    if (gather_several(x, p))
-        fe_put_statement(out, SPAN("ROLLBACK"), NULL, 0);
-}
-
-static void gather_go(struct exec *x)
-{
-    struct strbuf *out = &x->s->worker->out;
-
-    for (uint32_t i = 0; i < x->npart; i++) {
-        gather_put_rest(x, &x->parts[i], out);
-        gather_write(&x->parts[i], out);
-    }
-}
-
-static void gather_gate_failed(struct exec *x)
-{
-    gather_failed(x);
-    gather_check_end(x);
-}
-
-static const struct gate_ops gather_ops = {
-    .settle = gather_settle,
-    .bind = gather_gate_bind,
-    .release = gather_release,
-    .go = gather_go,
-    .failed = gather_gate_failed,
-};
-
-/* Ask the shards for their rows. */
-static void gather_ask(struct exec *x)
-{
-    struct strbuf *out = &x->s->worker->out;
-
-    if (x->npart > 1 && exec_gate_on(x) && !txn_has_snapshot(&x->s->txn)) {
-        exec_gate_begin(x, &gather_ops);
-        return;
-    }
-    for (uint32_t i = 0; i < x->npart; i++) {
-        struct part *p = &x->parts[i];
-
-        (void)gather_put_prefix(x, p, out);
-        backend_expect(p->backend, EXPECT_EXEC);
-        gather_bind(x, p, out);
-        gather_put_rest(x, p, out);
-        gather_write(p, out);
-    }
-    x->next_part = x->npart;
 }
 
 /* --- the gatherer --- */
@@ -427,7 +238,7 @@ static void gather_keep(struct backend *b, const uint64_t id[2])
 
 static void gather_send(struct exec *x, struct strbuf *out)
 {
-    struct part *p = gatherer(x);
+    struct part *p = gather_own(x);
 
     backend_expect(p->backend, EXPECT_EXEC);
     x->gather->quiet = false;
@@ -439,11 +250,11 @@ static void gather_send(struct exec *x, struct strbuf *out)
 static bool gather_put_create(struct exec *x, struct strbuf *sql)
 {
     struct gather *g = x->gather;
-    struct backend *b = gatherer(x)->backend;
+    struct backend *b = gather_own(x)->backend;
     uint32_t missing = 0;
 
     for (uint32_t i = 0; i < g->plan->npart; i++)
-        missing += !gather_has(b, g->ids[i]);
+        missing += !gather_has(b, g->tables[i].id);
     if (missing == 0)
         return false;
     strbuf_puts(sql, "BEGIN READ WRITE; SET LOCAL client_min_messages = error;");
@@ -452,22 +263,23 @@ static bool gather_put_create(struct exec *x, struct strbuf *sql)
         b->nkept = 0;
     }
     for (uint32_t i = 0; i < g->plan->npart; i++) {
-        const struct gather_part *part = &g->plan->parts[i];
+        const struct gather_part *part = g->tables[i].part;
 
-        if (gather_has(b, g->ids[i]))
+        if (gather_has(b, g->tables[i].id))
             continue;
         /* It may be there: one that was made for a statement that failed meanwhile is not known. */
-        strbuf_printf(sql, "DROP TABLE IF EXISTS pg_temp.\"%s\";", g->names[i]);
-        strbuf_printf(sql, "CREATE TEMP TABLE \"%s\"", g->names[i]);
+        strbuf_printf(sql, "DROP TABLE IF EXISTS pg_temp.\"%s\";", g->tables[i].name);
+        strbuf_printf(sql, "CREATE TEMP TABLE \"%s\"", g->tables[i].name);
         for (uint32_t k = 0; g->plan->push && k < g->plan->push->ncolumn; k++)
             strbuf_printf(sql, "%sc%u", k ? ", " : " (", k + 1);
         strbuf_puts(sql, g->plan->push ? ") ON COMMIT DELETE ROWS AS " : " ON COMMIT DELETE ROWS AS ");
         plan_gather_shape(x->plan, part, x->text, &x->lits_copy, sql);
         strbuf_puts(sql, " WITH NO DATA;");
         /* Made by the login role, used by the session's; nobody else sees this connection's tables (rule P35). */
-        strbuf_printf(sql, "GRANT ALL ON pg_temp.\"%s\" TO PUBLIC;", g->names[i]);
+        strbuf_printf(sql, "GRANT ALL ON pg_temp.\"%s\" TO PUBLIC;", g->tables[i].name);
         if (part->primary_key)
-            strbuf_printf(sql, "ALTER TABLE pg_temp.\"%s\" ADD PRIMARY KEY (%s);", g->names[i], part->primary_key);
+            strbuf_printf(sql, "ALTER TABLE pg_temp.\"%s\" ADD PRIMARY KEY (%s);", g->tables[i].name,
+                          part->primary_key);
     }
     strbuf_puts(sql, "COMMIT");
     return true;
@@ -480,7 +292,7 @@ static void gather_start_copy(struct exec *x)
 
     g->phase = GATHER_COPY;
     g->open = false;
-    strbuf_printf(&sql, "COPY pg_temp.\"%s\" FROM STDIN (FORMAT binary)", g->names[g->current]);
+    strbuf_printf(&sql, "COPY pg_temp.\"%s\" FROM STDIN (FORMAT binary)", g->tables[g->current].name);
     fe_put_query(out, strbuf_span(&sql));
     strbuf_fini(&sql);
     gather_send(x, out);
@@ -490,7 +302,7 @@ static void gather_start_copy(struct exec *x)
 static void gather_put_settings(struct exec *x, bool begin)
 {
     struct session *s = x->s;
-    struct backend *b = gatherer(x)->backend;
+    struct backend *b = gather_own(x)->backend;
     struct strbuf *out = &s->worker->out;
     uint32_t n = b->env_next != s->env;
 
@@ -561,14 +373,14 @@ static void gather_run_statement(struct exec *x)
     struct gather *g = x->gather;
     struct strbuf text = STRBUF_INIT, *out = &x->s->worker->out;
     const char **names = ARENA_ARRAY(&x->arena, const char *, g->plan->npart);
-    struct part *p = gatherer(x);
+    struct part *p = gather_own(x);
     struct err e = ERR_INIT;
     uint32_t cap = x->bound ? x->binds.n : 0, n = 0;
     uint16_t *map = ARENA_ARRAY(&x->arena, uint16_t, cap + 1);
     bool hold;
 
     for (uint32_t i = 0; i < g->plan->npart; i++)
-        names[i] = g->names[i];
+        names[g->tables[i].number] = g->tables[i].name;
     BUG_ON(!plan_gather_text(x->plan, x->text, &x->lits_copy, names, &text, map, cap, &n, &e));
     x->task = TASK_STATEMENT;
     x->parts = p;
@@ -610,7 +422,7 @@ static void gather_pause_shards(struct exec *x, bool pause, enum stream_pause wh
 static void gather_flush(struct exec *x)
 {
     struct gather *g = x->gather;
-    struct backend *b = gatherer(x)->backend;
+    struct backend *b = gather_own(x)->backend;
 
     if (g->out.len == 0 || !b)
         return;
@@ -632,7 +444,7 @@ static void gather_check_loaded(struct exec *x)
     static const char end[] = { FE_COPY_DATA, 0, 0, 0, 6, '\xFF', '\xFF', FE_COPY_DONE, 0, 0, 0, 4 };
     struct gather *g = x->gather;
 
-    if (x->failed || !g->open || g->left[g->current])
+    if (x->failed || !g->open || g->tables[g->current].left)
         return;
     g->open = false;
     strbuf_put(&g->out, end, sizeof(end));
@@ -645,7 +457,7 @@ static void gather_part_ended(struct exec *x, const struct part *p)
     struct gather *g = x->gather;
     uint32_t *at = &g->at[p - x->parts];
 
-    g->left[*at]--;
+    g->tables[*at].left--;
     *at = gather_next(g, *at + 1, p->shard);
     gather_check_loaded(x);
 }
@@ -661,7 +473,7 @@ static bool gather_cut(struct exec *x, const struct part *p, struct span body, s
         return false;
     while (*at < part)
         gather_part_ended(x, p);
-    return gather_row_cut(body, gather_joined_columns(g, part, p->shard), g->plan->parts[part].ncolumn, fields,
+    return gather_row_cut(body, gather_joined_columns(g, part, p->shard), g->tables[part].part->ncolumn, fields,
                           present);
 }
 
@@ -677,7 +489,7 @@ static enum exec_action gather_row(struct exec *x, struct part *p, struct span b
         return EXEC_SWALLOW;
     if (ok && gather_joins(x, p->shard)) {
         ok = gather_cut(x, p, body, &fields, &present);
-        ncolumn = ok ? (uint16_t)g->plan->parts[g->at[i]].ncolumn : 0;
+        ncolumn = ok ? (uint16_t)g->tables[g->at[i]].part->ncolumn : 0;
     }
     if (!ok) {
         err_set(&x->own_error, PB0310, "shard \"%s\" sent a row that was not asked for", p->backend->pool->shard_name);
@@ -696,7 +508,7 @@ static enum exec_action gather_row(struct exec *x, struct part *p, struct span b
     msg_u32(&g->out, (uint32_t)fields.len + 6);
     msg_u16(&g->out, ncolumn);
     strbuf_put(&g->out, fields.ptr, fields.len);
-    g->rows[g->current]++;
+    g->tables[g->current].rows++;
     if (g->out.len > GATHER_FLUSH)
         gather_flush(x);
     return EXEC_SWALLOW;
@@ -749,7 +561,7 @@ static enum exec_action gather_own_frame(struct exec *x, char type, struct span 
         return EXEC_SWALLOW;
     case BE_ERROR:
         g->open = false;
-        exec_note_error(x, gatherer(x), body);
+        exec_note_error(x, gather_own(x), body);
         gather_failed(x);
         return EXEC_SWALLOW;
     default:
@@ -759,28 +571,28 @@ static enum exec_action gather_own_frame(struct exec *x, char type, struct span 
 
 enum exec_action exec_gather_frame(struct exec *x, struct part *p, char type, struct span body)
 {
-    return p == gatherer(x) ? gather_own_frame(x, type, body) : gather_shard_frame(x, p, type, body);
+    return p == gather_own(x) ? gather_own_frame(x, type, body) : gather_shard_frame(x, p, type, body);
 }
 
 bool exec_gather_is_own(const struct exec *x, const struct part *p)
 {
-    return x->task == TASK_GATHER && p == gatherer(x);
+    return x->task == TASK_GATHER && p == gather_own(x);
 }
 
 /* --- steps of the gatherer, and ends --- */
 
 /* A failed statement ends when nobody has anything to say any more. */
-static void gather_check_end(struct exec *x)
+void gather_check_end(struct exec *x)
 {
     if (x->failed && !exec_gate_busy(x) && x->ndone == x->next_part && x->gather->quiet)
         exec_statement_done(x);
 }
 
 /* Everybody is to stop: shards have been cancelled, rows are swallowed, a COPY is ended with an error. */
-static void gather_failed(struct exec *x)
+void gather_failed(struct exec *x)
 {
     struct gather *g = x->gather;
-    struct part *p = gatherer(x);
+    struct part *p = gather_own(x);
 
     /* It may wait for a lock to make a table like another, or be at ANALYZE. */
     if ((g->phase == GATHER_CREATE || g->phase == GATHER_LOADED) && !g->quiet && p->backend)
@@ -818,8 +630,8 @@ static void gather_analyze(struct exec *x)
     bool owner = strcmp(x->s->env->plan.role, x->s->user) == 0; /* others get a warning instead */
 
     for (uint32_t i = 0; i < g->plan->npart && owner && g->plan->npart > 1; i++) {
-        if (g->rows[i] >= GATHER_ANALYZE)
-            strbuf_printf(&sql, "%sANALYZE pg_temp.\"%s\";", sql.len ? "" : less, g->names[i]);
+        if (g->tables[i].rows >= GATHER_ANALYZE)
+            strbuf_printf(&sql, "%sANALYZE pg_temp.\"%s\";", sql.len ? "" : less, g->tables[i].name);
     }
     g->phase = GATHER_LOADED;
     if (sql.len) {
@@ -845,8 +657,8 @@ void exec_gather_ready(struct exec *x)
     switch (g->phase) {
     case GATHER_CREATE:
         for (uint32_t i = 0; i < g->plan->npart; i++) {
-            if (!gather_has(gatherer(x)->backend, g->ids[i]))
-                gather_keep(gatherer(x)->backend, g->ids[i]);
+            if (!gather_has(gather_own(x)->backend, g->tables[i].id))
+                gather_keep(gather_own(x)->backend, g->tables[i].id);
         }
         gather_begin(x);
         break;
@@ -879,7 +691,7 @@ void exec_gather_parts_done(struct exec *x)
 void exec_gather_own_lost(struct exec *x, struct backend *b)
 {
     struct gather *g = x->gather;
-    struct part *p = x->task == TASK_GATHER ? gatherer(x) : x->parts;
+    struct part *p = x->task == TASK_GATHER ? gather_own(x) : x->parts;
 
     backend_close(b);
     p->backend = NULL;
