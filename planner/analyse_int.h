@@ -315,6 +315,8 @@ struct occurrence *assign_row(struct an *an, const struct scope *s, const struct
 
 /* prove.c: what is known of an occurrence's key, as a class; after prove(). */
 void class_of_occurrence(struct an *an, const struct occurrence *occ, struct key_class *out);
+/* prove.c: by variable, does it follow `from`? Itself included. In the scratch arena. */
+bool *prove_followers(struct an *an, int from);
 /* prove.c: fill plan->classes and plan->combine for a statement on sharded tables. */
 void prove(struct an *an);
 

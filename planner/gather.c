@@ -1,5 +1,6 @@
 #include "planner/gather.h"
 
+#include "planner/semijoin.h"
 #include "planner/tokens.h"
 #include "planner/typing.h"
 
@@ -411,7 +412,9 @@ static void part_primary_key(struct an *an, const struct occurrence *occ, struct
     strbuf_fini(&sb);
 }
 
-static bool part_columns(struct an *an, const struct names *ns, const struct occurrence *occ, struct gather_part *p)
+/* places: by column of the table, 1 + where it is among the part's columns. */
+static bool part_columns(struct an *an, const struct names *ns, const struct occurrence *occ, struct gather_part *p,
+                         uint16_t *places)
 {
     struct strbuf sb = STRBUF_INIT;
     bool whole_key = true;
@@ -428,7 +431,7 @@ static bool part_columns(struct an *an, const struct names *ns, const struct occ
         }
         strbuf_puts(&sb, sb.len ? ", " : "");
         strbuf_put_ident(&sb, span_str(c->name));
-        p->ncolumn++;
+        places[i] = (uint16_t)++p->ncolumn;
     }
     p->columns = arena_strdup(plan_arena(an->plan), strbuf_str(&sb));
     strbuf_fini(&sb);
@@ -474,11 +477,11 @@ static void part_filters(struct an *an, const struct tokens *ts, const struct oc
 }
 
 static bool part_make(struct an *an, const struct tokens *ts, const struct names *ns, const struct occurrence *occ,
-                      struct gather_part *p)
+                      struct gather_part *p, uint16_t *places)
 {
     *p = (struct gather_part){ .alias = quoted(an, occ->name), .scope = SCOPE_ANY };
     p->table = arena_printf(plan_arena(an->plan), "%s.%s", quoted(an, occ->rel->schema), quoted(an, occ->rel->name));
-    if (!part_place(an, ts, occ, p) || !part_columns(an, ns, occ, p))
+    if (!part_place(an, ts, occ, p) || !part_columns(an, ns, occ, p, places))
         return false;
     if (occ->rel->dist == DIST_UNSHARDED)
         p->scope = SCOPE_HOME;
@@ -519,8 +522,9 @@ static const char *why_not(const struct an *an)
 
 static int by_place(const void *a, const void *b)
 {
-    const struct gather_part *x = a, *y = b;
-    return x->start < y->start ? -1 : x->start > y->start;
+    int32_t x = (*(const struct occurrence *const *)a)->mention->location;
+    int32_t y = (*(const struct occurrence *const *)b)->mention->location;
+    return x < y ? -1 : x > y;
 }
 
 bool gather_try(struct an *an, const PgQuery__Node *stmt)
@@ -538,18 +542,24 @@ bool gather_try(struct an *an, const PgQuery__Node *stmt)
     tokens_read(an, &ts);
     struct plan_gather *g = ARENA_NEW(plan_arena(an->plan), struct plan_gather);
     struct gather_part *parts = ARENA_ARRAY(plan_arena(an->plan), struct gather_part, an->nocc);
+    const struct occurrence **occs = ARENA_ARRAY(an->a, const struct occurrence *, an->nocc);
+    uint16_t **places = ARENA_ARRAY(an->a, uint16_t *, an->nocc);
+    memcpy(occs, an->occs, an->nocc * sizeof(struct occurrence *));
+    qsort(occs, an->nocc, sizeof *occs, by_place);
     for (uint32_t i = 0; i < an->nocc; i++) {
-        if (!part_make(an, &ts, &ns, an->occs[i], &parts[i]))
+        places[i] = ARENA_ARRAY(an->a, uint16_t, occs[i]->rel->ncolumn);
+        if (!part_make(an, &ts, &ns, occs[i], &parts[i], places[i]))
             return false;
-        g->always |= an->occs[i]->rel->dist == DIST_UNSHARDED;
+        g->always |= occs[i]->rel->dist == DIST_UNSHARDED;
     }
-    qsort(parts, an->nocc, sizeof *parts, by_place);
     for (uint32_t i = 1; i < an->nocc; i++)
         if (parts[i].start < parts[i - 1].end)
             return refuse_gather(an, "the text is not plain enough");
     g->npart = an->nocc;
     g->parts = parts;
     g->moment = an->inv.moment || an->inv.moment_literal;
+    g->seen = ARENA_ARRAY(plan_arena(an->plan), _Atomic uint64_t, an->nocc);
+    semijoin_find(an, g, occs, places);
     an->plan->gather = g;
     if (g->always)
         an->plan->kind = PLAN_GATHER;

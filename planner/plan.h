@@ -162,9 +162,21 @@ struct gather_part {
     const struct plan_row *filters; /* slices of the text */
 };
 
+/* Rows of part `to` are needed only if their column has a value that some row of part `from` has (semijoin.h). */
+struct plan_semijoin {
+    uint32_t from, to;
+    uint32_t column;              /* of `from`: which of the part's columns */
+    const char *name;             /* of `to`: quoted, with the table's alias */
+    uint32_t type, array_type;    /* of the values */
+    const struct key_class *keys; /* the column is the sharding key, the values are parameter 1; NULL: it is not */
+};
+
 struct plan_gather {
     uint32_t npart;
     const struct gather_part *parts;
+    uint32_t nsemijoin;
+    const struct plan_semijoin *semijoins;
+    _Atomic uint64_t *seen; /* by part: 1 + rows that it had when last asked without a semi-join; 0: never */
     bool always; /* tables of the home shard take part: a PLAN_GATHER. Else only when the keys name several shards */
     bool moment; /* reads the clock: the transaction's, which the gathering server does not know */
     const struct plan_push *push; /* the one part is a query of its own; NULL: parts are tables */
@@ -407,6 +419,9 @@ MUSTCHECK bool plan_insert_text(const struct plan *p, const struct route *r, uin
                                 const struct literals *lits, struct strbuf *out, uint16_t *param_map, uint32_t cap,
                                 uint32_t *nparam_map, struct err *e);
 
+/* Narrow *set to the shards that can have rows with the values: a binary array of the semi-join's array_type. */
+void plan_semijoin_route(const struct plan *p, const struct plan_semijoin *j, const struct map_db *db,
+                         struct span values, struct shardset *set);
 /* The shards of one part of a gather. */
 void plan_gather_route(const struct plan *p, const struct gather_part *part, const struct map_db *db, struct span sql,
                        const struct literals *lits, const struct bind_values *binds, struct route *out);

@@ -228,6 +228,10 @@ static void print_gather(const struct plan_gather *g, struct strbuf *out)
         if (part->scope == SCOPE_KEYED)
             print_class(&part->keys, out);
     }
+    for (uint32_t i = 0; i < g->nsemijoin; i++)
+        strbuf_printf(out, "semi-join: %s with values of %s, column %u%s\n", g->semijoins[i].name,
+                      g->parts[g->semijoins[i].from].alias, g->semijoins[i].column + 1,
+                      g->semijoins[i].keys ? ", by key" : "");
 }
 
 static void print_explain(const struct plan_explain *x, struct strbuf *out)

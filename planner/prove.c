@@ -275,8 +275,7 @@ static void plan_classes(struct an *an, uint32_t n, const struct groups *gs)
     an->plan->classes = classes;
 }
 
-/* The variables that follow `from`, itself included. */
-static bool *reach(struct an *an, int from)
+bool *prove_followers(struct an *an, int from)
 {
     bool *hit = ARENA_ARRAY(an->a, bool, an->nvar);
     hit[from] = true;
@@ -314,7 +313,7 @@ static const struct occurrence *stray(struct an *an, const struct occurrence *d)
     if (d->rel->nkey == 0)
         return d;
     for (uint32_t k = 0; k < d->rel->nkey; k++)
-        hit[k] = reach(an, d->first_variable + (int)d->rel->key[k]);
+        hit[k] = prove_followers(an, d->first_variable + (int)d->rel->key[k]);
     for (uint32_t i = 0; i < an->nocc; i++) {
         const struct occurrence *o = an->occs[i];
         if (o == d || !is_sharded(o))

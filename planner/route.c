@@ -380,6 +380,20 @@ static bool route_keyed(struct routing *r, struct route *out, struct err *e)
     return finish(r, out, e);
 }
 
+void plan_semijoin_route(const struct plan *p, const struct plan_semijoin *j, const struct map_db *db,
+                         struct span values, struct shardset *set)
+{
+    static const uint8_t binary[] = { 1 };
+    const struct bind_values binds = { .n = 1, .values = &values, .types = &j->array_type, .binary = binary };
+    struct routing r = { .plan = p, .db = db, .binds = &binds };
+    struct shardset some = { 0 };
+    if (!j->keys)
+        return;
+    class_shards(&r, j->keys, &some);
+    for (size_t w = 0; w < ARRAY_LEN(set->w); w++)
+        set->w[w] &= some.w[w];
+}
+
 void plan_gather_route(const struct plan *p, const struct gather_part *part, const struct map_db *db, struct span sql,
                        const struct literals *lits, const struct bind_values *binds, struct route *out)
 {

@@ -231,10 +231,12 @@ void exec_start_parts(struct exec *x);
 /* Parse (if need be) and Bind of a part, in the extended protocol. */
 MUSTCHECK bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct err *e);
 /*
- * A Bind of the unnamed statement with n of the client's parameters, map[i] the 0-based number of the ith: up to its
- * result formats, which the caller puts, and then ends the message that began at the returned offset.
+ * A Bind of the unnamed statement with n of the client's parameters, map[i] the 0-based number of the ith, and one more
+ * in binary (ptr NULL: none): up to its result formats, which the caller puts, and then ends the message that began at
+ * the returned offset.
  */
-size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t *map, uint32_t n, struct strbuf *out);
+size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t *map, uint32_t n, struct span more,
+                       struct strbuf *out);
 /* The same, whole, with the client's portal and result formats. */
 void exec_put_bind_some(const struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out);
 /* What is sent to a shard as the statement's text. */

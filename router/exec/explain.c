@@ -206,7 +206,7 @@ void exec_explain_put(struct exec *x, struct part *p, struct strbuf *out)
                     part->map[k] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)part->map[k]) : 0);
         backend_put_parse(p->backend, out, (struct span){ 0 }, part->text, types.ptr ? types.ptr : "",
                           (uint16_t)part->nmap);
-        at = exec_begin_bind(x, (struct span){ 0 }, part->map, part->nmap, out);
+        at = exec_begin_bind(x, (struct span){ 0 }, part->map, part->nmap, (struct span){ 0 }, out);
         msg_u16(out, nresult);
         strbuf_put(out, x->bind.results, nresult * 2u);
         msg_end(out, at);
@@ -363,6 +363,23 @@ static const char *part_query(const struct exec *x, const struct explained *part
     return part->text.ptr + x->plan->explain->start;
 }
 
+/* "column IN part n, ...": what may narrow the part when it runs. */
+static bool semijoins_of(struct exec *x, uint32_t part, struct strbuf *out)
+{
+    const struct plan_gather *g = x->explain->way == WAY_GATHER ? x->plan->gather : NULL;
+    bool any = false;
+
+    for (uint32_t i = 0; g && i < g->nsemijoin; i++) {
+        const struct plan_semijoin *j = &g->semijoins[i];
+
+        if (j->to != part)
+            continue;
+        strbuf_printf(out, "%s%s IN part %u", any ? ", " : "", j->name, j->from + 1);
+        any = true;
+    }
+    return any;
+}
+
 static void put_text_shard(struct exec *x, uint32_t i, uint32_t k, struct strbuf *out)
 {
     const struct exec_explain *ex = x->explain;
@@ -395,9 +412,13 @@ static void put_text(struct exec *x, struct strbuf *out)
     }
     for (uint32_t k = 0; k < ex->npart; k++) {
         const char *query = part_query(x, &ex->parts[k]);
+        struct strbuf keys = STRBUF_INIT;
 
         strbuf_printf(out, "  Part %u:\n", k + 1);
         put_lines(out, query, strlen(query), "    ");
+        if (semijoins_of(x, k, &keys))
+            strbuf_printf(out, "    Narrowed, if that is far smaller: %s\n", strbuf_str(&keys));
+        strbuf_fini(&keys);
         for (uint32_t i = 0; i < x->npart; i++) {
             if (shardset_has(&ex->parts[k].set, x->parts[i].shard))
                 put_text_shard(x, i, k, out);
@@ -440,9 +461,16 @@ static void put_part(struct exec *x, const struct marks *m, uint32_t k, struct s
 {
     const struct exec_explain *ex = x->explain;
     bool json = x->plan->explain->format == EXPLAIN_JSON, first = true;
+    struct strbuf keys = STRBUF_INIT;
 
     strbuf_puts(out, json ? "        {\n          \"Statement\": " : "      - Statement: ");
     put_string(out, part_query(x, &ex->parts[k]));
+    if (semijoins_of(x, k, &keys)) {
+        strbuf_printf(out, "%s\n%s%sNarrowed If Far Smaller%s: ", m->comma, json ? "          " : "        ", m->quote,
+                      m->quote);
+        put_string(out, strbuf_str(&keys));
+    }
+    strbuf_fini(&keys);
     strbuf_printf(out, "%s\n%s%sShards%s:%s\n", m->comma, json ? "          " : "        ", m->quote, m->quote,
                   m->open_list);
     for (uint32_t i = 0; i < x->npart; i++) {

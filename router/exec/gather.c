@@ -64,6 +64,15 @@ uint32_t gather_next(const struct gather *g, uint32_t from, uint32_t shard)
     return from;
 }
 
+bool gather_asks_later(const struct gather *g, uint32_t round, uint32_t shard)
+{
+    for (uint32_t i = gather_next(g, 0, shard); i < g->plan->npart; i = gather_next(g, i + 1, shard)) {
+        if (g->tables[i].round > round)
+            return true;
+    }
+    return false;
+}
+
 /* In a READ COMMITTED transaction: its parts there are one query. */
 bool gather_joins(const struct exec *x, uint32_t shard)
 {
@@ -201,12 +210,17 @@ void exec_gather(struct exec *x)
     }
     g->wanted = gather_wanted(x);
     x->gather = g;
+    gather_keys_plan(x);
     gather_route(x, g);
     g->at = ARENA_ARRAY(&x->arena, uint32_t, g->nshard + 1);
+    g->later = ARENA_ARRAY(&x->arena, bool, g->nshard);
+    g->waiting = ARENA_ARRAY(&x->arena, bool, g->nshard);
     for (uint32_t i = 0; i < plan->npart; i++)
         gather_name(x, g, i);
     for (uint32_t i = 0; i < g->nshard; i++)
         g->at[i] = gather_next(g, 0, x->parts[i].shard);
+    for (uint32_t i = 0; i < g->nshard; i++)
+        g->later[i] = gather_asks_later(g, 0, x->parts[i].shard);
     if (!gather_allowed(x, g)) {
         x->gather = NULL;
         return;
@@ -504,6 +518,8 @@ static enum exec_action gather_row(struct exec *x, struct part *p, struct span b
         stream_pause(&p->backend->st, PAUSE_TURN);
         return EXEC_WAIT;
     }
+    if (g->keys)
+        gather_keys_take(x, &g->tables[g->current], fields);
     msg_u8(&g->out, FE_COPY_DATA);
     msg_u32(&g->out, (uint32_t)fields.len + 6);
     msg_u16(&g->out, ncolumn);
@@ -602,6 +618,7 @@ void gather_failed(struct exec *x)
     strbuf_reset(&g->out);
     gather_pause_shards(x, false, PAUSE_TURN);
     gather_pause_shards(x, false, PAUSE_PEER_SLOW);
+    gather_let_go(x);
     if (g->open && p->backend) {
         struct strbuf *out = &x->s->worker->out;
         size_t at = msg_begin(out, FE_COPY_FAIL);
@@ -663,10 +680,14 @@ void exec_gather_ready(struct exec *x)
         gather_begin(x);
         break;
     case GATHER_COPY:
-        if (++g->current < g->plan->npart)
-            gather_start_copy(x);
-        else
+        if (++g->current == g->plan->npart) {
+            gather_keys_seen(g);
             gather_analyze(x);
+            break;
+        }
+        if (g->tables[g->current].round > g->round)
+            gather_ask_round(x);
+        gather_start_copy(x);
         break;
     case GATHER_LOADED:
         if (x->ndone == x->next_part)
@@ -725,6 +746,8 @@ void exec_gather_fini(struct exec *x)
 
     if (!g)
         return;
+    gather_let_go(x); /* a client that has gone */
+    gather_keys_fini(g);
     strbuf_fini(&g->out);
     x->gather = NULL;
     b = session_lease_of(x->s, x->s->set->gather);

@@ -10,9 +10,9 @@
 
 /* --- asking the shards --- */
 
-static void put_part_bind(struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out)
+static void put_part_bind(struct exec *x, const uint16_t *map, uint32_t n, struct span more, struct strbuf *out)
 {
-    size_t at = exec_begin_bind(x, (struct span){ 0 }, map, n, out);
+    size_t at = exec_begin_bind(x, (struct span){ 0 }, map, n, more, out);
 
     msg_u16(out, 1);
     msg_u16(out, 1); /* all results in binary */
@@ -23,6 +23,7 @@ static void put_part_bind(struct exec *x, const uint16_t *map, uint32_t n, struc
 static bool put_part(struct exec *x, const struct part *p, uint32_t i, struct strbuf *out, struct err *e)
 {
     const struct gather *g = x->gather;
+    const struct gather_table *t = &g->tables[i];
     struct strbuf text = STRBUF_INIT, types = STRBUF_INIT;
     uint32_t cap = x->bound ? x->binds.n : 0, n = 0, nall = 0;
     uint32_t *all = ARENA_ARRAY(&x->arena, uint32_t, g->plan->npart);
@@ -33,24 +34,31 @@ static bool put_part(struct exec *x, const struct part *p, uint32_t i, struct st
         all[nall++] = k;
     ok = gather_joins(x, p->shard)
              ? plan_gather_joined_text(x->plan, all, nall, x->text, &x->lits_copy, &text, map, cap, &n, e)
-             : plan_gather_part_text(x->plan, g->tables[i].part, x->text, &x->lits_copy, g->wanted, &text, map, cap,
-                                     &n, e);
+             : plan_gather_part_text(x->plan, t->part, x->text, &x->lits_copy, g->wanted, &text, map, cap, &n, e);
     for (uint32_t k = 0; ok && k < n; k++)
         msg_u32(&types, map[k] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[k]) : 0);
+    if (ok && t->narrow) {
+        strbuf_printf(&text, "%s %s OPERATOR(pg_catalog.=) ANY ($%u)", t->part->nfilter ? " AND" : " WHERE",
+                      t->narrow->name, n + 1);
+        msg_u32(&types, t->narrow->array_type);
+    }
     if (ok) {
         backend_put_parse(p->backend, out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "",
-                          (uint16_t)n);
-        put_part_bind(x, map, n, out);
+                          (uint16_t)(n + (t->narrow != NULL)));
+        put_part_bind(x, map, n, t->values, out);
     }
     strbuf_fini(&text);
     strbuf_fini(&types);
     return ok;
 }
 
-/* Parts of one shard see one snapshot; inside the client's transaction they have it, or are one query. */
+/*
+ * Tables of one shard are read from one snapshot, and that of a later round is taken with the others'; inside the
+ * client's transaction they have it, or are one query.
+ */
 static bool gather_several(const struct exec *x, const struct part *p)
 {
-    return !exec_in_txn(x) && gather_count(x->gather, p->shard) > 1;
+    return !exec_in_txn(x) && (gather_count(x->gather, p->shard) > 1 || x->gather->later[p - x->parts]);
 }
 
 /* Before the settings: after a query it would be too late to choose an isolation level. */
@@ -66,30 +74,58 @@ static uint32_t gather_put_prefix(struct exec *x, struct part *p, struct strbuf 
     return n;
 }
 
+static bool asks_now(const struct gather *g, uint32_t table, uint32_t round)
+{
+    return table < g->plan->npart && g->tables[table].round == round;
+}
+
 static void gather_bind(struct exec *x, struct part *p, struct strbuf *out)
 {
     const struct gather *g = x->gather;
+    uint32_t first = gather_next(g, 0, p->shard);
     struct err e = ERR_INIT;
 
     p->backend->dirty = p->backend->dirty || x->plan->opaque;
-    BUG_ON(!put_part(x, p, gather_next(g, 0, p->shard), out, &e)); /* its parameters are the statement's */
+    if (asks_now(g, first, 0)) {
+        BUG_ON(!put_part(x, p, first, out, &e)); /* its parameters are the statement's */
+        return;
+    }
+    /* The shard has its turn later; its snapshot is to be of the same moment. */
+    backend_put_parse(p->backend, out, (struct span){ 0 }, SPAN("SELECT"), "", 0);
+    put_part_bind(x, NULL, 0, (struct span){ 0 }, out);
 }
 
-/* The first part is bound: execute it, and the others. */
-static void gather_put_rest(struct exec *x, struct part *p, struct strbuf *out)
+/* Tables of the round from `from` on. What follows is another round, or the end. */
+static void gather_put_tables(struct exec *x, struct part *p, uint32_t from, uint32_t round, struct strbuf *out)
 {
-    const struct gather *g = x->gather;
+    struct gather *g = x->gather;
     struct err e = ERR_INIT;
 
-    fe_put_execute(out, (struct span){ 0 }, 0);
-    for (uint32_t i = gather_next(g, gather_next(g, 0, p->shard) + 1, p->shard);
-         i < g->plan->npart && !gather_joins(x, p->shard); i = gather_next(g, i + 1, p->shard)) {
+    for (uint32_t i = from; asks_now(g, i, round) && !gather_joins(x, p->shard); i = gather_next(g, i + 1, p->shard)) {
         BUG_ON(!put_part(x, p, i, out, &e));
         fe_put_execute(out, (struct span){ 0 }, 0);
+    }
+    g->waiting[p - x->parts] = gather_asks_later(g, round, p->shard);
+    if (g->waiting[p - x->parts]) {
+        msg_empty(out, FE_FLUSH);
+        return;
     }
     if (gather_several(x, p))
         fe_put_statement(out, SPAN("COMMIT"), NULL, 0);
     fe_put_sync(out);
+}
+
+/* The first table's query is bound: execute it, and the others of the first round. */
+static void gather_put_rest(struct exec *x, struct part *p, struct strbuf *out)
+{
+    const struct gather *g = x->gather;
+    uint32_t first = gather_next(g, 0, p->shard);
+
+    if (asks_now(g, first, 0)) {
+        fe_put_execute(out, (struct span){ 0 }, 0);
+        first = gather_next(g, first + 1, p->shard);
+    }
+    gather_put_tables(x, p, first, 0, out);
 }
 
 static void gather_write(struct part *p, struct strbuf *out)
@@ -169,3 +205,58 @@ void gather_ask(struct exec *x)
     x->next_part = x->npart;
 }
 
+/* --- later rounds --- */
+
+/* What is known now narrows the table, and the shards that have to be asked. */
+static void gather_narrow(struct exec *x, struct gather_table *t)
+{
+    struct strbuf values = STRBUF_INIT;
+
+    t->narrow = gather_keys_best(x->gather, t);
+    if (!t->narrow)
+        return;
+    gather_keys_put(x->gather, t->narrow, &values);
+    t->values = exec_copy_span(x, strbuf_span(&values));
+    strbuf_fini(&values);
+    plan_semijoin_route(x->plan, t->narrow, x->s->db->map, t->values, &t->route.set);
+    t->left = shardset_count(&t->route.set);
+}
+
+void gather_ask_round(struct exec *x)
+{
+    struct gather *g = x->gather;
+    struct strbuf *out = &x->s->worker->out;
+
+    g->round = g->tables[g->current].round;
+    for (uint32_t i = g->current; asks_now(g, i, g->round); i++)
+        gather_narrow(x, &g->tables[i]);
+    for (uint32_t i = 0; i < g->nshard; i++) {
+        struct part *p = &x->parts[i];
+
+        if (!g->waiting[i])
+            continue;
+        g->at[i] = gather_next(g, g->current, p->shard);
+        gather_put_tables(x, p, g->at[i], g->round, out);
+        gather_write(p, out);
+    }
+}
+
+void gather_let_go(struct exec *x)
+{
+    struct gather *g = x->gather;
+    struct strbuf *out = &x->s->worker->out;
+
+    for (uint32_t i = 0; i < g->nshard; i++) {
+        struct part *p = &x->parts[i];
+
+        if (!g->waiting[i])
+            continue;
+        g->waiting[i] = false;
+        if (!p->backend)
+            continue;
+        if (gather_several(x, p))
+            fe_put_statement(out, SPAN("ROLLBACK"), NULL, 0);
+        fe_put_sync(out);
+        gather_write(p, out);
+    }
+}

@@ -19,7 +19,10 @@ enum gather_phase {
 /* A part of the plan, and the temporary table of its rows. */
 struct gather_table {
     const struct gather_part *part;
-    uint32_t number; /* of the part in the plan */
+    uint32_t number;                    /* of the part in the plan */
+    uint32_t round;                     /* 0: asked at once; else when the tables of the rounds before are loaded */
+    const struct plan_semijoin *narrow; /* by this: not all of its rows were asked for; NULL: they were */
+    struct span values;                 /* ... a binary array, in the arena */
     struct route route;
     uint32_t left; /* shards that have not ended it */
     uint64_t rows;
@@ -32,7 +35,11 @@ struct gather {
     struct gather_table *tables; /* plan->npart of them, in the order in which they are loaded */
     uint32_t nshard;             /* parts of the exec; the gatherer's stands behind them */
     uint32_t *at;                /* by shard: the table whose rows it sends, plan->npart at the end */
+    bool *later;                 /* by shard: tables of later rounds are on it */
+    bool *waiting;               /* by shard: it has been asked, without a Sync, and will be again or let go */
     uint64_t wanted;             /* rows that a shard need not go beyond */
+    uint32_t round, nround;
+    struct gather_keys *keys; /* by semi-join; NULL: nothing waits for values */
     enum gather_phase phase;
     uint32_t current;  /* table being loaded */
     bool open;         /* the gatherer takes rows of it */
@@ -48,6 +55,8 @@ bool gather_runs(const struct gather *g, uint32_t table, uint32_t shard);
 uint32_t gather_count(const struct gather *g, uint32_t shard);
 /* The first of them from `from` on; plan->npart: none. */
 uint32_t gather_next(const struct gather *g, uint32_t from, uint32_t shard);
+/* Will the shard be asked for tables of rounds after this one? */
+bool gather_asks_later(const struct gather *g, uint32_t round, uint32_t shard);
 /* In a READ COMMITTED transaction: what the shard sends is one query. */
 bool gather_joins(const struct exec *x, uint32_t shard);
 /* Everybody is to stop: shards have been cancelled, rows are swallowed, a COPY is ended with an error. */
@@ -57,5 +66,22 @@ void gather_check_end(struct exec *x);
 
 /* gather_ask.c: ask the shards for their rows. */
 void gather_ask(struct exec *x);
+
+/* gather_ask.c: the next round of tables, whose turn to be loaded has come. */
+void gather_ask_round(struct exec *x);
+/* Shards that wait for more will not get it. */
+void gather_let_go(struct exec *x);
+
+/* gather_keys.c: which tables wait for others' rows: their order, and rounds. */
+void gather_keys_plan(struct exec *x);
+/* A row of a table, its fields in binary: note the values that others wait for. */
+void gather_keys_take(struct exec *x, const struct gather_table *t, struct span fields);
+/* What narrows a table of a later round; NULL: nothing, all its rows are needed. */
+const struct plan_semijoin *gather_keys_best(const struct gather *g, const struct gather_table *t);
+/* Its values, as a binary array. */
+void gather_keys_put(const struct gather *g, const struct plan_semijoin *j, struct strbuf *out);
+/* The statement's tables are loaded: remember their sizes for the plan's next execution. */
+void gather_keys_seen(const struct gather *g);
+void gather_keys_fini(struct gather *g);
 
 #endif

@@ -223,16 +223,19 @@ static void exec_send_alone(struct exec *x, struct part *p)
     exec_write(x, p);
 }
 
-size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t *map, uint32_t n, struct strbuf *out)
+size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t *map, uint32_t n, struct span more,
+                       struct strbuf *out)
 {
     size_t at = msg_begin(out, FE_BIND);
 
     msg_cstr(out, portal);
     msg_cstr(out, (struct span){ 0 });
-    msg_u16(out, (uint16_t)n);
+    msg_u16(out, (uint16_t)(n + (more.ptr != NULL)));
     for (uint32_t i = 0; i < n; i++)
         msg_u16(out, x->binds.binary[map[i]]);
-    msg_u16(out, (uint16_t)n);
+    if (more.ptr)
+        msg_u16(out, 1);
+    msg_u16(out, (uint16_t)(n + (more.ptr != NULL)));
     for (uint32_t i = 0; i < n; i++) {
         struct span v = x->binds.values[map[i]];
 
@@ -240,12 +243,16 @@ size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t 
         if (v.ptr)
             strbuf_put(out, v.ptr, v.len);
     }
+    if (more.ptr) {
+        msg_u32(out, (uint32_t)more.len);
+        strbuf_put(out, more.ptr, more.len);
+    }
     return at;
 }
 
 void exec_put_bind_some(const struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out)
 {
-    size_t at = exec_begin_bind(x, x->portal, map, n, out);
+    size_t at = exec_begin_bind(x, x->portal, map, n, (struct span){ 0 }, out);
     struct reader results = rd_make(span_make(x->bind.results, x->bind.nresult * 2u));
 
     msg_u16(out, x->bind.nresult);

@@ -50,6 +50,8 @@ is($p->{'Combining Statement Executed'}, JSON::PP::false, 'which is not run');
 like($p->{Parts}[0]{Shards}[0]{'Shard Plan'}[0]{Plan}{'Node Type'}, qr/Aggregate/, 'shards aggregate');
 $p = json('EXPLAIN (FORMAT JSON, ANALYZE) SELECT t.s, u.k, r.name FROM t JOIN u ON u.t = t.k LEFT JOIN r ON r.id = t.n WHERE t.n < 3');
 is(scalar(@{ $p->{Parts} }), 3, 'gathered: a part for each table');
+is_deeply([ map { $_->{'Narrowed If Far Smaller'} } @{ $p->{Parts} } ], [ '"t"."k" IN part 2', '"u"."t" IN part 1', '"r"."id" IN part 1' ], 'what may be narrowed by what');
+like(text('EXPLAIN SELECT t.s FROM t JOIN u ON u.t = t.k'), qr/^    Narrowed, if that is far smaller: "u"."t" IN part 1$/m, '... as text');
 is(join(' ', map { scalar @{ $_->{Shards} } } @{ $p->{Parts} }), '3 3 1', 'on its shards; a reference table on one');
 is(sum($p->{Parts}[0], 'Actual Rows'), scalar(grep { $_ % 7 < 3 } 1 .. 60), 'conditions are pushed down');
 unlike($p->{'Combining Statement'}, qr/EXPLAIN/i, 'the combining statement is a query');
