@@ -108,12 +108,12 @@ sub pgbouncer
     my $port = free_port();
     mkdir $dir or croak "$dir: $!";
     open my $out, '>', "$dir/users.txt" or croak "users.txt: $!";
-    print $out "\"postgres\" \"\"\n";
+    print $out "\"postgres\" \"\"\n", $opt{users} // '';
     close $out;
     open $out, '>', "$dir/pgbouncer.ini" or croak "pgbouncer.ini: $!";
     printf $out "[databases]\n%s = host=127.0.0.1 port=%d dbname=%s\n[pgbouncer]\n", $cluster->database(1), $cluster->port(1), $cluster->database(1);
     my %settings = (
-        listen_addr => '127.0.0.1', listen_port => $port, unix_socket_dir => '', auth_type => 'trust', auth_file => "$dir/users.txt",
+        listen_addr => '127.0.0.1', listen_port => $port, unix_socket_dir => '', auth_type => $opt{auth_type} // 'trust', auth_file => "$dir/users.txt",
         pool_mode => $opt{pool_mode} // 'transaction', default_pool_size => $opt{pool_size} // 20, max_client_conn => 10_000,
         log_connections => 0, log_disconnections => 0, ignore_startup_parameters => 'extra_float_digits',
     );
@@ -122,6 +122,7 @@ sub pgbouncer
     my $proc = PgbraidTest::Proc->spawn([ as_postgres('/usr/sbin/pgbouncer', "$dir/pgbouncer.ini") ], log => "$dir/log", stop_signal => 'INT');
     wait_for('PgBouncer', sub {
         croak 'PgBouncer does not start: ' . $proc->log_text unless $proc->alive;
+        return PgbraidTest::Wire->open(port => $port) if $opt{auth_type};
         my $w = PgbraidTest::Wire->try_connect(port => $port, database => $cluster->database(1));
         return $w && !$w->{error};
     });

@@ -7,6 +7,7 @@ use IO::Select;
 use PgbraidTest::Bench;
 use PgbraidTest::BenchCommit;
 use PgbraidTest::BenchGate;
+use PgbraidTest::BenchLogin;
 use PgbraidTest::BenchScatter;
 use PgbraidTest::Cluster;
 use PgbraidTest::Gauge;
@@ -369,7 +370,22 @@ sub login
         push @rows, [ $name, scalar @$us, map({ number(PgbraidTest::Bench::quantile($_, @$us), 0) } 0.5, 0.99, 1), number($turns && $turns->{longest}, 2), $turns ? "$turns->{turns}, $turns->{disturbed}" : '–' ];
     }
     $router->stop;
-    return "### Logins with SCRAM beside another client's point selects\n\n" . table([ 'when', 'selects', 'p50 µs', 'p99 µs', 'longest µs', 'longest turn of the event loop ms', 'turns, disturbed' ], @rows);
+    return "### Logins with SCRAM beside another client's point selects\n\n"
+        . table([ 'when', 'selects', 'p50 µs', 'p99 µs', 'longest µs', 'longest turn of the event loop ms', 'turns, disturbed' ], @rows) . "\n" . $self->login_rates;
+}
+
+sub login_rates
+{
+    my ($self) = @_;
+    my @rows;
+    for my $threads (1, 8) {
+        my $m = PgbraidTest::BenchLogin::measure(rounds => $self->{rounds}, count => $self->{quick} ? 500 : 3000, threads => $threads);
+        for my $name ('PgBouncer', 'pgbraid') {
+            my @own = map { number(PgbraidTest::Bench::median(@{ $m->{got}{$name}{$_} }), 0) } qw(rate cpu);
+            push @rows, [ $threads, $name, @own, $name eq 'pgbraid' ? map({ ratio(@{ $m->{ratio}{$_} }) } qw(rate cpu)) : ('', '') ];
+        }
+    }
+    return "### Clients that log in with SCRAM and leave\n\n" . table([ 'clients at once', 'proxy', 'logins/s', 'proxy CPU µs/login', 'logins / PgBouncer', 'CPU / PgBouncer' ], @rows);
 }
 
 # --- two-phase commit ---
