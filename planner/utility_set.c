@@ -15,7 +15,8 @@ enum setting_kind {
     SETTING_TRANSACTION, /* of the running transaction: carried out like SET TRANSACTION */
     SETTING_ENCODING,
     SETTING_SEED,
-    SETTING_OWN, /* the router's: no server knows it */
+    SETTING_OWN,  /* the router's: no server knows it */
+    SETTING_ROLE, /* the router looks at its value: a session may have to stay in its own */
     SETTING_AUTHORIZATION
 };
 
@@ -31,11 +32,20 @@ static enum setting_kind setting_kind(const char *name)
         { "transaction_deferrable", SETTING_TRANSACTION },
         { "seed", SETTING_SEED },
         { "session_authorization", SETTING_AUTHORIZATION },
+        { "role", SETTING_ROLE },
     };
     for (size_t i = 0; i < ARRAY_LEN(special); i++)
         if (strcasecmp(name, special[i].name) == 0)
             return special[i].kind;
     return strncasecmp(name, "pgbraid.", 8) == 0 ? SETTING_OWN : SETTING_PLAIN;
+}
+
+/* Does the plan have to say the value? */
+static bool needs_value(const char *name)
+{
+    enum setting_kind kind = setting_kind(name);
+
+    return kind == SETTING_OWN || kind == SETTING_ROLE;
 }
 
 /* PostgreSQL ignores case, and everything but letters and digits, in the name. SQL_ASCII converts nothing. */
@@ -71,6 +81,7 @@ static bool check_setting(const char *name, const char *value, struct err *e)
 {
     switch (setting_kind(name)) {
     case SETTING_PLAIN:
+    case SETTING_ROLE:
     case SETTING_TRANSACTION:
     case SETTING_OWN: /* the router checks its own */
         return true;
@@ -128,7 +139,7 @@ static const char *set_value(const PgQuery__VariableSetStmt *set)
     return c->val_case == PG_QUERY__A__CONST__VAL_SVAL ? c->sval->sval : "";
 }
 
-/* A setting of the router's: a text or a whole number; NULL: something else. */
+/* A setting whose value is needed: a text or a whole number; NULL: something else. */
 static const char *own_value(const PgQuery__VariableSetStmt *set, const char *value, struct arena *a)
 {
     if (!value)
@@ -198,7 +209,7 @@ bool utility_set_plan(const PgQuery__VariableSetStmt *set, struct plan_result *o
         } else {
             struct plan_session *s = session_plan(out, SESSION_SET, name);
             s->local = set->is_local;
-            if (setting_kind(name) == SETTING_OWN)
+            if (needs_value(name))
                 s->value = own_value(set, value, plan_arena(out->plan));
         }
         /* The plan depends on the value, which the shape does not have. */
@@ -328,7 +339,7 @@ bool utility_set_config_plan(const struct plan_input *in, const PgQuery__SelectS
     struct plan_session *s = session_plan(out, SESSION_SET_CONFIG, name);
     s->local = local;
     s->param = param;
-    if (setting_kind(name) == SETTING_OWN && value)
+    if (needs_value(name) && value)
         s->value = arena_strdup(plan_arena(out->plan), value);
     s->column = arena_strdup(plan_arena(out->plan), *tree_str(target->name) ? target->name : "set_config");
     out->plan->nparam = param;

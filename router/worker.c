@@ -50,7 +50,7 @@ static bool past(uint64_t now_us, uint64_t since_us, uint64_t limit_ms)
 static void tick_session(struct session *s, uint64_t now_us)
 {
     const struct config *c = s->worker->config;
-    const struct config_user *u = s->set ? s->set->limits : &c->everybody;
+    const struct config_user *u = s->limits ? s->limits : &c->everybody;
     struct err e = ERR_INIT;
 
     switch (s->state) {
@@ -272,6 +272,13 @@ void worker_set_config(struct worker *w, const struct config *c, struct access *
 
     w->config = config_ref(c);
     hmap_each(&w->poolsets, poolset_limits_visit, (void *)(uintptr_t)c);
+    LIST_FOREACH(node, &w->sessions)
+    {
+        struct session *s = LIST_ENTRY(node, struct session, node);
+
+        if (s->limits)
+            s->limits = config_user(c, s->user);
+    }
     config_unref(old);
     access_unref(w->access);
     w->access = access_ref(a);

@@ -100,7 +100,7 @@ static void login_admin(struct session *s)
 /* One more session of the user, if it may have one. */
 static bool login_count(struct session *s)
 {
-    uint32_t limit = config_user(s->worker->config, s->user)->max_client_conn;
+    uint32_t limit = s->limits->max_client_conn;
     struct err e = ERR_INIT;
 
     s->counted = quota_take(s->worker->router->quota, s->user, limit);
@@ -117,6 +117,7 @@ void login_proved(struct session *s)
 {
     struct worker *w = s->worker;
     struct span database = span_str(s->database);
+    const char *server_user;
     struct err e = ERR_INIT;
 
     session_set_state(s, SESSION_LOGIN);
@@ -131,7 +132,10 @@ void login_proved(struct session *s)
         return;
     }
     s->db = worker_find_db(w, database);
-    s->set = poolset_get(w, database, span_str(s->user));
+    server_user = config_server_user(w->config, s->user);
+    s->service = strcmp(server_user, s->user) != 0;
+    s->limits = config_user(w->config, s->user);
+    s->set = poolset_get(w, database, span_str(server_user));
     if (!s->set) {
         s->db = NULL;
         err_set(&e, PB0306, "database \"%s\" does not exist", s->database);

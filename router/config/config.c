@@ -248,6 +248,7 @@ static void take_users(struct config_parse *cp)
         user_section_fill(c, &cp->users[i], &cp->box->arena);
         users[i] = cp->users[i].user;
     }
+    users_sort(users, cp->nuser);
     c->users = users;
     c->nuser = cp->nuser;
     fill_everybody(cp->box);

@@ -43,7 +43,8 @@ struct config_user {
     const char *name;         /* NULL: everybody without a section */
     uint32_t max_client_conn; /* 0: only everybody's together are limited */
     uint32_t pool_size;
-    const char *options; /* settings, as startup_put_options reads them */
+    const char *server_user; /* role to log in as on the shards; empty: the user's own */
+    const char *options;     /* settings, as startup_put_options reads them */
     uint64_t query_timeout_ms;
     uint64_t query_wait_timeout_ms;
     uint64_t client_idle_timeout_ms;
@@ -133,7 +134,7 @@ struct config {
     uint64_t plan_cache_size; /* bytes */
 
     /* Users. */
-    const struct config_user *users; /* sections, in the file's order */
+    const struct config_user *users; /* sections, by name */
     size_t nuser;
     struct config_user everybody; /* those without a section */
 };
@@ -154,6 +155,8 @@ void config_unref(const struct config *c); /* NULL is fine */
 uint32_t config_worker_count(const struct config *c);
 /* What holds for this user; never NULL, lives as long as c. */
 const struct config_user *config_user(const struct config *c, const char *name);
+/* The role that the user's sessions log in as on the shards. */
+const char *config_server_user(const struct config *c, const char *name);
 /* May the user give commands on the console, or at least look? */
 bool config_may_command(const struct config *c, const char *user);
 bool config_may_look(const struct config *c, const char *user);

@@ -54,6 +54,8 @@ struct user_section {
  * one. */
 MUSTCHECK bool user_section_name(const char *section, struct arena *a, const char **name, struct err *e);
 MUSTCHECK bool user_options_check(const char *options, struct err *e);
+/* In the order that config_user() searches. */
+void users_sort(struct config_user *users, size_t n);
 /* What the section does not say, from c or the defaults. */
 void user_section_fill(const struct config *c, struct user_section *us, struct arena *a);
 

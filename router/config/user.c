@@ -1,6 +1,6 @@
 /*
- * Sections [user NAME]: what holds for one user's sessions. What a section leaves out is as the [pgbraid] section has it,
- * where that has a setting of the same name.
+ * Sections [user NAME]: what holds for one user's sessions. What a section leaves out is as the [pgbraid] section has
+ * it, where that has a setting of the same name.
  */
 #include "base/mem.h"
 #include "planner/planner.h"
@@ -23,22 +23,49 @@ static const char *const on_off[] = { [SETTING_OFF] = "off", [SETTING_ON] = "on"
     .doc = "As in [pgbraid], for this user."
 
 const struct setting config_user_settings[] = {
-    { .name = "max_client_conn", .type = SETTING_INTEGER, FIELD(max_client_conn), .def = "0", .max = 1000000,
+    { .name = "max_client_conn",
+      .type = SETTING_INTEGER,
+      FIELD(max_client_conn),
+      .def = "0",
+      .max = 1000000,
       .pgbouncer = "max_user_connections",
       .doc = "Sessions of this user at a time, besides those on the console; the next one gets an error (53300). "
              "0 is no limit but that of [pgbraid]." },
-    { .name = "pool_size", .type = SETTING_INTEGER, FIELD(pool_size), .min = 1, .max = 100000,
+    { .name = "pool_size",
+      .type = SETTING_INTEGER,
+      FIELD(pool_size),
+      .min = 1,
+      .max = 100000,
       .doc = "Server connections per shard and database for this user." },
-    { .name = "options", .type = SETTING_STRING, FIELD(options), .def = "",
+    { .name = "server_user",
+      .type = SETTING_STRING,
+      FIELD(server_user),
+      .def = "",
+      .doc =
+          "Role to log in as on the shards, where the user's own is then taken with SET ROLE; users with the same one "
+          "share its connections, and its pool_size. Empty is the user's own. No border between these users: see "
+          "authentication.md." },
+    { .name = "options",
+      .type = SETTING_STRING,
+      FIELD(options),
+      .def = "",
       .doc = "Settings that its sessions begin with, as \"-c name=value -c name=value\"; a space in a value is written "
              "\"\\ \". What the client asks for at its start is stronger, and RESET comes back to them." },
     { LIKE_ALL("query_timeout", query_timeout_ms) },
     { LIKE_ALL("query_wait_timeout", query_wait_timeout_ms) },
     { LIKE_ALL("client_idle_timeout", client_idle_timeout_ms) },
     { LIKE_ALL("idle_transaction_timeout", idle_transaction_timeout_ms) },
-    { .name = "admin", .type = SETTING_CHOICE, FIELD(admin), .def = "off", .choices = on_off,
+    { .name = "admin",
+      .type = SETTING_CHOICE,
+      FIELD(admin),
+      .def = "off",
+      .choices = on_off,
       .doc = "Whether the user may give commands on the console, as those of admin_users may." },
-    { .name = "stats", .type = SETTING_CHOICE, FIELD(stats), .def = "off", .choices = on_off,
+    { .name = "stats",
+      .type = SETTING_CHOICE,
+      FIELD(stats),
+      .def = "off",
+      .choices = on_off,
       .doc = "Whether the user may look (SHOW) on the console, as those of stats_users may." },
 };
 
@@ -112,7 +139,8 @@ bool user_section_name(const char *section, struct arena *a, const char **name, 
     return true;
 }
 
-/* Settings of the router's own are checked here; of the others the home shard says at a login whether they may be set. */
+/* Settings of the router's own are checked here; of the others the home shard says at a login whether they may be set.
+ */
 bool user_options_check(const char *options, struct err *e)
 {
     struct strbuf pairs = STRBUF_INIT;
@@ -141,13 +169,32 @@ bool user_options_check(const char *options, struct err *e)
 
 /* --- reading --- */
 
+static int compare_users(const void *a, const void *b)
+{
+    return strcmp(((const struct config_user *)a)->name, ((const struct config_user *)b)->name);
+}
+
+void users_sort(struct config_user *users, size_t n)
+{
+    if (n)
+        qsort(users, n, sizeof(*users), compare_users);
+}
+
 const struct config_user *config_user(const struct config *c, const char *name)
 {
-    for (size_t i = 0; i < c->nuser; i++) {
-        if (strcmp(c->users[i].name, name) == 0)
-            return &c->users[i];
-    }
-    return &c->everybody;
+    struct config_user key = { .name = name };
+    const struct config_user *found = NULL;
+
+    if (c->nuser)
+        found = bsearch(&key, c->users, c->nuser, sizeof(key), compare_users);
+    return found ? found : &c->everybody;
+}
+
+const char *config_server_user(const struct config *c, const char *name)
+{
+    const struct config_user *u = config_user(c, name);
+
+    return u->server_user[0] ? u->server_user : name;
 }
 
 static bool is_listed(const char *const *names, const char *name)
@@ -166,6 +213,5 @@ bool config_may_command(const struct config *c, const char *user)
 
 bool config_may_look(const struct config *c, const char *user)
 {
-    return config_may_command(c, user) || config_user(c, user)->stats == SETTING_ON ||
-           is_listed(c->stats_users, user);
+    return config_may_command(c, user) || config_user(c, user)->stats == SETTING_ON || is_listed(c->stats_users, user);
 }

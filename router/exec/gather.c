@@ -644,7 +644,7 @@ static void gather_analyze(struct exec *x)
                                 "pg_catalog.current_setting('pgbraid.statistics'), true)";
     struct gather *g = x->gather;
     struct strbuf sql = STRBUF_INIT, *out = &x->s->worker->out;
-    bool owner = strcmp(x->s->env->plan.role, x->s->user) == 0; /* others get a warning instead */
+    bool owner = strcmp(x->s->env->plan.role, x->s->set->user) == 0; /* others get a warning instead */
 
     for (uint32_t i = 0; i < g->plan->npart && owner && g->plan->npart > 1; i++) {
         if (g->tables[i].rows >= GATHER_ANALYZE)

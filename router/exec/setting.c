@@ -163,6 +163,41 @@ static bool exec_setting_text(struct exec *x, struct err *e)
     return true;
 }
 
+/*
+ * SET ROLE where the login role is a service role (rule P48): its members are not the client's. The client has one
+ * role, its own, which is also what NONE means.
+ */
+static bool exec_service_role(struct exec *x, struct err *e)
+{
+    const struct plan_session *ps = x->plan->session;
+    const char *user = x->s->user, *value = ps->value;
+    struct strbuf sb = STRBUF_INIT;
+
+    if (ps->param && x->binds.values[ps->param - 1].ptr)
+        value = arena_spandup(&x->arena, x->binds.values[ps->param - 1]);
+    if (value && strcmp(value, user) == 0)
+        return true;
+    if (!value || strcmp(value, "none") != 0) {
+        err_set(e, PB0312, "permission denied to set role \"%s\"", value ? value : "");
+        err_state(e, "42501");
+        return err_detail(e,
+                          "User \"%s\" is on the shards through the role \"%s\" (server_user), and keeps its own role.",
+                          user, x->s->set->user);
+    }
+    if (ps->verb == SESSION_SET) {
+        strbuf_puts(&sb, ps->local ? "SET LOCAL ROLE " : "SET ROLE ");
+        strbuf_put_ident(&sb, span_str(user));
+    } else {
+        strbuf_puts(&sb, "SELECT pg_catalog.set_config('role', ");
+        strbuf_put_literal(&sb, span_str(user));
+        strbuf_puts(&sb, ps->local ? ", true) AS " : ", false) AS ");
+        strbuf_put_ident(&sb, span_str(ps->column));
+    }
+    x->text = span_make(arena_spandup(&x->arena, strbuf_span(&sb)), sb.len);
+    strbuf_fini(&sb);
+    return true;
+}
+
 void exec_setting(struct exec *x)
 {
     struct session *s = x->s;
@@ -181,6 +216,11 @@ void exec_setting(struct exec *x)
         x->setting = arena_strdup(&x->arena, name);
         for (char *c = x->setting; *c; c++)
             *c = (char)tolower((unsigned char)*c);
+    }
+    if (UNLIKELY(s->service) && name && strcmp(x->setting, "role") == 0 &&
+        (x->verb == SESSION_SET || x->verb == SESSION_SET_CONFIG) && !exec_service_role(x, &e)) {
+        exec_fail(x, &e);
+        return;
     }
     if (x->extended && !x->bind_sent) {
         x->bind_sent = true;
@@ -263,7 +303,7 @@ static void exec_take_reset(struct exec *x)
 {
     struct session *s = x->s;
     const char *value = x->setting ? env_get(s->login_env, x->setting) : NULL;
-    struct env *now;
+    struct env *now, *own;
 
     if (!x->setting) {
         struct env *base = env_base(s->set->envs);
@@ -286,8 +326,14 @@ static void exec_take_reset(struct exec *x)
         now = env_with(with_role, "role", NULL, false);
         env_unref(with_role);
     }
-    exec_take_env(x, env_ref(now), value ? env_with(now, x->setting, value, false) : env_ref(now));
-    env_unref(now);
+    own = value ? env_with(now, x->setting, value, false) : env_ref(now);
+    if (s->service && !env_get(own, "role")) {
+        struct env *without = own;
+
+        own = env_with(without, "role", s->user, false);
+        env_unref(without);
+    }
+    exec_take_env(x, now, own);
 }
 
 void exec_setting_done(struct exec *x)

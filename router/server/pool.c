@@ -513,11 +513,10 @@ static void pool_refuse_late(struct pool *p, struct session *s, uint64_t now_us)
 
 static void pool_tick_waiting(struct pool *p, uint64_t now_us)
 {
-    uint64_t limit_us = p->set->limits->query_wait_timeout_ms * 1000u;
-
     LIST_FOREACH(node, &p->waiting)
     {
         struct session *s = LIST_ENTRY(node, struct session, wait);
+        uint64_t limit_us = s->limits->query_wait_timeout_ms * 1000u;
         uint64_t waited_us = now_us > s->wait_since_us ? now_us - s->wait_since_us : 0;
 
         if (limit_us && waited_us >= limit_us)

@@ -56,12 +56,17 @@ struct pool {
     uint64_t served, wait_us, max_wait_us;
 };
 
-/* Pools of one (database, user) on this worker, one per shard in the map's order, and what all its sessions share. */
+/*
+ * Pools of one (database, role) on this worker, one per shard in the map's order, and what all its sessions share. The
+ * role is the user's own, or a service role of several users (server_user), each of whom has its own role in its
+ * sessions' environments.
+ */
 struct poolset {
     struct hmap_node node;
     struct worker *worker;
-    char *database, *user;            /* owned */
-    const struct config_user *limits; /* borrowed from the worker's configuration */
+    char *database;
+    char *user;                       /* owned, as database: role that its connections log in as */
+    const struct config_user *limits; /* of that user; borrowed from the worker's configuration */
     struct pool **pools;              /* owned; [shard index of the worker's current map] */
     struct pool *gather;              /* owned; further connections to the home shard, for gathered statements */
     uint32_t npool;
@@ -81,7 +86,7 @@ struct poolset {
     uint32_t nsession;
 };
 
-/* The pool set of a (database, user); made when new. NULL if the database is not in the map. */
+/* The pool set of a (database, login role); made when new. NULL if the database is not in the map. */
 struct poolset *poolset_get(struct worker *w, struct span database, struct span user);
 /* Follow the worker's map: new shards get pools, pools of shards that are gone drain. */
 void poolset_follow(struct poolset *ps, const struct map_db *db, uint64_t epoch);

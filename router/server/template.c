@@ -20,7 +20,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define LOGIN_CACHE_MAX 512u
+#define LOGIN_CACHE_MAX 4096u
 
 /*
  * Settings that change what a statement returns, and that any user may set in the start-up packet: made equal on all
@@ -522,6 +522,26 @@ static struct env *login_env(struct session *s, const struct login *l)
                : e;
 }
 
+static void put_pair(struct strbuf *out, struct span name, struct span value)
+{
+    strbuf_put(out, name.ptr, name.len);
+    strbuf_putc(out, '\0');
+    strbuf_put(out, value.ptr, value.len);
+    strbuf_putc(out, '\0');
+}
+
+/* May a session begin with it? What only a server can judge it is asked for later. */
+static bool login_may_set(struct session *s, struct span name, struct span value)
+{
+    if (span_ieq(name, SPAN("client_encoding")) && !planner_reads_encoding(value))
+        return login_refuse(s, "client_encoding", value, "Use UTF8 and convert in the client.");
+    if (span_ieq(name, SPAN("session_authorization")))
+        return login_refuse(s, "session_authorization", value, "Log in as that user.");
+    if (s->service && span_ieq(name, SPAN("role")) && !span_eq_str(value, s->user))
+        return login_refuse(s, "role", value, "The user has a server_user, and keeps its own role.");
+    return true;
+}
+
 /* The settings that the session begins with, weakest first: the user's (as ALTER ROLE ... SET), the client's options,
  * then what the start-up packet names itself, as in PostgreSQL. */
 bool template_login(struct session *s, struct span params)
@@ -529,8 +549,11 @@ bool template_login(struct session *s, struct span params)
     struct strbuf key = STRBUF_INIT, named = STRBUF_INIT;
     struct span name, value, rest = params;
     struct login *l = NULL;
-    bool ok = startup_put_options(&key, span_str(s->set->limits->options));
+    bool ok;
 
+    if (s->service)
+        put_pair(&key, SPAN("role"), span_str(s->user));
+    ok = startup_put_options(&key, span_str(s->limits->options));
     BUG_ON(!ok); /* the configuration has been checked */
     while (ok && next_pair(&rest, &name, &value)) {
         const char *current;
@@ -543,10 +566,6 @@ bool template_login(struct session *s, struct span params)
             s->application = mem_strndup(value.ptr, value.len);
             continue;
         }
-        if (span_ieq(name, SPAN("client_encoding")) && !planner_reads_encoding(value)) {
-            ok = login_refuse(s, "client_encoding", value, "Use UTF8 and convert in the client.");
-            break;
-        }
         if (span_eq_str(name, "options")) {
             if (!startup_put_options(&key, value))
                 ok =
@@ -556,16 +575,12 @@ bool template_login(struct session *s, struct span params)
         current = span_ieq(name, SPAN("client_encoding")) ? template_parameter(s->set, "client_encoding") : NULL;
         if (current && span_ieq(value, span_str(current)))
             continue;
-        strbuf_put(&named, name.ptr, name.len);
-        strbuf_putc(&named, '\0');
-        strbuf_put(&named, value.ptr, value.len);
-        strbuf_putc(&named, '\0');
+        put_pair(&named, name, value);
     }
     strbuf_put(&key, named.ptr, named.len);
     strbuf_fini(&named);
-    for (rest = strbuf_span(&key); ok && next_pair(&rest, &name, &value);) /* of the options */
-        if (span_ieq(name, SPAN("client_encoding")) && !planner_reads_encoding(value))
-            ok = login_refuse(s, "client_encoding", value, "Use UTF8 and convert in the client.");
+    for (rest = strbuf_span(&key); ok && next_pair(&rest, &name, &value);)
+        ok = login_may_set(s, name, value);
     if (ok && key.len) {
         l = login_find(s->worker, s->set, strbuf_span(&key));
         if (!l)

@@ -79,6 +79,7 @@ struct session {
     bool proxied;       /* the PROXY header has been read */
     bool counted;       /* among its user's sessions (router/auth/quota.h) */
     bool proved;        /* who it is: what is sent next follows an AuthenticationOk */
+    bool service;       /* its connections log in as a service role (server_user): it keeps its own role */
     bool stats_only;    /* the console, for looking only */
     bool in_job;        /* a control thread works for it: no statement of it runs */
     bool quarantine;    /* a held connection may still be hit by a cancel request: nothing is sent (rule P49) */
@@ -95,11 +96,12 @@ struct session {
         uint32_t proves;  /* serial that its success proves */
         char *name;       /* the client's statement name, owned; NULL: unnamed */
     } run_parse[SESSION_MAX_PARSE];
-    struct worker_db *db;  /* borrowed */
-    struct poolset *set;   /* borrowed */
-    struct env *env;       /* owned reference; NULL before READY */
-    struct env *told;      /* environment whose reported settings the client knows; owned reference */
-    struct env *login_env; /* what RESET goes back to; the same */
+    struct worker_db *db;             /* borrowed */
+    struct poolset *set;              /* borrowed */
+    const struct config_user *limits; /* borrowed from the worker's configuration; NULL: who it is is not proved */
+    struct env *env;                  /* owned reference; NULL before READY */
+    struct env *told;                 /* environment whose reported settings the client knows; owned reference */
+    struct env *login_env;            /* what RESET goes back to; the same */
     struct txn txn;
     struct backend *held; /* leases, linked by next_held */
     uint32_t nheld;

@@ -122,6 +122,76 @@ subtest 'mistakes: file and line, and what was in force stays' => sub {
     is($router->wire(user => 'app')->value('SHOW statement_timeout'), '5s', '... for logins, too');
 };
 
+subtest 'a service role' => sub {
+    $cluster->do(1, 'CREATE ROLE anna', 'CREATE ROLE bert', 'CREATE ROLE service LOGIN', 'CREATE ROLE secretive', 'GRANT anna, bert TO service', 'GRANT secretive TO service');
+    $cluster->do($_, 'CREATE TABLE rows_of (owner text DEFAULT current_user)', 'ALTER TABLE rows_of ENABLE ROW LEVEL SECURITY', 'CREATE POLICY own ON rows_of USING (owner = current_user)', 'GRANT ALL ON rows_of TO anna, bert',
+        'CREATE TABLE of_service (n int)', 'GRANT ALL ON of_service TO service, secretive', 'GRANT CREATE ON SCHEMA public TO anna') for 1, 2;
+    ok_reload('three users', (map { ("[user $_]", 'server_user = service', 'options = -c work_mem=' . length . 'MB') } qw(anna bert ghost)), '[user service]', 'pool_size = 1', '[user app]', 'options = -c statement_timeout=5s');
+    my %w = map { $_ => $router->wire(user => $_) } qw(anna bert);
+    for my $turn (1, 2) {
+        for my $user (qw(anna bert)) {
+            is($w{$user}->value('SELECT current_user FROM t WHERE id = 1'), $user, "turn $turn: current_user");
+            is($w{$user}->value('SELECT session_user'), 'service', '... session_user is the service role');
+            is($w{$user}->value('SHOW work_mem'), length($user) . 'MB', '... its own settings');
+            is(join(',', map { $_->[0] } @{ $w{$user}->rows('SELECT DISTINCT current_user FROM t WHERE n > 2') }), $user, '... on all shards');
+            is(scalar(@{ $w{$user}->rows('SELECT a.n, count(*), current_user FROM t a JOIN t b ON a.n = b.n GROUP BY 1 ORDER BY 1') }), 20, '... and where rows are gathered');
+            is($w{$user}->error('SELECT * FROM of_service')->{C}, '42501', '... and it may what it may, not what the service role may');
+        }
+    }
+    my @pools = grep { $_->[1] =~ /anna|bert|service/ } @{ $router->console('SHOW POOLS') };
+    ok((grep { $_->[1] eq 'service' } @pools), 'they share the service role\'s pools');
+    is($cluster->value(1, q{SELECT count(DISTINCT usename) FROM pg_stat_activity WHERE usename IN ('anna', 'bert', 'ghost')}), 0, '... and nothing logs in as they');
+
+    my $a = $w{anna};
+    my $me = sub { my ($what) = @_; is($a->value('SELECT current_user FROM t WHERE id = ' . (1 + int rand 20)), 'anna', $what); return; };
+    for my $sql ('RESET ROLE', 'SET ROLE NONE', 'SET role TO DEFAULT', q{SET ROLE 'none'}, 'SET role = none', 'SET SESSION AUTHORIZATION DEFAULT', 'RESET SESSION AUTHORIZATION', 'RESET ALL', 'DISCARD ALL', 'SET ROLE anna', 'SET LOCAL ROLE anna', q{SELECT set_config('role', 'none', false)}, q{SELECT set_config('role', 'anna', true)}) {
+        ok(!$a->query($sql)->{error}, $sql);
+        $me->("... its own role after $sql");
+        next if $sql =~ /DISCARD/;
+        $a->do('BEGIN', 'SELECT 1 FROM t WHERE id = 1', $sql);
+        $me->("... inside a transaction");
+        $a->do('ROLLBACK');
+        $me->("... and after it is rolled back");
+    }
+    is($a->query_params(q{SELECT set_config('role', $1, false)}, 'none')->{rows}[0][0], 'anna', 'as a parameter');
+    $me->('... its own role');
+    for my $sql ('SET ROLE secretive', 'SET ROLE bert', 'SET LOCAL ROLE bert', q{SET ROLE 'service'}, 'SET role = service', q{SELECT set_config('role', 'service', false)}, q{SELECT set_config('role', 'bert', true)}) {
+        is($a->error($sql)->{C}, '42501', "$sql: refused");
+        $me->('... its own role');
+        $a->do('BEGIN');
+        is($a->error($sql)->{C}, '42501', '... in a transaction, too');
+        is($a->error('SELECT 1')->{C}, '25P02', '... which has failed');
+        $a->do('ROLLBACK');
+    }
+    is($a->query_params(q{SELECT set_config('role', $1, false)}, 'bert')->{error}{C}, '42501', 'as a parameter: refused');
+    is($a->query_params(q{SELECT set_config('role', $1, false)}, undef)->{error}{C}, '42501', '... NULL as well');
+    is($a->error('SELECT 1 FROM t WHERE id = 1; SET ROLE bert; SELECT current_user FROM t WHERE id = 1')->{C}, '42501', 'in a string of statements: refused');
+    is_deeply($a->query('SELECT 1 FROM t WHERE id = 1; RESET ROLE; SELECT current_user FROM t WHERE id = 1')->{rows}[-1], ['anna'], '... RESET ROLE there: its own role');
+    $a->send(Parse('r', 'SET ROLE bert'), Bind('', 'r'), Execute(''), Parse('', 'SELECT current_user'), Bind('', ''), Execute(''), Sync());
+    is(PgbraidTest::Wire::result($a->until_ready)->{error}{C}, '42501', '... in a pipeline: refused');
+    is($a->error('SET SESSION AUTHORIZATION bert')->{C}, '0A000', 'SET SESSION AUTHORIZATION: refused');
+    $me->('... its own role');
+    for ([ 'role', 'bert' ], [ 'options', '-c role=service' ], [ 'options', '-c role=none' ], [ 'session_authorization', 'anna' ]) {
+        my $try = $router->try_wire(user => 'anna', params => { @$_ });
+        is($try->{error}{C}, '0A000', "at the start: @$_");
+    }
+    is($router->try_wire(user => 'ghost')->{error}{M}, 'role "ghost" does not exist', 'a user who is no role');
+
+    # Row security, writes over both shards, prepared statements: by the session's role.
+    $_->do('INSERT INTO rows_of DEFAULT VALUES') for $w{anna}, $w{bert};
+    is_deeply($w{$_}->rows('SELECT owner FROM rows_of'), [ [$_] ], "row security: $_ sees its own") for qw(anna bert);
+    for my $user (qw(anna bert anna)) {
+        is_deeply($w{$user}->query_params('SELECT owner FROM rows_of WHERE owner LIKE $1', '%')->{rows}, [ [$user] ], "... a prepared statement, $user");
+        $w{$user}->do('BEGIN', 'UPDATE t SET n = n', 'COMMIT');
+    }
+    is($a->value('SELECT n FROM t WHERE id = 7'), 7, 'a commit over both shards');
+    # What a client does behind the router's back (P48: no border) does not reach the next one.
+    $a->query('DO $$ BEGIN EXECUTE $x$RESET ROLE$x$; END $$');
+    is($w{bert}->value('SELECT current_user FROM t WHERE id = 1'), 'bert', 'RESET ROLE in a DO block: the next client has its own role');
+    $me->('... and so has this one');
+    $_->close for values %w;
+};
+
 subtest 'reloaded' => sub {
     my $old = $router->wire(user => 'app');
     ok_reload('other sections', '[user app]', 'max_client_conn = 1', 'options = -c statement_timeout=9s', '[user plain]', 'options = -c statement_timeout=often');

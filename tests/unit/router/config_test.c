@@ -177,9 +177,10 @@ static void test_bad_lines(void **state)
 
 static void test_users(void **state)
 {
-    struct config *c = parse_ok("[user b]\npool_size = 3\n[pgbraid]\npool_size = 7\nquery_timeout = 9s\n"
-                                "admin_users = root\nstats_users = eyes\n"
-                                "[user  a b ]\nquery_timeout = 0\nadmin = on\n[user \" c\"]\nstats = on\n");
+    struct config *c =
+        parse_ok("[user b]\npool_size = 3\n[pgbraid]\npool_size = 7\nquery_timeout = 9s\n"
+                 "admin_users = root\nstats_users = eyes\n"
+                 "[user  a b ]\nquery_timeout = 0\nadmin = on\n[user \" c\"]\nstats = on\nserver_user = service\n");
 
     (void)state;
     assert_int_equal(c->nuser, 3);
@@ -194,6 +195,9 @@ static void test_users(void **state)
     assert_true(config_may_look(c, " c") && !config_may_command(c, " c"));
     assert_true(config_may_look(c, "eyes") && !config_may_command(c, "eyes"));
     assert_false(config_may_look(c, "b"));
+    assert_string_equal(config_server_user(c, "b"), "b");
+    assert_string_equal(config_server_user(c, " c"), "service");
+    assert_string_equal(config_server_user(c, "nobody"), "nobody");
     config_unref(c);
 
     c = config_new_default();
