@@ -27,9 +27,7 @@ static const struct key_class *keys_of(struct an *an, const struct cat_rel *rel,
     struct key_class *keys = ARENA_NEW(a, struct key_class);
     *value = (struct key_value){ .source = VALUE_PARAM_ARRAY, .type = type, .index = 1 };
     *key = (struct key_column){ .type = rel->key_type[0], .typmod = -1, .nvalue = 1, .values = value };
-    *group = (struct key_group){
-        .use = VHASH_COMPARE, .identity = rel->identity_vindex, .ncolumn = 1, .columns = key
-    };
+    *group = (struct key_group){ .use = VHASH_COMPARE, .identity = rel->identity_vindex, .ncolumn = 1, .columns = key };
     *keys = (struct key_class){ .ngroup = 1, .groups = group };
     return keys;
 }
@@ -84,8 +82,7 @@ static void from_column(struct an *an, struct plan_gather *g, struct plan_semijo
     }
 }
 
-void semijoin_find(struct an *an, struct plan_gather *g, const struct occurrence *const *occs,
-                   uint16_t *const *places)
+void semijoin_find(struct an *an, struct plan_gather *g, const struct occurrence *const *occs, uint16_t *const *places)
 {
     struct plan_semijoin *out;
     if (g->npart < 2 || g->npart > MAX_PARTS)

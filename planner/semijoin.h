@@ -15,7 +15,6 @@
  * Fill g->semijoins. occs[i] is the table of part i; places[i][c] is 1 + where its column c is among the part's
  * columns, 0: it is not.
  */
-void semijoin_find(struct an *an, struct plan_gather *g, const struct occurrence *const *occs,
-                   uint16_t *const *places);
+void semijoin_find(struct an *an, struct plan_gather *g, const struct occurrence *const *occs, uint16_t *const *places);
 
 #endif

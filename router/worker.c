@@ -161,8 +161,20 @@ static void worker_tick(struct loop_timer *t)
 
 /* --- life --- */
 
+/* At least one, but for 0. */
+static uint32_t seconds_of(uint64_t ms)
+{
+    return (uint32_t)((ms + 999) / 1000);
+}
+
 struct worker *worker_new(struct router *r, unsigned index, struct err *e)
 {
+    const struct listener_keepalive keepalive = {
+        .idle_s = seconds_of(r->config->tcp_keepidle_ms),
+        .interval_s = seconds_of(r->config->tcp_keepintvl_ms),
+        .count = r->config->tcp_keepcnt,
+        .user_timeout_ms = (uint32_t)r->config->tcp_user_timeout_ms,
+    };
     struct worker *w = mem_zalloc(sizeof(*w));
 
     w->router = r;
@@ -184,6 +196,7 @@ struct worker *worker_new(struct router *r, unsigned index, struct err *e)
         worker_free(w);
         return NULL;
     }
+    listener_set_keepalive(w->listener, &keepalive);
     if (r->port == 0)
         r->port = listener_port(w->listener);
     if (index == 0 && w->config->unix_socket_dir[0]) {

@@ -37,12 +37,10 @@ struct listener {
     uint64_t logged_us;
 };
 
-static void set_option(int fd, int level, int name)
+/* Refinements: a socket works without them. What is set on a listening one, those that are accepted on it have, too. */
+static bool set_option(int fd, int level, int name, int value)
 {
-    const int on = 1;
-
-    /* Refinements: a socket works without them. */
-    (void)setsockopt(fd, level, name, &on, sizeof(on));
+    return setsockopt(fd, level, name, &value, sizeof(value)) == 0;
 }
 
 static void peer_of(const struct sockaddr_storage *sa, struct listener_peer *peer)
@@ -101,10 +99,6 @@ static void listener_readable(evutil_socket_t fd, short what, void *arg)
                 listener_pause(ln, errno);
             return;
         }
-        if (!ln->unix_socket) {
-            set_option(client, IPPROTO_TCP, TCP_NODELAY);
-            set_option(client, SOL_SOCKET, SO_KEEPALIVE);
-        }
         if (ln->unix_socket)
             sa.ss_family = AF_UNIX;
         peer_of(&sa, &peer);
@@ -150,9 +144,11 @@ static int open_address(const struct addrinfo *ai, bool reuse_port)
 
     if (fd < 0)
         return -1;
-    set_option(fd, SOL_SOCKET, SO_REUSEADDR);
+    (void)set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (reuse_port)
-        set_option(fd, SOL_SOCKET, SO_REUSEPORT);
+        (void)set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    (void)set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, LISTEN_BACKLOG) == 0)
         return fd;
     saved = errno;
@@ -230,6 +226,26 @@ struct listener *listener_new(struct loop *l, const char *host, int port, bool r
 int listener_port(const struct listener *ln)
 {
     return ln->port;
+}
+
+void listener_set_keepalive(struct listener *ln, const struct listener_keepalive *k)
+{
+    const struct {
+        const char *name;
+        int option;
+        uint32_t value;
+    } options[] = {
+        { "TCP_KEEPIDLE", TCP_KEEPIDLE, k->idle_s },
+        { "TCP_KEEPINTVL", TCP_KEEPINTVL, k->interval_s },
+        { "TCP_KEEPCNT", TCP_KEEPCNT, k->count },
+        { "TCP_USER_TIMEOUT", TCP_USER_TIMEOUT, k->user_timeout_ms },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(options) && !ln->unix_socket; i++) {
+        if (options[i].value && !set_option(ln->fd, IPPROTO_TCP, options[i].option, (int)options[i].value))
+            log_line(LOG_WARN, "listener", "an option of TCP cannot be set", "option=%s value=%u error=\"%s\"",
+                     options[i].name, options[i].value, strerror(errno));
+    }
 }
 
 void listener_stop(struct listener *ln)

@@ -7,6 +7,8 @@
 #include "base/err.h"
 #include "net/loop.h"
 
+#include <stdint.h>
+
 struct listener;
 
 struct listener_peer {
@@ -28,6 +30,14 @@ MUSTCHECK bool listener_port_is_free(const char *host, int port, struct err *e);
 MUSTCHECK struct listener *listener_new(struct loop *l, const char *host, int port, bool reuse_port,
                                         listener_accept_fn *fn, void *arg, struct err *e);
 int listener_port(const struct listener *ln);
+
+/* When a silent client counts as gone; 0: as the system has it. */
+struct listener_keepalive {
+    uint32_t idle_s, interval_s, count;
+    uint32_t user_timeout_ms; /* bytes sent to it stay unacknowledged */
+};
+/* For clients accepted from now on; not for Unix sockets. What the system does not take is logged. */
+void listener_set_keepalive(struct listener *ln, const struct listener_keepalive *k);
 void listener_stop(struct listener *ln); /* stop accepting, keep the struct */
 void listener_free(struct listener *ln); /* NULL is fine */
 

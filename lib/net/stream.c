@@ -310,11 +310,12 @@ void stream_close_after_flush(struct stream *s)
     }
     if (s->tls && !s->failed)
         tls_shutdown(s->tls);
-    /* A socket closed with unread input is reset, and the reset may overtake the last message: half-close and drain a
-     * little. */
-    shutdown(s->fd, SHUT_WR);
-    for (int i = 0; i < 16 && recv(s->fd, sink, sizeof(sink), MSG_DONTWAIT) > 0; i++)
-        ;
+    /* A socket closed with unread input is reset, and the reset may overtake the last message: half-close, if there is
+     * any, and drain a little. */
+    for (int i = 0; i < 16 && recv(s->fd, sink, sizeof(sink), MSG_DONTWAIT) > 0; i++) {
+        if (i == 0)
+            shutdown(s->fd, SHUT_WR);
+    }
     stream_close(s);
 }
 

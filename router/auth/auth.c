@@ -422,12 +422,14 @@ static void sasl_first(struct session *s, struct span message)
 
 static void sasl_final(struct session *s, struct span message)
 {
-    struct strbuf out = STRBUF_INIT;
+    struct strbuf out = STRBUF_INIT, last = STRBUF_INIT;
     struct err e = ERR_INIT;
 
     switch (scram_final(&s->auth->scram, message, &out, &e)) {
     case SCRAM_PROVEN:
-        send_question(s, AUTH_SASL_FINAL, out.ptr, out.len);
+        be_put_auth(&last, AUTH_SASL_FINAL, strbuf_span(&out));
+        session_hold_back(s, last.ptr, last.len); /* it is no question: what becomes of the login follows */
+        strbuf_fini(&last);
         auth_proved(s);
         break;
     case SCRAM_WRONG:

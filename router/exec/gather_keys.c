@@ -142,7 +142,8 @@ static uint32_t *keys_slot(const struct gather_keys *keys, const char *element, 
     for (uint32_t i = (uint32_t)hash & (keys->nslot - 1);; i = (i + 1) & (keys->nslot - 1)) {
         uint32_t *slot = &keys->slots[i];
 
-        if (!*slot || (keys->values.len - (*slot - 1) >= len && memcmp(keys->values.ptr + *slot - 1, element, len) == 0))
+        if (!*slot ||
+            (keys->values.len - (*slot - 1) >= len && memcmp(keys->values.ptr + *slot - 1, element, len) == 0))
             return slot;
     }
 }

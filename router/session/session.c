@@ -113,8 +113,18 @@ void session_release(struct session *s)
 
 /* --- output --- */
 
+void session_hold_back(struct session *s, const void *data, size_t len)
+{
+    strbuf_put(&s->held_back, data, len);
+}
+
 void session_send(struct session *s, const void *data, size_t len)
 {
+    if (UNLIKELY(s->held_back.len)) {
+        stream_write2(&s->st, s->held_back.ptr, s->held_back.len, data, len);
+        strbuf_fini(&s->held_back);
+        return;
+    }
     stream_write(&s->st, data, len);
 }
 
@@ -215,6 +225,7 @@ void session_close(struct session *s)
     env_unref(s->login_env);
     env_unref(s->told);
     strbuf_fini(&s->notices);
+    strbuf_fini(&s->held_back);
     if (s->set)
         s->set->nsession--;
     list_remove(&s->node);

@@ -121,6 +121,7 @@ struct session {
     struct hmap portals;               /* portals of the transaction that live on a lease */
     uint32_t npiecewise;               /* of them that were fetched in pieces, so far: names on shards */
     size_t scanned;                    /* bytes of kept input already searched for a Sync */
+    struct strbuf held_back;           /* of a login: goes out together with what is sent next */
     struct strbuf notices;             /* notifications that wait for the end of the transaction */
     uint64_t since_us;                 /* connected */
     uint64_t active_us;                /* start of the current statement, or end of the last */
@@ -162,6 +163,8 @@ void session_continue_later(struct session *s);
 
 /* Bytes to the client. */
 void session_send(struct session *s, const void *data, size_t len);
+/* Bytes that go out in front of the next that are sent. */
+void session_hold_back(struct session *s, const void *data, size_t len);
 /* ErrorResponse; outside the extended protocol's skip rule followed by ReadyForQuery by the caller. Marks an open
  * transaction failed. */
 void session_error(struct session *s, const struct err *e);

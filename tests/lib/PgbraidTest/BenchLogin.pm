@@ -7,7 +7,9 @@ package PgbraidTest::BenchLogin;
 use strict;
 use warnings;
 use Carp qw(croak);
+use List::Util ();
 use PgbraidTest::Bench;
+use PgbraidTest::Gauge;
 use PgbraidTest::Proc qw(run workdir);
 use PgbraidTest::Tree;
 
@@ -36,6 +38,9 @@ sub tool
     return { failed => $1, seconds => $2, text => $r->{err} };
 }
 
+# All threads, from the scheduler's clock: a run is too short for that of /proc/PID/stat.
+sub cpu_us { my ($pid) = @_; return List::Util::sum(values %{ PgbraidTest::Gauge::thread_cpu_us($pid) }); }
+
 # Rounds of both in turn: { got => { proxy => { rate => [logins/s], cpu => [µs of CPU/login] } }, ratio => { rate, cpu } }, the
 # ratios of each round, pgbraid to PgBouncer. Options: rounds, count, threads.
 sub measure
@@ -51,11 +56,11 @@ sub measure
     tool('login', $to{$_}, 'entrant', $opt{threads}, 50) for sort keys %to;
     for my $round (1 .. $opt{rounds}) {
         for my $name ($round % 2 ? qw(PgBouncer pgbraid) : qw(pgbraid PgBouncer)) {
-            my $cpu = PgbraidTest::Bench::cpu_us($to{$name}{pid});
+            my $cpu = cpu_us($to{$name}{pid});
             my $run = tool('login', $to{$name}, 'entrant', $opt{threads}, $opt{count});
             croak "$name: $run->{failed} logins failed: $run->{text}" if $run->{failed};
             push @{ $got{$name}{rate} }, $opt{count} / $run->{seconds};
-            push @{ $got{$name}{cpu} }, (PgbraidTest::Bench::cpu_us($to{$name}{pid}) - $cpu) / $opt{count};
+            push @{ $got{$name}{cpu} }, (cpu_us($to{$name}{pid}) - $cpu) / $opt{count};
         }
     }
     my %ratio = map { my $what = $_; ($what => [ map { $got{pgbraid}{$what}[$_] / $got{PgBouncer}{$what}[$_] } 0 .. $opt{rounds} - 1 ]) } qw(rate cpu);

@@ -379,7 +379,7 @@ sub login_rates
     my ($self) = @_;
     my @rows;
     for my $threads (1, 8) {
-        my $m = PgbraidTest::BenchLogin::measure(rounds => $self->{rounds}, count => $self->{quick} ? 500 : 3000, threads => $threads);
+        my $m = PgbraidTest::BenchLogin::measure(rounds => 3 * $self->{rounds}, count => $self->{quick} ? 500 : 1000, threads => $threads);
         for my $name ('PgBouncer', 'pgbraid') {
             my @own = map { number(PgbraidTest::Bench::median(@{ $m->{got}{$name}{$_} }), 0) } qw(rate cpu);
             push @rows, [ $threads, $name, @own, $name eq 'pgbraid' ? map({ ratio(@{ $m->{ratio}{$_} }) } qw(rate cpu)) : ('', '') ];

@@ -75,6 +75,29 @@ static int option(int fd, int level, int name)
     return value;
 }
 
+/* What is set on the listener, clients have. */
+static void test_keepalive(void **state)
+{
+    const struct listener_keepalive keepalive = { .idle_s = 31, .interval_s = 7, .count = 5, .user_timeout_ms = 12345 };
+    struct loop *l = loop_new();
+    struct listener *ln = listen_on(l, "127.0.0.1", 0, false);
+    int fd;
+
+    (void)state;
+    listener_set_keepalive(ln, &keepalive);
+    fd = connect_tcp(listener_port(ln));
+    TURN_UNTIL(l, accepted.count == 1);
+    assert_true(option(accepted.fd[0], SOL_SOCKET, SO_KEEPALIVE));
+    assert_int_equal(option(accepted.fd[0], IPPROTO_TCP, TCP_KEEPIDLE), 31);
+    assert_int_equal(option(accepted.fd[0], IPPROTO_TCP, TCP_KEEPINTVL), 7);
+    assert_int_equal(option(accepted.fd[0], IPPROTO_TCP, TCP_KEEPCNT), 5);
+    assert_int_equal(option(accepted.fd[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 12345);
+    close(fd);
+    forget_accepted();
+    listener_free(ln);
+    loop_free(l);
+}
+
 static void test_tcp(void **state)
 {
     struct loop *l = loop_new();
@@ -256,8 +279,9 @@ static void test_no_descriptors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tcp),      cmocka_unit_test(test_many), cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_failures), cmocka_unit_test(test_unix), cmocka_unit_test(test_no_descriptors),
+        cmocka_unit_test(test_keepalive),      cmocka_unit_test(test_tcp),      cmocka_unit_test(test_many),
+        cmocka_unit_test(test_stop),           cmocka_unit_test(test_failures), cmocka_unit_test(test_unix),
+        cmocka_unit_test(test_no_descriptors),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
