@@ -185,6 +185,15 @@ subtest 'a service role' => sub {
         $w{$user}->do('BEGIN', 'UPDATE t SET n = n', 'COMMIT');
     }
     is($a->value('SELECT n FROM t WHERE id = 7'), 7, 'a commit over both shards');
+    $a->do('CREATE TABLE made (id int PRIMARY KEY)');
+    is($cluster->value(1, q{SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'made'}), 'anna', 'what she makes is hers');
+    is($a->query('COPY t (id, n) FROM STDIN', copy => "21\t21\n22\t22\n23\t23\n24\t24\n")->{tags}[0], 'COPY 4', 'COPY into both shards');
+    is((() = $a->query('COPY (SELECT current_user FROM t) TO STDOUT')->{copied} =~ /anna/g), 24, '... and out of them');
+    $a->do('BEGIN', q{SET LOCAL pgbraid.idempotency_key = 'once'}, 'DELETE FROM t WHERE id > 20', 'COMMIT');
+    is($w{bert}->value('SELECT count(*) FROM t'), 20, 'an idempotency key');
+    $cluster->do(1, 'ALTER ROLE service NOINHERIT');
+    is($a->value('SELECT count(DISTINCT a.n % 7) FROM t a JOIN t b ON a.n = b.n + 1'), 7, 'a service role without INHERIT: gathered');
+    is(scalar(@{ $a->rows('SELECT n FROM t ORDER BY n LIMIT 3') }), 3, '... merged');
     # What a client does behind the router's back (P48: no border) does not reach the next one.
     $a->query('DO $$ BEGIN EXECUTE $x$RESET ROLE$x$; END $$');
     is($w{bert}->value('SELECT current_user FROM t WHERE id = 1'), 'bert', 'RESET ROLE in a DO block: the next client has its own role');

@@ -19,7 +19,9 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -41,9 +43,11 @@ static const char *database, *user, *password;
 static uint16_t port;
 static uint32_t count;
 static atomic_uint_fast32_t next_one, failed;
+static SSL_CTX *tls_context;
 
 struct client {
     int fd;
+    SSL *tls; /* owned; NULL: plain */
     uint32_t pid, key;
     char type; /* of the message read last */
     uint32_t len;
@@ -82,7 +86,9 @@ static bool client_open(struct client *c)
 
 static bool client_send(struct client *c, struct strbuf *bytes)
 {
-    bool ok = send(c->fd, bytes->ptr, bytes->len, MSG_NOSIGNAL) == (ssize_t)bytes->len;
+    ssize_t n =
+        c->tls ? SSL_write(c->tls, bytes->ptr, (int)bytes->len) : send(c->fd, bytes->ptr, bytes->len, MSG_NOSIGNAL);
+    bool ok = n == (ssize_t)bytes->len;
 
     strbuf_fini(bytes);
     return ok;
@@ -103,10 +109,10 @@ static bool client_query(struct client *c, const char *sql)
     return client_say(c, 'Q', sql, strlen(sql) + 1);
 }
 
-static bool read_exactly(int fd, char *to, size_t n)
+static bool read_exactly(struct client *c, char *to, size_t n)
 {
     while (n) {
-        ssize_t got = recv(fd, to, n, 0);
+        ssize_t got = c->tls ? SSL_read(c->tls, to, (int)n) : recv(c->fd, to, n, 0);
 
         if (got <= 0)
             return false;
@@ -120,11 +126,11 @@ static bool client_read(struct client *c)
 {
     char head[5];
 
-    if (!read_exactly(c->fd, head, sizeof(head)))
+    if (!read_exactly(c, head, sizeof(head)))
         return false;
     c->type = head[0];
     c->len = get32(head + 1) - 4;
-    return c->len < BODY_MAX && read_exactly(c->fd, c->body, c->len);
+    return c->len < BODY_MAX && read_exactly(c, c->body, c->len);
 }
 
 /* Up to ReadyForQuery; an error is a failure. */
@@ -147,7 +153,7 @@ static bool client_at_end(struct client *c)
 {
     char byte;
 
-    return recv(c->fd, &byte, 1, 0) == 0;
+    return c->tls ? SSL_read(c->tls, &byte, 1) <= 0 : recv(c->fd, &byte, 1, 0) == 0;
 }
 
 static bool client_startup(struct client *c)
@@ -161,7 +167,7 @@ static bool client_startup(struct client *c)
     put32(&m, PROTOCOL_3);
     strbuf_put(&m, pairs.ptr, pairs.len);
     strbuf_fini(&pairs);
-    return client_open(c) && client_send(c, &m);
+    return (c->fd >= 0 || client_open(c)) && client_send(c, &m);
 }
 
 /* --- SCRAM (RFC 5802) --- */
@@ -321,7 +327,22 @@ static bool way_half_tls(struct client *c)
 
     put32(&m, 8);
     put32(&m, SSL_CODE);
-    return client_open(c) && client_send(c, &m) && read_exactly(c->fd, &answer, 1);
+    return client_open(c) && client_send(c, &m) && read_exactly(c, &answer, 1);
+}
+
+static bool way_tls(struct client *c)
+{
+    SSL *tls;
+
+    if (!way_half_tls(c))
+        return false;
+    tls = SSL_new(tls_context);
+    if (!tls || !SSL_set_fd(tls, c->fd) || SSL_connect(tls) != 1) {
+        SSL_free(tls);
+        return false;
+    }
+    c->tls = tls;
+    return way_query(c);
 }
 
 static bool way_half_scram(struct client *c)
@@ -374,6 +395,7 @@ static const struct way {
     { "cancel request", way_cancel },
     { "half a startup packet", way_half_startup },
     { "half a TLS handshake", way_half_tls },
+    { "through TLS", way_tls },
     { "half an exchange, reset", way_half_scram },
     { "half an exchange", way_half_scram_2 },
     { "an answer not read", way_unread },
@@ -406,6 +428,7 @@ static void *work(void *arg)
                 fprintf(stderr, "%s: failed (%s): %.200s\n", way->name, strerror(errno),
                         c.type == 'E' ? c.body + 1 : "");
         }
+        SSL_free(c.tls);
         if (mode != MODE_IDLE && c.fd >= 0)
             close(c.fd);
     }
@@ -450,6 +473,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: login_tool login|storm|idle PORT DATABASE USER PASSWORD THREADS COUNT\n");
         return 2;
     }
+    tls_context = SSL_CTX_new(TLS_client_method());
+    signal(SIGPIPE, SIG_IGN);
     began = now_s();
     for (uint32_t i = 0; i < n; i++) {
         if (pthread_create(&threads[i], NULL, work, NULL) != 0)
@@ -458,6 +483,7 @@ int main(int argc, char **argv)
     for (uint32_t i = 0; i < n; i++)
         pthread_join(threads[i], NULL);
     printf("done %u failed %u seconds %.3f\n", count, (unsigned)atomic_load(&failed), now_s() - began);
+    SSL_CTX_free(tls_context);
     fflush(stdout);
     while (mode == MODE_IDLE && getchar() != EOF)
         ;
