@@ -213,3 +213,8 @@ INSERT INTO nowhere VALUES (1);
 SELECT count(*) FROM orders GROUP BY item;
 SELECT count(*) FROM orders o, lines l;
 \shards 3
+
+-- a column of an outer level that passes through a sub-query: a condition on it there is none on the outer rows
+SELECT count(*) FROM customers c WHERE NOT EXISTS (SELECT FROM (SELECT c.id AS k) q WHERE q.k = 5);
+SELECT id, (SELECT 1 FROM (SELECT c.id AS k) q WHERE q.k = 5) FROM customers c;
+SELECT id FROM customers c WHERE EXISTS (SELECT FROM (SELECT x.id AS k FROM customers x) q WHERE q.k = 5 AND q.k = c.id);

@@ -182,3 +182,16 @@ SELECT users, sum(n) FROM (SELECT u.name AS users, w.freq AS n FROM users u JOIN
 SELECT status, sum(CASE WHEN total > 30 THEN 1 ELSE 0 END), avg(CASE qty WHEN 1 THEN total WHEN 2 THEN 7 END), sum(CASE WHEN qty > 1 THEN NULL WHEN qty > 0 THEN qty END) FROM orders GROUP BY status;
 !SELECT CASE WHEN qty > 2 THEN 1 WHEN qty > 1 THEN 2.50 END, id FROM orders ORDER BY CASE WHEN qty > 2 THEN 1 WHEN qty > 1 THEN 2.50 END, id;
 SELECT sum(CASE WHEN active THEN rating ELSE 0 END), sum(CASE WHEN active THEN 1.25::real ELSE 0 END), max(CASE WHEN active THEN score END) FROM users;
+
+-- a column of an outer level that passes through a sub-query: conditions on it there do not restrict the outer rows
+SELECT count(*) FROM users u WHERE NOT EXISTS (SELECT FROM (SELECT u.id AS c) q WHERE q.c = 5);
+SELECT id FROM users u WHERE NOT EXISTS (SELECT FROM (SELECT u.id AS c FROM countries LIMIT 1) q JOIN orders o ON o.user_id = q.c);
+SELECT id, (SELECT count(*) FROM (SELECT u.id AS c) q WHERE q.c = 5) FROM users u;
+SELECT id, EXISTS (SELECT FROM (SELECT u.id AS c) q WHERE q.c IN (5, 6)) FROM users u;
+SELECT u.id, q.c FROM users u LEFT JOIN LATERAL (SELECT w.c FROM (SELECT u.id AS c) w WHERE w.c = 5) q ON true;
+SELECT id FROM users u WHERE 5 NOT IN (SELECT q.c FROM (SELECT u.id AS c) q WHERE q.c = 5);
+SELECT id FROM users u WHERE NOT (u.age IN (SELECT u.id FROM orders o WHERE o.user_id = 3));
+SELECT id FROM users u WHERE u.id > 30 OR EXISTS (SELECT FROM (SELECT u.id AS c) q JOIN orders o ON o.id = q.c WHERE o.user_id < 5);
+SELECT e.id FROM events e WHERE NOT EXISTS (SELECT FROM words w JOIN (SELECT e.user_id AS c) q ON q.c = w.freq);
+SELECT e.id FROM events e WHERE NOT EXISTS (SELECT FROM users x JOIN (SELECT e.user_id AS c) q ON q.c = x.id WHERE x.age > 30);
+WITH w AS (SELECT id FROM users) SELECT id FROM users u WHERE NOT EXISTS (SELECT FROM (SELECT u.id AS c FROM w) q WHERE q.c = 5);
