@@ -416,8 +416,8 @@ static void note_top(struct an *an, const PgQuery__SelectStmt *q, const struct s
 
 /*
  * A condition on an output column is one on the input where filtering before or after makes no difference: not with
- * LIMIT, windows or locks; with groups if the column is a group's. Not if the column is one of an outer level, which is no
- * input of this one: `first` is this level's first variable.
+ * LIMIT, windows or locks; with groups if the column is a group's. Not if the column is one of an outer level, which is
+ * no input of this one: `first` is this level's first variable.
  */
 static void mark_pushable(struct an *an, const struct scope *s, const PgQuery__SelectStmt *q, const struct own *own,
                           int first, struct collist *out)
@@ -426,8 +426,8 @@ static void mark_pushable(struct an *an, const struct scope *s, const PgQuery__S
                  (q->n_distinct_clause == 0 || plain_distinct(q));
     bool grouped = q->n_group_clause || q->having_clause || own->aggregate;
     for (uint32_t i = 0; i < out->n; i++)
-        out->cols[i].pushable = whole && out->cols[i].variable >= first &&
-                                (!grouped || grouped_by(an, s, q, out->cols[i].variable));
+        out->cols[i].pushable =
+            whole && out->cols[i].variable >= first && (!grouped || grouped_by(an, s, q, out->cols[i].variable));
 }
 
 static void query_plain(struct an *an, struct scope *s, const PgQuery__SelectStmt *q, bool linear, int first,

@@ -13,6 +13,7 @@
 #define PROTO_SSL         0x04D2162Fu /* 80877103 */
 #define PROTO_GSSENC      0x04D21630u /* 80877104 */
 #define PROTO_STARTUP_MAX 10004u      /* bytes, the length included, as in PostgreSQL */
+#define PROTO_MESSAGE_MAX 0x3FFFFFFFu /* that PostgreSQL takes of any message */
 #define PROTO_HEADER      5u          /* type byte and int32 length; the length counts itself, not the type */
 
 enum fe_type {

@@ -283,19 +283,32 @@ bool session_frame_ok(const struct session *s, const char *header)
     }
 }
 
-static size_t session_bad_frame(struct session *s, char type, uint32_t body_len)
+/* A client hears of an error when it has sent its message: before, it would only see that its connection breaks. */
+static size_t session_skip_oversized(struct session *s, size_t len)
 {
     struct err e = ERR_INIT;
 
-    if (body_len >= 4 && strchr("QPBFd", type)) {
-        err_set(&e, PB0102, "message of %u bytes is too large", body_len);
-        err_detail(&e, "At most %llu bytes are taken (max_message_size).",
-                   (unsigned long long)s->worker->config->max_message_size);
-        session_fatal(s, &e);
-    } else {
-        session_fatal_protocol(s, "invalid message length");
+    if (len < s->oversized_left) {
+        s->oversized_left -= len;
+        return len;
     }
-    return 0;
+    len = (size_t)s->oversized_left;
+    err_set(&e, PB0102, "message of %u bytes is too large", s->oversized);
+    err_detail(&e, "At most %llu bytes are taken (max_message_size).",
+               (unsigned long long)s->worker->config->max_message_size);
+    session_fatal(s, &e);
+    return len;
+}
+
+static size_t session_bad_frame(struct session *s, char type, uint32_t body_len, size_t len)
+{
+    if (body_len < 4 || body_len > PROTO_MESSAGE_MAX || !strchr("QPBFd", type)) {
+        session_fatal_protocol(s, "invalid message length");
+        return len;
+    }
+    s->oversized = body_len;
+    s->oversized_left = (uint64_t)body_len + 1;
+    return session_skip_oversized(s, len);
 }
 
 static void session_unknown_type(struct session *s, char type)
@@ -311,6 +324,8 @@ static size_t session_feed_ready(struct session *s, const char *data, size_t len
     uint32_t body_len;
     size_t frame;
 
+    if (UNLIKELY(s->oversized_left))
+        return session_skip_oversized(s, len);
     if (len < PROTO_HEADER)
         return 0;
     body_len = proto_get32(data + 1);
@@ -319,8 +334,7 @@ static size_t session_feed_ready(struct session *s, const char *data, size_t len
             session_unknown_type(s, data[0]);
             return len;
         }
-        (void)session_bad_frame(s, data[0], body_len);
-        return len;
+        return session_bad_frame(s, data[0], body_len, len);
     }
     frame = (size_t)body_len + 1;
     /* After an error in a pipeline everything up to Sync is discarded, simple queries and function calls, too. */

@@ -70,26 +70,28 @@ struct session {
     struct hmap_node id_node;
     uint32_t id, cancel_key;
     enum session_state state;
-    char tx;            /* 'I', 'T', 'E' */
-    bool skip_to_sync;  /* an error in a pipeline: messages up to Sync are discarded */
-    bool admin;         /* the console */
-    bool ssl_done;      /* an SSLRequest has been answered; another one is an error */
-    bool gss_done;      /* the same of a GSSENCRequest */
-    bool direct_tls;    /* TLS began without being asked for */
-    bool proxied;       /* the PROXY header has been read */
-    bool counted;       /* among its user's sessions (router/auth/quota.h) */
-    bool proved;        /* who it is: what is sent next follows an AuthenticationOk */
-    bool service;       /* its connections log in as a service role (server_user): it keeps its own role */
-    bool stats_only;    /* the console, for looking only */
-    bool in_job;        /* a control thread works for it: no statement of it runs */
-    bool quarantine;    /* a held connection may still be hit by a cancel request: nothing is sent (rule P49) */
-    bool own_cancel;    /* the router has canceled the running statement: query_timeout, or `deadlock` */
-    bool lost_pin;      /* a pinned connection was lost during a commit: the session ends with the statement */
-    bool run_extended;  /* the running short-way batch is extended protocol */
-    bool run_commit;    /* ... is a COMMIT */
-    bool run_aside;     /* ... runs beside the transaction: Parse and Describe (rule P54) */
-    char *run_describe; /* statement that the running batch describes, owned; NULL: none, or an unnamed one */
-    uint8_t run_nparse; /* Parse messages of the running batch whose outcome matters */
+    char tx;                 /* 'I', 'T', 'E' */
+    bool skip_to_sync;       /* an error in a pipeline: messages up to Sync are discarded */
+    bool admin;              /* the console */
+    bool ssl_done;           /* an SSLRequest has been answered; another one is an error */
+    bool gss_done;           /* the same of a GSSENCRequest */
+    bool direct_tls;         /* TLS began without being asked for */
+    bool proxied;            /* the PROXY header has been read */
+    uint32_t oversized;      /* body's length of a message beyond max_message_size that is skipped */
+    uint64_t oversized_left; /* ... bytes of it that are to come; 0: there is none */
+    bool counted;            /* among its user's sessions (router/auth/quota.h) */
+    bool proved;             /* who it is: what is sent next follows an AuthenticationOk */
+    bool service;            /* its connections log in as a service role (server_user): it keeps its own role */
+    bool stats_only;         /* the console, for looking only */
+    bool in_job;             /* a control thread works for it: no statement of it runs */
+    bool quarantine;         /* a held connection may still be hit by a cancel request: nothing is sent (rule P49) */
+    bool own_cancel;         /* the router has canceled the running statement: query_timeout, or `deadlock` */
+    bool lost_pin;           /* a pinned connection was lost during a commit: the session ends with the statement */
+    bool run_extended;       /* the running short-way batch is extended protocol */
+    bool run_commit;         /* ... is a COMMIT */
+    bool run_aside;          /* ... runs beside the transaction: Parse and Describe (rule P54) */
+    char *run_describe;      /* statement that the running batch describes, owned; NULL: none, or an unnamed one */
+    uint8_t run_nparse;      /* Parse messages of the running batch whose outcome matters */
     struct {
         uint32_t ordinal; /* which ParseComplete of the batch */
         uint32_t serial;  /* prepared on the connection under this serial; 0: not */
