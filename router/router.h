@@ -38,8 +38,9 @@ struct worker;
 struct placement_hooks;
 
 struct router {
-    const struct config *config;   /* owned reference; replaced by RELOAD on the control thread */
-    const struct config **retired; /* earlier ones, owned references */
+    pthread_mutex_t reload_lock;         /* one reload at a time: SIGHUP or RELOAD */
+    const struct config *_Atomic config; /* owned reference; replaced by a reload, read by all threads */
+    const struct config **retired;       /* earlier ones, owned references */
     size_t nretired;
     struct access *access;               /* owned reference; replaced with it */
     const char *config_path;             /* borrowed */

@@ -193,6 +193,7 @@ static void router_free(struct router *r)
     auth_answers_free(r->answers);
     directory_close(r->directory);
     pthread_mutex_destroy(&r->budget_lock);
+    pthread_mutex_destroy(&r->reload_lock);
     access_unref(r->access);
     config_unref(r->config);
     for (size_t i = 0; i < r->nretired; i++)
@@ -282,6 +283,7 @@ int router_serve(const struct config *cfg, const char *config_path, const struct
     log_set_level(cfg->log_level);
     r.started_us = clock_wall_us();
     pthread_mutex_init(&r.budget_lock, NULL);
+    pthread_mutex_init(&r.reload_lock, NULL);
     block_signals(&set);
     raise_descriptor_limit(cfg);
     forbid_core_dumps(cfg);

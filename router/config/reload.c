@@ -7,6 +7,7 @@
 #include "router/router.h"
 #include "router/worker.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 struct config_message {
@@ -26,7 +27,7 @@ static void config_deliver(struct loop_message *m)
     free(cm);
 }
 
-bool router_reload(struct router *r, struct err *e)
+static bool reload(struct router *r, struct err *e)
 {
     const struct config *fresh = config_load(r->config_path, NULL, e);
     struct access *access = fresh ? access_load(fresh, NULL, e) : NULL;
@@ -57,4 +58,14 @@ bool router_reload(struct router *r, struct err *e)
     r->access = access;
     log_line(LOG_INFO, "reload", "configuration reloaded", "file=\"%s\"", r->config_path);
     return true;
+}
+
+bool router_reload(struct router *r, struct err *e)
+{
+    bool ok;
+
+    pthread_mutex_lock(&r->reload_lock);
+    ok = reload(r, e);
+    pthread_mutex_unlock(&r->reload_lock);
+    return ok;
 }

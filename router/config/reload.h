@@ -11,7 +11,7 @@
 
 struct router;
 
-/* Blocks on the file. Main or control thread, one at a time. PB0501 with the first problem. */
+/* Blocks on the file. Main or control thread. PB0501 with the first problem. */
 MUSTCHECK bool router_reload(struct router *r, struct err *e);
 
 #endif

@@ -210,6 +210,12 @@ subtest 'reloaded' => sub {
     my $w = wait_for('a place', sub { my $try = $router->try_wire(user => 'app'); return $try->{error} ? 0 : $try; });
     is($w->value('SHOW statement_timeout'), '9s', 'new sessions have the new settings');
     like($router->try_wire(user => 'plain')->{error}{M}, qr/invalid value for parameter "statement_timeout": "often"/, 'a value that no server takes: no login without it');
+    my @consoles = map { $router->wire(database => 'pgbraid') } 1 .. 4;
+    for (1 .. 5) {
+        kill 'HUP', $router->pid;
+        $_->send(Query('RELOAD')) for @consoles;
+        is((grep { PgbraidTest::Wire::result($_->until_ready)->{error} } @consoles), 0, 'several reloads at once');
+    }
     ok_reload('no sections');
     is($router->wire(user => 'plain')->value('SHOW statement_timeout'), '0', 'as everybody again');
     ok(!exists settings()->{'[user app] pool_size'}, 'nothing is left of them');
