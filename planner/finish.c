@@ -234,12 +234,13 @@ bool finish_can_be_column(const struct finish *f, const PgQuery__Node *n)
     return true;
 }
 
-/* Columns that hold numbers of one server's catalog do not travel in binary (rule P34). */
-static bool catalog_numbers(const struct an *an)
+#define PUSH_COLUMNS_MAX 1600u /* of a temporary table */
+
+static bool any_column(const struct an *an, bool (*is)(uint32_t type))
 {
     for (uint32_t i = 0; i < an->nocc; i++)
         for (uint32_t k = 0; k < an->occs[i]->rel->ncolumn; k++)
-            if (gather_is_catalog_number(an->occs[i]->rel->columns[k].type))
+            if (is(an->occs[i]->rel->columns[k].type))
                 return true;
     return false;
 }
@@ -248,8 +249,11 @@ bool finish_push(struct finish *f, const struct key_class *keys, struct plan_pus
 {
     struct an *an = f->an;
     struct arena *a = plan_arena(an->plan);
+    /* Numbers of one server's catalog do not travel in binary (rule P34). */
     if (an->inv.declared || an->inv.home_function || an->inv.home_writes || an->inv.reads_shard ||
-        catalog_numbers(an) || looks_outside(f->q->limit_count) || looks_outside(f->q->limit_offset))
+        any_column(an, gather_is_catalog_number) || (how && any_column(an, gather_has_no_binary)) ||
+        (how && push.ncolumn > PUSH_COLUMNS_MAX) || looks_outside(f->q->limit_count) ||
+        looks_outside(f->q->limit_offset))
         return false;
     struct plan_gather *g = ARENA_NEW(a, struct plan_gather);
     struct gather_part *part = ARENA_NEW(a, struct gather_part);

@@ -291,12 +291,11 @@ static void names_arguments(struct names *ns, const char *function, size_t n, Pg
 
 static void names_column(struct names *ns, const PgQuery__ColumnRef *ref)
 {
-    for (size_t i = 0; i < ref->n_fields; i++) {
-        if (ref->fields[i]->node_case == PG_QUERY__NODE__NODE_A_STAR)
-            ns->all |= ref != ns->idle;
-        else
-            names_add(ns, tree_string(ref->fields[i]));
-    }
+    const PgQuery__Node *last = ref->fields[ref->n_fields - 1]; /* before it stand a table's name and its schema's */
+    if (last->node_case == PG_QUERY__NODE__NODE_A_STAR)
+        ns->all |= ref != ns->idle;
+    else
+        names_add(ns, tree_string(last));
     if (is_row(ns, ref))
         ns->whole = tree_string(ref->fields[0]);
     if (ref->n_fields > 2)
@@ -380,6 +379,15 @@ bool gather_is_catalog_number(uint32_t type)
     return false;
 }
 
+bool gather_has_no_binary(uint32_t type)
+{
+    static const uint32_t oids[] = { 1033, 1034, 3642, 3644 }; /* aclitem, gtsvector, and arrays of them */
+    for (size_t i = 0; i < ARRAY_LEN(oids); i++)
+        if (oids[i] == type)
+            return true;
+    return false;
+}
+
 static const char *quoted(struct an *an, const char *name)
 {
     struct strbuf sb = STRBUF_INIT;
@@ -417,6 +425,7 @@ static bool part_columns(struct an *an, const struct names *ns, const struct occ
                          uint16_t *places)
 {
     struct strbuf sb = STRBUF_INIT;
+    struct gather_type *types = ARENA_ARRAY(plan_arena(an->plan), struct gather_type, occ->rel->ncolumn + 1);
     bool whole_key = true;
     for (uint32_t i = 0; i < occ->rel->ncolumn; i++) {
         const struct cat_column *c = &occ->rel->columns[i];
@@ -424,15 +433,19 @@ static bool part_columns(struct an *an, const struct names *ns, const struct occ
             whole_key &= !c->primary;
             continue;
         }
-        if (gather_is_catalog_number(c->type)) {
+        const char *why = gather_is_catalog_number(c->type) ? "holds numbers of one server's catalog"
+                          : gather_has_no_binary(c->type)   ? "has a type without a binary form"
+                                                            : NULL;
+        if (why) {
             strbuf_fini(&sb);
-            return refuse_gather(an,
-                                 arena_printf(an->a, "column \"%s\" holds numbers of one server's catalog", c->name));
+            return refuse_gather(an, arena_printf(an->a, "column \"%s\" %s", c->name, why));
         }
         strbuf_puts(&sb, sb.len ? ", " : "");
         strbuf_put_ident(&sb, span_str(c->name));
+        types[p->ncolumn] = (struct gather_type){ c->type, c->typmod };
         places[i] = (uint16_t)++p->ncolumn;
     }
+    p->types = types;
     p->columns = arena_strdup(plan_arena(an->plan), strbuf_str(&sb));
     strbuf_fini(&sb);
     if (ns->groups && whole_key)
@@ -536,6 +549,11 @@ bool gather_try(struct an *an, const PgQuery__Node *stmt)
         return false;
     if (no)
         return refuse_gather(an, no);
+    if (an->nocc > GATHER_PARTS_MAX)
+        return refuse_gather(an, arena_printf(an->a,
+                                              "it names tables %u times, and each time makes a temporary table; "
+                                              "%u are allowed",
+                                              an->nocc, GATHER_PARTS_MAX));
     names_visit(an->stmt, &ns);
     if (ns.whole)
         return refuse_gather(an, arena_printf(an->a, "\"%s\" is used as a row or with its schema", ns.whole));

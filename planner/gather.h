@@ -25,5 +25,7 @@ bool gather_try(struct an *an, const PgQuery__Node *stmt);
 
 /* Types that travel as numbers of one server's catalog (rule P34). */
 bool gather_is_catalog_number(uint32_t type);
+/* A type that is sent as text only: aclitem and its kin. */
+bool gather_has_no_binary(uint32_t type);
 
 #endif

@@ -21,7 +21,8 @@
  * level.
  *
  * The second bound is time: protobuf's packing visits each node once per ancestor. Each token of a segment may be an
- * ancestor of all that the segment holds, which gives the sum below; it may grow with the text's length.
+ * ancestor of all that the segment holds, which gives the sum below; it may grow with the text's length. What the
+ * scanner needs for runs of operator bytes (runs_cost) is added.
  *
  * DEPTH_MAX: tests/unit/planner/guard_test.c measures how much stack the worst constructs need per unit of depth.
  */
@@ -146,6 +147,35 @@ static bool is_inner(const struct lex_token *t, bool after_dot, const struct lex
     return c == '+' || c == '-' || !is_operator_byte(c) || !is_operator_byte(*before->start);
 }
 
+/* Where PostgreSQL's scanner stops within a run of operator bytes that it has looked at to the end. */
+static bool is_stop(const unsigned char *p, const unsigned char *begin, const unsigned char *end)
+{
+    bool before = p > begin && p[-1] == *p, after = p + 1 < end && p[1] == *p;
+
+    return *p == '+' || (*p == '-' && !before && !after) || (*p == '/' && p + 1 < end && p[1] == '*');
+}
+
+/*
+ * At each slash with an asterisk, plus and minus in a run of operator bytes the scanner looks at what is left of the
+ * run once more. Comments count, because they nest: p to end is what is between literals and words.
+ */
+static uint64_t runs_cost(const unsigned char *p, const unsigned char *end)
+{
+    const unsigned char *begin = p;
+    uint64_t cost = 0, run = 0, stops = 0;
+
+    for (; p < end; p++) {
+        if (is_operator_byte(*p)) {
+            run++;
+            stops += is_stop(p, begin, end);
+            continue;
+        }
+        cost += run * stops;
+        run = stops = 0;
+    }
+    return cost + run * stops;
+}
+
 /* Close levels up to and including the innermost one with this closer; a CASE does not hide a bracket. */
 static void bracket_close(struct guard *g, char closer)
 {
@@ -209,14 +239,21 @@ bool guard_measure(struct span sql, struct guard_bounds *out)
     struct lex_token t, before = { .kind = LEX_END };
     enum word word, word_before = WORD_OTHER;
     bool after_dot = false, fits = true;
+    const unsigned char *plain; /* what follows the last word or literal */
+    uint64_t runs = 0;
     struct guard g;
     struct lex l;
 
     g.level = g.levels;
     g.levels[0] = (struct level){ 0 };
     lex_init(&l, sql, false);
+    plain = l.pos;
     for (lex_next(&l, &t); fits && t.kind != LEX_END; lex_next(&l, &t)) {
         g.level->segment.tokens++;
+        if (t.kind != LEX_PUNCT && t.kind != LEX_BAD) {
+            runs += runs_cost(plain, t.start);
+            plain = t.end;
+        }
         if (is_inner(&t, after_dot, &before))
             g.level->segment.own++;
         word = t.kind == LEX_WORD && word_before != WORD_AS && !after_dot ? word_of(&t) : WORD_OTHER;
@@ -228,7 +265,9 @@ bool guard_measure(struct span sql, struct guard_bounds *out)
     while (g.level > g.levels)
         level_close(&g);
     segment_end(g.level);
-    *out = (struct guard_bounds){ .depth = level_depth(g.level), .cost = g.level->cost, .tokens = g.level->tokens };
+    runs += runs_cost(plain, l.end);
+    *out =
+        (struct guard_bounds){ .depth = level_depth(g.level), .cost = g.level->cost + runs, .tokens = g.level->tokens };
     return fits;
 }
 
@@ -244,8 +283,8 @@ bool guard_check(struct span sql, struct err *e)
     }
     if (b.cost > COST_MAX + COST_MAX_PER_TOKEN * b.tokens) {
         err_set(e, PB0203, "statement is too complex to be parsed");
-        return err_hint(
-            e, "Long chains of operators take quadratic time. Split the statement, or turn the chains into lists.");
+        return err_hint(e, "Long chains of operators, and runs of them without a blank, take quadratic time. Split the "
+                           "statement, or turn the chains into lists.");
     }
     return true;
 }

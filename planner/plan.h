@@ -144,6 +144,11 @@ struct plan_push {
     bool limited; /* shards need send no more rows than the statement's bounds say */
 };
 
+struct gather_type {
+    uint32_t oid;
+    int32_t typmod;
+};
+
 /*
  * A mention of a table in a gathered statement, and the query for its rows: columns FROM table AS alias WHERE filters.
  * Offsets are bytes of the plan's text.
@@ -153,11 +158,12 @@ struct gather_part {
     const char *alias;   /* quoted: the name that the statement knows it by */
     const char *columns; /* quoted, separated by commas; may be empty */
     uint32_t ncolumn;
-    const char *primary_key; /* quoted columns; NULL: not wanted */
-    uint32_t start, end;     /* the table's name in the text */
-    bool put_alias;          /* the text gives it none */
-    enum plan_scope scope;   /* KEYED, HOME or ANY */
-    struct key_class keys;   /* SCOPE_KEYED */
+    const struct gather_type *types; /* of the columns, as the catalog has them; NULL: a query of its own */
+    const char *primary_key;         /* quoted columns; NULL: not wanted */
+    uint32_t start, end;             /* the table's name in the text */
+    bool put_alias;                  /* the text gives it none */
+    enum plan_scope scope;           /* KEYED, HOME or ANY */
+    struct key_class keys;           /* SCOPE_KEYED */
     uint32_t nfilter;
     const struct plan_row *filters; /* slices of the text */
 };
@@ -170,6 +176,8 @@ struct plan_semijoin {
     uint32_t type, array_type;    /* of the values */
     const struct key_class *keys; /* the column is the sharding key, the values are parameter 1; NULL: it is not */
 };
+
+#define GATHER_PARTS_MAX 256u /* mentions of tables in a statement whose rows are gathered */
 
 struct plan_gather {
     uint32_t npart;

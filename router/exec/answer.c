@@ -134,6 +134,7 @@ static enum exec_action exec_described(struct exec *x, struct part *p, char type
     p->described = true;
     if (x->ndescribed++ == 0) {
         x->row_desc_type = type;
+        x->row_desc_shard = p->backend->pool->shard_name;
         strbuf_put(&x->row_desc, body.ptr, body.len);
         if (x->gather && type == BE_ROW_DESCRIPTION)
             forget_tables(&x->row_desc);
@@ -142,8 +143,7 @@ static enum exec_action exec_described(struct exec *x, struct part *p, char type
     } else if (!x->failed && (type != x->row_desc_type ||
                               (type == BE_ROW_DESCRIPTION && !row_desc_equal(strbuf_span(&x->row_desc), body)))) {
         err_set(&x->own_error, PB0310, "shard \"%s\" describes the result differently", p->backend->pool->shard_name);
-        err_detail(&x->own_error, "Its table definition has diverged from shard \"%s\".",
-                   x->parts[0].backend ? x->parts[0].backend->pool->shard_name : "");
+        err_detail(&x->own_error, "Its table definition has diverged from shard \"%s\".", x->row_desc_shard);
         err_hint(&x->own_error, "Compare the table on the shards and make the definitions equal.");
         x->failed = true;
     }

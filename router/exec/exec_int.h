@@ -103,6 +103,7 @@ struct exec {
     struct err own_error;   /* when the error is the router's */
     struct strbuf row_desc; /* body of the first RowDescription or CopyOutResponse; 'n' alone: NoData */
     char row_desc_type;
+    const char *row_desc_shard; /* who described it first; its pool's */
     bool row_desc_sent;
     bool expanded; /* text and plan have views' texts in the place of their names */
     uint32_t ndescribed;

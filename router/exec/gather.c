@@ -33,7 +33,7 @@
 #include <string.h>
 
 #define GATHER_FLUSH    32768u
-#define GATHER_KEPT_MAX 32u   /* temporary tables kept on a connection */
+#define GATHER_KEPT_MAX 32u   /* temporary tables kept on a connection, but for those of a statement that has more */
 #define GATHER_ANALYZE  2000u /* rows from which the server's planner should know how many there are */
 #define GATHER_COLUMNS  1600u /* that a query may give; the server's limit is 1664 */
 
@@ -152,8 +152,8 @@ static void gather_name(struct exec *x, struct gather *g, uint32_t i)
     t->id[1] = hash_seeded(sb.ptr, sb.len, ~x->s->worker->hash_seed + catalog_epoch(x->s->db->catalog));
     strbuf_fini(&sb);
     for (uint32_t k = 0; k < i; k++)
-        nth += (g->tables[k].id[0] ^ t->id[0]) < MAP_MAX_SHARDS && g->tables[k].id[1] == t->id[1];
-    t->id[0] ^= nth & (MAP_MAX_SHARDS - 1);
+        nth += (g->tables[k].id[0] ^ t->id[0]) < GATHER_PARTS_MAX && g->tables[k].id[1] == t->id[1];
+    t->id[0] ^= nth; /* less than a power of two, so it is not another one's */
     snprintf(t->name, GATHER_NAME_MAX, "pgbraid_%016llx%016llx", (unsigned long long)t->id[0],
              (unsigned long long)t->id[1]);
 }
@@ -245,7 +245,8 @@ static bool gather_has(const struct backend *b, const uint64_t id[2])
 static void gather_keep(struct backend *b, const uint64_t id[2])
 {
     if (!b->kept)
-        b->kept = mem_zalloc(GATHER_KEPT_MAX * sizeof(*b->kept));
+        b->kept = mem_zalloc(GATHER_PARTS_MAX * sizeof(*b->kept));
+    BUG_ON(b->nkept == GATHER_PARTS_MAX);
     b->kept[b->nkept][0] = id[0];
     b->kept[b->nkept++][1] = id[1];
 }
@@ -491,6 +492,56 @@ static bool gather_cut(struct exec *x, const struct part *p, struct span body, s
                           present);
 }
 
+static void gather_shard_is_wrong(struct exec *x, const struct part *p)
+{
+    x->failed = true;
+    exec_cancel_parts(x, p);
+    gather_failed(x);
+}
+
+/* What a shard sends has to fit the temporary table, and bytes of another type may well fit: all shards must say the
+ * same, and what the catalog, which is the home shard's, says (rule P31). */
+static bool gather_shape_fits(struct exec *x, struct gather_table *t, const struct part *p, struct span columns)
+{
+    const char *shard = p->backend->pool->shard_name;
+    bool other = t->described && !gather_columns_equal(columns, t->columns);
+
+    if (!other && (!t->part->types || gather_columns_are(columns, t->part->types))) {
+        if (!t->described) {
+            t->columns = exec_copy_span(x, columns);
+            t->described = shard;
+        }
+        return true;
+    }
+    err_set(&x->own_error, PB0310, "shard \"%s\" describes the result differently", shard);
+    err_detail(&x->own_error, "Its table definition has diverged from %s%s%s.", other ? "shard \"" : "the home shard's",
+               other ? t->described : "", other ? "\"" : "");
+    err_hint(&x->own_error, "Compare the table on the shards and make the definitions equal.");
+    return false;
+}
+
+static void gather_described(struct exec *x, struct part *p, struct span body)
+{
+    struct gather *g = x->gather;
+    uint32_t i = g->at[p - x->parts], n = g->plan->npart;
+    bool ok = true, joined = gather_joins(x, p->shard);
+
+    for (bool more = i < n && !x->failed; more && ok; more = joined && i < n) {
+        struct gather_table *t = &g->tables[i];
+        struct span columns = { 0 };
+
+        ok = gather_columns_cut(body, joined ? gather_joined_columns(g, i, p->shard) + 1 : 0,
+                                g->plan->push ? g->plan->push->ncolumn : t->part->ncolumn, &columns);
+        if (!ok)
+            err_set(&x->own_error, PB0310, "shard \"%s\" describes columns that were not asked for",
+                    p->backend->pool->shard_name);
+        ok = ok && gather_shape_fits(x, t, p, columns);
+        i = gather_next(g, i + 1, p->shard);
+    }
+    if (!ok)
+        gather_shard_is_wrong(x, p);
+}
+
 static enum exec_action gather_row(struct exec *x, struct part *p, struct span body)
 {
     struct gather *g = x->gather;
@@ -507,9 +558,7 @@ static enum exec_action gather_row(struct exec *x, struct part *p, struct span b
     }
     if (!ok) {
         err_set(&x->own_error, PB0310, "shard \"%s\" sent a row that was not asked for", p->backend->pool->shard_name);
-        x->failed = true;
-        exec_cancel_parts(x, p);
-        gather_failed(x);
+        gather_shard_is_wrong(x, p);
         return EXEC_SWALLOW;
     }
     if (!present)
@@ -538,6 +587,9 @@ static enum exec_action gather_shard_frame(struct exec *x, struct part *p, char 
     switch (type) {
     case BE_BIND_COMPLETE:
         p->bind_done = true;
+        return EXEC_SWALLOW;
+    case BE_ROW_DESCRIPTION:
+        gather_described(x, p, body);
         return EXEC_SWALLOW;
     case BE_DATA_ROW:
         return gather_row(x, p, body);

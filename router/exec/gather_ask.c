@@ -19,6 +19,13 @@ static void put_part_bind(struct exec *x, const uint16_t *map, uint32_t n, struc
     msg_end(out, at);
 }
 
+/* With its columns, which have to be those of the temporary table. */
+static void put_execute(struct strbuf *out)
+{
+    fe_put_describe(out, 'P', (struct span){ 0 });
+    fe_put_execute(out, (struct span){ 0 }, 0);
+}
+
 /* Parse and Bind of a part, or of all parts of the shard. */
 static bool put_part(struct exec *x, const struct part *p, uint32_t i, struct strbuf *out, struct err *e)
 {
@@ -103,7 +110,7 @@ static void gather_put_tables(struct exec *x, struct part *p, uint32_t from, uin
 
     for (uint32_t i = from; asks_now(g, i, round) && !gather_joins(x, p->shard); i = gather_next(g, i + 1, p->shard)) {
         BUG_ON(!put_part(x, p, i, out, &e));
-        fe_put_execute(out, (struct span){ 0 }, 0);
+        put_execute(out);
     }
     g->waiting[p - x->parts] = gather_asks_later(g, round, p->shard);
     if (g->waiting[p - x->parts]) {
@@ -122,7 +129,7 @@ static void gather_put_rest(struct exec *x, struct part *p, struct strbuf *out)
     uint32_t first = gather_next(g, 0, p->shard);
 
     if (asks_now(g, first, 0)) {
-        fe_put_execute(out, (struct span){ 0 }, 0);
+        put_execute(out);
         first = gather_next(g, first + 1, p->shard);
     }
     gather_put_tables(x, p, first, 0, out);

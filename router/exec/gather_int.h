@@ -26,6 +26,8 @@ struct gather_table {
     struct route route;
     uint32_t left; /* shards that have not ended it */
     uint64_t rows;
+    struct span columns;   /* as the first shard described them, in the arena */
+    const char *described; /* which that was; NULL: none has yet */
     char name[GATHER_NAME_MAX];
     uint64_t id[2];
 };

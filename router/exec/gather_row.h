@@ -8,6 +8,7 @@
 #include "base/bug.h"
 #include "base/span.h"
 #include "base/strbuf.h"
+#include "planner/plan.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,5 +20,12 @@ MUSTCHECK bool gather_row_part(struct span body, uint32_t *part);
  * body. False: malformed.
  */
 MUSTCHECK bool gather_row_cut(struct span body, uint32_t at, uint32_t ncolumn, struct span *fields, bool *present);
+
+/* Descriptions of ncolumn columns of a RowDescription, from `at` on; false: it has not so many, or is malformed. */
+MUSTCHECK bool gather_columns_cut(struct span row_desc, uint32_t at, uint32_t ncolumn, struct span *columns);
+/* Do two shards say the same of their columns? */
+MUSTCHECK bool gather_columns_equal(struct span a, struct span b);
+/* Are they as the catalog has them? */
+MUSTCHECK bool gather_columns_are(struct span columns, const struct gather_type *types);
 
 #endif
