@@ -149,6 +149,7 @@ struct lone_condition {
     const struct occurrence *occ;
     const PgQuery__Node *where; /* the whole clause */
     uint32_t index, count;      /* which of the conditions joined by AND, and how many there are */
+    bool on;                    /* a join's condition, not WHERE's */
 };
 
 /* The statement's own level if the router can finish what it does: groups, order, DISTINCT, limits (finish.h). */

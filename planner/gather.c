@@ -91,19 +91,33 @@ static bool is_filled(const PgQuery__Node *item, const PgQuery__RangeVar *rv, bo
     return is_filled(x->larg, rv, filled || left, found) || is_filled(x->rarg, rv, filled || right, found);
 }
 
-static bool can_filter(const PgQuery__SelectStmt *q, const struct occurrence *occ)
+/* Whose condition it is, and where that stands. */
+struct place {
+    const PgQuery__SelectStmt *query; /* WHERE of this; NULL: */
+    const PgQuery__JoinExpr *join;    /* ON of this */
+};
+
+/* Rows of the table that the condition does not hold for have no part in what stands there. */
+static bool can_filter(const struct place *at, const struct occurrence *occ)
 {
+    const PgQuery__JoinExpr *x = at->join;
     bool found = false, filled = false;
     if (!occ->mention || (occ->mention->alias && occ->mention->alias->n_colnames))
         return false;
-    for (size_t i = 0; i < q->n_from_clause; i++)
-        filled |= is_filled(q->from_clause[i], occ->mention, false, &found);
+    for (size_t i = 0; at->query && i < at->query->n_from_clause; i++)
+        filled |= is_filled(at->query->from_clause[i], occ->mention, false, &found);
+    /* A side that outer rows are kept of is not filtered by ON. */
+    if (x && (x->jointype == PG_QUERY__JOIN_TYPE__JOIN_INNER || x->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT))
+        filled |= is_filled(x->larg, occ->mention, false, &found);
+    if (x && (x->jointype == PG_QUERY__JOIN_TYPE__JOIN_INNER || x->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT))
+        filled |= is_filled(x->rarg, occ->mention, false, &found);
     return found && !filled;
 }
 
-void gather_note(struct an *an, const struct scope *s, struct region level, const PgQuery__SelectStmt *q)
+static void note_conditions(struct an *an, const struct scope *s, struct region level, PgQuery__Node *w,
+                            struct place at)
 {
-    PgQuery__Node *w = q->where_clause, **args = &w;
+    PgQuery__Node **args = &w;
     size_t n = 1;
     if (!w)
         return;
@@ -116,17 +130,43 @@ void gather_note(struct an *an, const struct scope *s, struct region level, cons
         const ProtobufCMessage *m = tree_message(args[i]);
         if (m)
             owner_visit(m, &o);
-        if (o.no || !o.occ || !can_filter(q, o.occ))
+        if (o.no || !o.occ || !can_filter(&at, o.occ))
             continue;
         struct lone_condition *c = ARENA_NEW(an->a, struct lone_condition);
-        *c = (struct lone_condition){
-            .next = an->lone, .occ = o.occ, .where = w, .index = (uint32_t)i, .count = (uint32_t)n
-        };
+        *c = (struct lone_condition){ .next = an->lone,
+                                      .occ = o.occ,
+                                      .where = w,
+                                      .on = at.join != NULL,
+                                      .index = (uint32_t)i,
+                                      .count = (uint32_t)n };
         an->lone = c;
     }
 }
 
+/* An alias hides the names within; a name means the same in ON as in WHERE, or is not clear in one of them. */
+static void note_join(struct an *an, const struct scope *s, struct region level, const PgQuery__Node *item)
+{
+    if (item->node_case != PG_QUERY__NODE__NODE_JOIN_EXPR || item->join_expr->alias)
+        return;
+    note_join(an, s, level, item->join_expr->larg);
+    note_join(an, s, level, item->join_expr->rarg);
+    note_conditions(an, s, level, item->join_expr->quals, (struct place){ .join = item->join_expr });
+}
+
+void gather_note(struct an *an, const struct scope *s, struct region level, const PgQuery__SelectStmt *q)
+{
+    for (size_t i = 0; i < q->n_from_clause; i++)
+        note_join(an, s, level, q->from_clause[i]);
+    note_conditions(an, s, level, q->where_clause, (struct place){ .query = q });
+}
+
 /* --- the text of a condition --- */
+
+/* A column may be called as any keyword then. */
+static bool is_after_dot(const struct tokens *ts, uint32_t i)
+{
+    return i > 0 && token_is(ts, i - 1, ".");
+}
 
 static bool ends_where(const struct tokens *ts, uint32_t i, int depth)
 {
@@ -134,21 +174,31 @@ static bool ends_where(const struct tokens *ts, uint32_t i, int depth)
                                          "fetch", "for",    "union",  "intersect", "except", ";" };
     if (ts->v[i].depth < depth)
         return true;
-    for (size_t k = 0; ts->v[i].depth == depth && k < ARRAY_LEN(words); k++)
+    for (size_t k = 0; ts->v[i].depth == depth && !is_after_dot(ts, i) && k < ARRAY_LEN(words); k++)
         if (keyword_is(ts, i, words[k]) || (words[k][0] == ';' && token_is(ts, i, ";")))
             return true;
     return false;
 }
 
-/* The token behind the WHERE that the byte `low` belongs to; n: not found. */
-static uint32_t where_begin(const struct tokens *ts, uint32_t low)
+/* What follows a condition of a join: LEFT and its kin are functions, too. */
+static bool ends_on(const struct tokens *ts, uint32_t i, int depth)
+{
+    static const char *const words[] = { "where", "on", "join", "inner", "cross", "natural", "left", "right", "full" };
+    for (size_t k = 0; ts->v[i].depth == depth && !is_after_dot(ts, i) && k < ARRAY_LEN(words); k++)
+        if (keyword_is(ts, i, words[k]) && (k < 3 || !token_is(ts, i + 1, "(")))
+            return true;
+    return (ts->v[i].depth == depth && token_is(ts, i, ",")) || ends_where(ts, i, depth);
+}
+
+/* The token behind the WHERE, or ON, that the byte `low` belongs to; n: not found. */
+static uint32_t where_begin(const struct tokens *ts, uint32_t low, const char *word)
 {
     uint32_t i = token_at(ts, low);
     if (i == ts->n)
         return i;
     for (int depth = ts->v[i].depth;; i--) {
         depth = ts->v[i].depth < depth ? ts->v[i].depth : depth;
-        if (keyword_is(ts, i, "where") && ts->v[i].depth == depth)
+        if (keyword_is(ts, i, word) && ts->v[i].depth == depth)
             return i + 1;
         if (i == 0)
             return ts->n;
@@ -156,19 +206,20 @@ static uint32_t where_begin(const struct tokens *ts, uint32_t low)
 }
 
 /*
- * Cut a WHERE into its conditions by the ANDs between them; the tree says how many there must be, and its locations
- * that each piece is the condition it is taken for. False: the text is not as plain as that.
+ * Cut a WHERE, or ON, into its conditions by the ANDs between them; the tree says how many there must be, and its
+ * locations that each piece is the condition it is taken for. False: the text is not as plain as that.
  */
 static bool where_cut(const struct tokens *ts, const struct lone_condition *c, struct plan_row *out)
 {
     PgQuery__Node *const *args = c->count > 1 ? c->where->bool_expr->args : NULL;
     struct extent all = extent_of(c->where), one = args ? extent_of(args[c->index]) : all;
-    uint32_t i = all.low < 0 ? ts->n : where_begin(ts, (uint32_t)all.low), piece = 0, between = 0;
+    uint32_t i = all.low < 0 ? ts->n : where_begin(ts, (uint32_t)all.low, c->on ? "on" : "where");
+    uint32_t piece = 0, between = 0;
     if (i >= ts->n || one.low < 0)
         return false;
     int depth = ts->v[i].depth;
     struct plan_row cut = { ts->v[i].start, ts->v[i].end }, found = { 0, 0 };
-    for (; i < ts->n && !ends_where(ts, i, depth); i++) {
+    for (; i < ts->n && !(c->on ? ends_on : ends_where)(ts, i, depth); i++) {
         if (ts->v[i].depth == depth && keyword_is(ts, i, "between"))
             between++;
         if (args && ts->v[i].depth == depth && keyword_is(ts, i, "and") && between-- == 0) {

@@ -14,8 +14,8 @@
 #include "planner/analyse_int.h"
 
 /*
- * After the names of a level are known: note which conditions of its WHERE are about one table, whose rows nothing
- * fills with NULLs. `level` are the variables of its FROM.
+ * After the names of a level are known: note which conditions of its WHERE, and of its joins, are about one table,
+ * whose rows nothing fills with NULLs before they are looked at. `level` are the variables of its FROM.
  */
 void gather_note(struct an *an, const struct scope *s, struct region level, const PgQuery__SelectStmt *q);
 

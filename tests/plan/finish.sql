@@ -95,3 +95,14 @@ SELECT name FROM customers c WHERE EXISTS (SELECT * FROM orders o WHERE o.id = c
 SELECT name FROM customers c WHERE NOT EXISTS (SELECT * FROM orders);
 SELECT name FROM customers c WHERE EXISTS (SELECT * FROM orders o WHERE o.id = c.id ORDER BY 3);
 SELECT name FROM customers c WHERE EXISTS (SELECT *, 1 FROM orders o WHERE o.id = c.id);
+-- conditions of joins about one table go with its part, where no row that they refuse has a part in the join
+SELECT * FROM customers c JOIN orders o ON o.id = c.id AND o.total > 3 AND c.country = 'de';
+SELECT * FROM customers c LEFT JOIN orders o ON o.id = c.id AND o.total > 3 AND c.country = 'de';
+SELECT * FROM customers c RIGHT JOIN orders o ON o.id = c.id AND o.total > 3 AND c.country = 'de' WHERE c.name = 'a' AND o.item = 'b';
+SELECT * FROM customers c FULL JOIN orders o ON o.id = c.id AND o.total > 3;
+SELECT * FROM customers c LEFT JOIN (orders o JOIN lines l ON o.total > 3 AND l.n = o.id) ON l.qty = c.id AND o.item = 'x';
+SELECT * FROM (customers c LEFT JOIN orders o ON o.id = c.id) JOIN lines l ON o.total > 3 AND l.n = c.id AND l.qty BETWEEN 1 AND 5 AND c.name < 'x';
+SELECT * FROM customers c JOIN orders o JOIN lines l ON l.n = o.id AND l.qty > 3 ON c.id = l.n AND left(c.name, 1) = 'a', products p WHERE p.price > 1 AND c.id = p.id;
+SELECT * FROM (customers c JOIN orders o ON c.id = o.id AND name = 'a') AS j JOIN lines l ON l.n = j.total AND qty = 1;
+SELECT * FROM customers c JOIN orders o ON (c.name = 'a' AND c.id = o.id) AND o.item = 'x' LEFT JOIN lines l ON l.n = o.id AND (l.qty = 1 OR l.qty = 2);
+SELECT * FROM customers JOIN orders USING (id) JOIN lines ON order_id = id AND country = 'de' AND qty IS NULL;

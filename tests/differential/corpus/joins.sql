@@ -191,3 +191,12 @@ SELECT u.id, o.id FROM users u FULL JOIN orders o ON o.user_id = u.id WHERE u.id
 SELECT count(*) FROM users u JOIN orders o ON o.user_id = 5;
 SELECT count(*) FROM users u JOIN orders o ON o.user_id = 5 AND u.id = 6;
 SELECT count(*) FROM users u LEFT JOIN orders o ON o.user_id = 5 WHERE u.id = 6;
+-- conditions of joins about one table
+SELECT u.id, w.freq FROM users u JOIN words w ON w.word = u.name AND w.freq > 2 AND u.age > 20;
+SELECT u.id, w.freq FROM users u LEFT JOIN words w ON w.word = u.name AND w.freq > 2 AND u.age > 20;
+SELECT u.id, w.freq FROM users u RIGHT JOIN words w ON w.word = u.name AND w.freq > 2 AND u.age > 20;
+SELECT u.id, w.freq FROM users u FULL JOIN (SELECT * FROM words WHERE freq > 2) w ON w.word = u.name;
+SELECT u.id, o.id, w.freq FROM (users u LEFT JOIN orders o ON o.id = u.age) JOIN words w ON w.word = u.name AND (o.id IS NULL OR o.qty > 1) AND u.active;
+SELECT u.id, o.id, p.id FROM users u LEFT JOIN (orders o JOIN products p ON p.id = o.product_id AND o.qty > 2 AND p.price < 9) ON o.id = u.age AND o.status = 'paid';
+SELECT u.id, o.id FROM users u LEFT JOIN orders o ON o.id = u.age AND o.qty BETWEEN 1 AND 2 AND o.total IS NOT NULL LEFT JOIN words w ON w.word = u.name AND w.lang IS NULL WHERE o.id IS NULL OR w.freq = 3;
+SELECT count(*) FROM users u JOIN orders o JOIN words w ON w.freq = o.qty AND left(w.word, 1) < 'm' ON o.id = u.age AND 20 < u.age, products p WHERE p.id = o.qty AND 3 < p.price;
