@@ -87,6 +87,12 @@ static void print_field(struct printed *p, const ProtobufCMessage *m, const Prot
     const char *base = (const char *)m, *at = base + f->offset;
     if (strcmp(f->name, "location") == 0)
         return;
+    if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) { /* a node has hundreds of these, and one that counts */
+        uint32_t chosen;
+        memcpy(&chosen, base + f->quantifier_offset, sizeof chosen);
+        if (chosen != f->id)
+            return;
+    }
     strbuf_printf(&p->sb, "%u=", f->id);
     if (f->label == PROTOBUF_C_LABEL_REPEATED) {
         size_t n;
@@ -97,12 +103,6 @@ static void print_field(struct printed *p, const ProtobufCMessage *m, const Prot
         for (size_t i = 0; i < n && !p->no; i++)
             print_message(p, v[i]);
         return;
-    }
-    if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
-        uint32_t chosen;
-        memcpy(&chosen, base + f->quantifier_offset, sizeof chosen);
-        if (chosen != f->id)
-            return;
     }
     if (f->type == PROTOBUF_C_TYPE_MESSAGE) {
         ProtobufCMessage *child;
