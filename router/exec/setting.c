@@ -19,7 +19,8 @@
 
 /*
  * The prefix of a SET or RESET leaves out what is being set anyway: its present value may be one that can no longer be
- * replayed (a role that was dropped), and this is the way out.
+ * replayed (a role that was dropped), and this is the way out. Not so of SET LOCAL: when it is over, the connection has
+ * the session's value again.
  */
 static uint32_t exec_setting_prefix(struct exec *x, struct backend *b, struct strbuf *out)
 {
@@ -27,7 +28,7 @@ static uint32_t exec_setting_prefix(struct exec *x, struct backend *b, struct st
     struct env *own = s->env;
     uint32_t n;
 
-    if (!x->setting || x->verb == SESSION_SHOW || b->env_next == own)
+    if (!x->setting || x->verb == SESSION_SHOW || x->plan->session->local || b->env_next == own)
         return txn_put_prefix(s, b, out);
     s->env = env_with(own, x->setting, NULL, false);
     n = txn_put_prefix(s, b, out);
@@ -163,38 +164,74 @@ static bool exec_setting_text(struct exec *x, struct err *e)
     return true;
 }
 
+/* A statement that sets the client's own role, in place of the one it sent. */
+static void exec_own_role(struct exec *x)
+{
+    const struct plan_session *ps = x->plan->session;
+    struct strbuf sb = STRBUF_INIT;
+
+    if (x->verb == SESSION_SET_CONFIG) {
+        strbuf_puts(&sb, "SELECT pg_catalog.set_config('role', ");
+        strbuf_put_literal(&sb, span_str(x->s->user));
+        strbuf_puts(&sb, ps->local ? ", true) AS " : ", false) AS ");
+        strbuf_put_ident(&sb, span_str(ps->column));
+    } else {
+        strbuf_puts(&sb, ps->local ? "SET LOCAL ROLE " : "SET ROLE ");
+        strbuf_put_ident(&sb, span_str(x->s->user));
+    }
+    x->text = span_make(arena_spandup(&x->arena, strbuf_span(&sb)), sb.len);
+    strbuf_fini(&sb);
+}
+
+static bool says_reset(struct span text)
+{
+    while (text.len && isspace((unsigned char)*text.ptr))
+        text = span_make(text.ptr + 1, text.len - 1);
+    return text.len && tolower((unsigned char)*text.ptr) == 'r';
+}
+
 /*
- * SET ROLE where the login role is a service role (rule P48): its members are not the client's. The client has one
- * role, its own, which is also what NONE means.
+ * SESSION AUTHORIZATION DEFAULT (the planner lets no other pass) ends SET ROLE, and with it the client's role, until
+ * the transaction's end or for good. What it means is that role: it becomes SET ROLE, or RESET ROLE for the same tag.
+ */
+static void exec_service_authorization(struct exec *x)
+{
+    x->setting = arena_strdup(&x->arena, "role");
+    if (says_reset(x->text)) {
+        x->text = SPAN("RESET ROLE");
+        return;
+    }
+    x->verb = SESSION_SET;
+    exec_own_role(x);
+}
+
+/*
+ * Where the login role is a service role (rule P48): its members are not the client's. The client has one role, its
+ * own, which is also what NONE means.
  */
 static bool exec_service_role(struct exec *x, struct err *e)
 {
     const struct plan_session *ps = x->plan->session;
     const char *user = x->s->user, *value = ps->value;
-    struct strbuf sb = STRBUF_INIT;
 
+    if (x->verb == SESSION_RESET && strcmp(x->setting, "session_authorization") == 0)
+        exec_service_authorization(x);
+    if ((x->verb != SESSION_SET && x->verb != SESSION_SET_CONFIG) || ps->verb == SESSION_RESET)
+        return true;
+    if (strcmp(x->setting, "session_authorization") != 0 && strcmp(x->setting, "role") != 0)
+        return true;
     if (ps->param && x->binds.values[ps->param - 1].ptr)
         value = arena_spandup(&x->arena, x->binds.values[ps->param - 1]);
-    if (value && strcmp(value, user) == 0)
+    if (value && strcmp(value, user) == 0 && strcmp(x->setting, "role") == 0)
         return true;
     if (!value || strcmp(value, "none") != 0) {
-        err_set(e, PB0312, "permission denied to set role \"%s\"", value ? value : "");
+        err_set(e, PB0312, "permission denied to set %s \"%s\"", x->setting, value ? value : "");
         err_state(e, "42501");
         return err_detail(e,
                           "User \"%s\" is on the shards through the role \"%s\" (server_user), and keeps its own role.",
                           user, x->s->set->user);
     }
-    if (ps->verb == SESSION_SET) {
-        strbuf_puts(&sb, ps->local ? "SET LOCAL ROLE " : "SET ROLE ");
-        strbuf_put_ident(&sb, span_str(user));
-    } else {
-        strbuf_puts(&sb, "SELECT pg_catalog.set_config('role', ");
-        strbuf_put_literal(&sb, span_str(user));
-        strbuf_puts(&sb, ps->local ? ", true) AS " : ", false) AS ");
-        strbuf_put_ident(&sb, span_str(ps->column));
-    }
-    x->text = span_make(arena_spandup(&x->arena, strbuf_span(&sb)), sb.len);
-    strbuf_fini(&sb);
+    exec_own_role(x);
     return true;
 }
 
@@ -217,8 +254,7 @@ void exec_setting(struct exec *x)
         for (char *c = x->setting; *c; c++)
             *c = (char)tolower((unsigned char)*c);
     }
-    if (UNLIKELY(s->service) && name && strcmp(x->setting, "role") == 0 &&
-        (x->verb == SESSION_SET || x->verb == SESSION_SET_CONFIG) && !exec_service_role(x, &e)) {
+    if (UNLIKELY(s->service) && name && !exec_service_role(x, &e)) {
         exec_fail(x, &e);
         return;
     }

@@ -54,6 +54,9 @@ subtest 'settings' => sub {
     $w->do(q{SET search_path = public}, 'DISCARD ALL');
     is($w->value('SHOW search_path'), 'app, public', '... and DISCARD ALL');
     is($w->value('SELECT n FROM public.t WHERE id = 3'), 3, 'a statement on a shard');
+    $w->do('BEGIN', 'SELECT n FROM public.t WHERE id = 3', 'RESET statement_timeout', q{SET LOCAL statement_timeout = '1s'}, 'COMMIT');
+    is($w->value('SHOW statement_timeout'), '5s', 'RESET and SET LOCAL in a transaction: when it is over, the session\'s own');
+    is($w->value(q{SELECT current_setting('statement_timeout') FROM public.t WHERE id = 3}), '5s', '... on the shard that it was on, too');
     $w->close;
     my $own = sub {
         my (%startup) = @_;
@@ -122,6 +125,35 @@ subtest 'mistakes: file and line, and what was in force stays' => sub {
     is($router->wire(user => 'app')->value('SHOW statement_timeout'), '5s', '... for logins, too');
 };
 
+# Whatever two sessions that share a service role do, in whatever order: each has its own role on all shards.
+sub walk
+{
+    my $seed = $ENV{PGBRAID_SEED} // time;
+    my @do = (
+        'RESET ROLE', 'SET ROLE NONE', 'SET LOCAL ROLE NONE', 'SET role TO DEFAULT', 'SET LOCAL role TO DEFAULT', 'RESET ALL', 'DISCARD ALL', 'SET SESSION AUTHORIZATION DEFAULT', 'SET LOCAL SESSION AUTHORIZATION DEFAULT',
+        'RESET SESSION AUTHORIZATION', 'SET ROLE bert', 'SET ROLE anna', 'SET LOCAL ROLE anna', 'SET LOCAL ROLE bert', q{SELECT set_config('role', 'none', false)}, q{SELECT set_config('role', 'none', true)}, 'BEGIN', 'BEGIN', 'COMMIT', 'ROLLBACK',
+        'SAVEPOINT a', 'SAVEPOINT b', 'ROLLBACK TO a', 'ROLLBACK TO b', 'RELEASE a', 'SELECT 1/0', 'UPDATE t SET n = n WHERE id < 0', 'SET work_mem = 100', 'RESET work_mem', 'ROLLBACK AND CHAIN', 'COMMIT AND CHAIN', 'DECLARE c CURSOR WITH HOLD FOR SELECT 1', 'CLOSE c',
+    );
+    srand $seed;
+    ok_reload('connections for two at once', (map { ("[user $_]", 'server_user = service') } qw(anna bert)), '[user service]', 'pool_size = 3', '[user app]', 'options = -c statement_timeout=5s');
+    my @sessions = map { [ $_, $router->wire(user => $_) ] } qw(anna bert);
+    my @said;
+    for my $step (1 .. $ENV{PGBRAID_STEPS} // 400) {
+        my ($user, $w) = @{ $sessions[ rand @sessions ] };
+        my $sql = $do[ rand @do ];
+        my $r = $w->query($sql);
+        push @said, "$user: $sql" . ($r->{error} ? ": $r->{error}{C}" : '');
+        next if rand() < 0.3;
+        my $look = $w->query(rand() < 0.5 ? 'SELECT current_user FROM t WHERE id = ' . (1 + int rand 20) : 'SELECT DISTINCT current_user FROM t');
+        my $is = $look->{error} ? $look->{error}{C} : join ',', map { $_->[0] } @{ $look->{rows} };
+        next if $is eq $user || $is eq '25P02';
+        return fail("seed $seed, step $step: $user is $is") || diag(join "\n", splice @said, -30);
+    }
+    pass('a random walk: each has its own role');
+    $_->[1]->close for @sessions;
+    return;
+}
+
 subtest 'a service role' => sub {
     $cluster->do(1, 'CREATE ROLE anna', 'CREATE ROLE bert', 'CREATE ROLE service LOGIN', 'CREATE ROLE secretive', 'GRANT anna, bert TO service', 'GRANT secretive TO service');
     $cluster->do($_, 'CREATE TABLE rows_of (owner text DEFAULT current_user)', 'ALTER TABLE rows_of ENABLE ROW LEVEL SECURITY', 'CREATE POLICY own ON rows_of USING (owner = current_user)', 'GRANT ALL ON rows_of TO anna, bert',
@@ -144,7 +176,7 @@ subtest 'a service role' => sub {
 
     my $a = $w{anna};
     my $me = sub { my ($what) = @_; is($a->value('SELECT current_user FROM t WHERE id = ' . (1 + int rand 20)), 'anna', $what); return; };
-    for my $sql ('RESET ROLE', 'SET ROLE NONE', 'SET role TO DEFAULT', q{SET ROLE 'none'}, 'SET role = none', 'SET SESSION AUTHORIZATION DEFAULT', 'RESET SESSION AUTHORIZATION', 'RESET ALL', 'DISCARD ALL', 'SET ROLE anna', 'SET LOCAL ROLE anna', q{SELECT set_config('role', 'none', false)}, q{SELECT set_config('role', 'anna', true)}) {
+    for my $sql ('RESET ROLE', 'SET ROLE NONE', 'SET role TO DEFAULT', q{SET ROLE 'none'}, 'SET role = none', 'SET SESSION AUTHORIZATION DEFAULT', 'SET LOCAL SESSION AUTHORIZATION DEFAULT', 'RESET SESSION AUTHORIZATION', 'RESET ALL', 'DISCARD ALL', 'SET ROLE anna', 'SET LOCAL ROLE anna', q{SELECT set_config('role', 'none', false)}, q{SELECT set_config('role', 'anna', true)}) {
         ok(!$a->query($sql)->{error}, $sql);
         $me->("... its own role after $sql");
         next if $sql =~ /DISCARD/;
@@ -194,6 +226,8 @@ subtest 'a service role' => sub {
     $cluster->do(1, 'ALTER ROLE service NOINHERIT');
     is($a->value('SELECT count(DISTINCT a.n % 7) FROM t a JOIN t b ON a.n = b.n + 1'), 7, 'a service role without INHERIT: gathered');
     is(scalar(@{ $a->rows('SELECT n FROM t ORDER BY n LIMIT 3') }), 3, '... merged');
+    is_deeply([ map { $a->query($_)->{tags}[0] } 'SET SESSION AUTHORIZATION DEFAULT', 'RESET SESSION AUTHORIZATION', 'SET ROLE NONE', 'RESET ROLE' ], [qw(SET RESET SET RESET)], 'the tags are PostgreSQL\'s');
+    walk();
     # What a client does behind the router's back (P48: no border) does not reach the next one.
     $a->query('DO $$ BEGIN EXECUTE $x$RESET ROLE$x$; END $$');
     is($w{bert}->value('SELECT current_user FROM t WHERE id = 1'), 'bert', 'RESET ROLE in a DO block: the next client has its own role');
