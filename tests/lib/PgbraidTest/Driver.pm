@@ -21,7 +21,7 @@ use PgbraidTest::Proc qw(run workdir);
 use PgbraidTest::Router;
 use PgbraidTest::Tree;
 
-our @EXPORT_OK = qw(compare node program python python_module skip_unless);
+our @EXPORT_OK = qw(compare go node program python python_module skip_unless);
 
 sub program { my ($name) = @_; return PgbraidTest::Tree::root() . "/tests/drivers/programs/$name"; }
 
@@ -61,6 +61,27 @@ sub node
         present => sub { my ($missing) = grep { !-e "$dir/$_/package.json" } @modules; return $missing ? "npm has not installed $missing" : undef; },
         version => sub { return join ', ', 'node ' . says('node', '--version'), map { "$_ " . (PgbraidTest::Tree::slurp("$dir/$_/package.json") =~ /"version":\s*"([^"]+)"/)[0] } @modules },
         command => [ 'node', program($program) ], env => { NODE_PATH => $dir },
+    );
+}
+
+# The options of a program in Go over a module of the proxy; it is built in the cache.
+sub go
+{
+    my ($program, $module) = @_;
+    my $dir = cache() . '/go';
+    my $binary = "$dir/" . $program =~ s/\.go$//r;
+    local $ENV{PATH} = "$ENV{PATH}:/usr/local/go/bin";
+    my ($go) = grep { -x } map { "$_/go" } split /:/, $ENV{PATH};
+    return (
+        present => sub {
+            return 'no Go' if !$go;
+            return "Go's proxy has not given $module" if !-e "$dir/go.mod" || PgbraidTest::Tree::slurp("$dir/go.mod") !~ /^\s*(?:require )?\Q$module\E /m;
+            my $r = run([ $go, '-C', $dir, 'build', '-o', $binary, program($program) ], timeout_s => 300);
+            die "go build: $r->{err}" if $r->{rc};
+            return undef;
+        },
+        version => sub { return says($go, 'version') . ", $module " . (PgbraidTest::Tree::slurp("$dir/go.mod") =~ /\Q$module\E (\S+)/)[0] },
+        command => [$binary],
     );
 }
 
