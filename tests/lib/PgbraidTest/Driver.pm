@@ -21,7 +21,7 @@ use PgbraidTest::Proc qw(run workdir);
 use PgbraidTest::Router;
 use PgbraidTest::Tree;
 
-our @EXPORT_OK = qw(compare go node program python python_module skip_unless);
+our @EXPORT_OK = qw(compare go node program python python_module rust skip_unless);
 
 sub program { my ($name) = @_; return PgbraidTest::Tree::root() . "/tests/drivers/programs/$name"; }
 
@@ -82,6 +82,27 @@ sub go
         },
         version => sub { return says($go, 'version') . ", $module " . (PgbraidTest::Tree::slurp("$dir/go.mod") =~ /\Q$module\E (\S+)/)[0] },
         command => [$binary],
+    );
+}
+
+# The options of a program in Rust over a crate, likewise; one program at a time is the package's.
+sub rust
+{
+    my ($program, $crate) = @_;
+    my $dir = cache() . '/rust';
+    local $ENV{PATH} = "$ENV{PATH}:$ENV{HOME}/.cargo/bin";
+    my ($cargo) = grep { -x } map { "$_/cargo" } split /:/, $ENV{PATH};
+    return (
+        present => sub {
+            return 'no Rust' if !$cargo;
+            return "crates.io has not given $crate" if !-e "$dir/Cargo.toml" || PgbraidTest::Tree::slurp("$dir/Cargo.toml") !~ /^\Q$crate\E = /m;
+            my $r = run([ 'cp', program($program), "$dir/src/main.rs" ]);
+            $r = run([ $cargo, 'build', '--quiet', '--manifest-path', "$dir/Cargo.toml" ], timeout_s => 600) if !$r->{rc};
+            die "cargo build: $r->{err}" if $r->{rc};
+            return undef;
+        },
+        version => sub { return says($cargo, '--version') . ", $crate " . (PgbraidTest::Tree::slurp("$dir/Cargo.lock") =~ /name = "\Q$crate\E"\nversion = "([^"]+)"/)[0] },
+        command => ["$dir/target/debug/pgbraid_drivers"],
     );
 }
 
