@@ -164,20 +164,21 @@ static bool exec_setting_text(struct exec *x, struct err *e)
     return true;
 }
 
-/* A statement that sets the client's own role, in place of the one it sent. */
+/* A statement that sets the role that the session began with, in place of the one that the client sent. */
 static void exec_own_role(struct exec *x)
 {
     const struct plan_session *ps = x->plan->session;
+    struct span role = span_str(env_get(x->s->login_env, "role"));
     struct strbuf sb = STRBUF_INIT;
 
     if (x->verb == SESSION_SET_CONFIG) {
         strbuf_puts(&sb, "SELECT pg_catalog.set_config('role', ");
-        strbuf_put_literal(&sb, span_str(x->s->user));
+        strbuf_put_literal(&sb, role);
         strbuf_puts(&sb, ps->local ? ", true) AS " : ", false) AS ");
         strbuf_put_ident(&sb, span_str(ps->column));
     } else {
         strbuf_puts(&sb, ps->local ? "SET LOCAL ROLE " : "SET ROLE ");
-        strbuf_put_ident(&sb, span_str(x->s->user));
+        strbuf_put_ident(&sb, role);
     }
     x->text = span_make(arena_spandup(&x->arena, strbuf_span(&sb)), sb.len);
     strbuf_fini(&sb);
@@ -191,18 +192,17 @@ static bool says_reset(struct span text)
 }
 
 /*
- * SESSION AUTHORIZATION DEFAULT (the planner lets no other pass) ends SET ROLE, and with it the client's role, until
- * the transaction's end or for good. What it means is that role: it becomes SET ROLE, or RESET ROLE for the same tag.
+ * SESSION AUTHORIZATION DEFAULT (the planner lets no other pass) resets the role, and that is all that it does to a
+ * session that is nobody else. It is carried out as that: replayed by itself, to a shard that joins later, it would end
+ * a SET ROLE that came after it; and the connections do not know of a role that the session began with.
  */
-static void exec_service_authorization(struct exec *x)
+static void exec_authorization(struct exec *x)
 {
     x->setting = arena_strdup(&x->arena, "role");
-    if (says_reset(x->text)) {
+    if (says_reset(x->text))
         x->text = SPAN("RESET ROLE");
-        return;
-    }
-    x->verb = SESSION_SET;
-    exec_own_role(x);
+    else
+        x->text = x->plan->session->local ? SPAN("SET LOCAL role TO DEFAULT") : SPAN("SET role TO DEFAULT");
 }
 
 /*
@@ -214,9 +214,7 @@ static bool exec_service_role(struct exec *x, struct err *e)
     const struct plan_session *ps = x->plan->session;
     const char *user = x->s->user, *value = ps->value;
 
-    if (x->verb == SESSION_RESET && strcmp(x->setting, "session_authorization") == 0)
-        exec_service_authorization(x);
-    if ((x->verb != SESSION_SET && x->verb != SESSION_SET_CONFIG) || ps->verb == SESSION_RESET)
+    if (x->verb != SESSION_SET && x->verb != SESSION_SET_CONFIG)
         return true;
     if (strcmp(x->setting, "session_authorization") != 0 && strcmp(x->setting, "role") != 0)
         return true;
@@ -254,6 +252,8 @@ void exec_setting(struct exec *x)
         for (char *c = x->setting; *c; c++)
             *c = (char)tolower((unsigned char)*c);
     }
+    if (x->verb == SESSION_RESET && name && strcmp(x->setting, "session_authorization") == 0)
+        exec_authorization(x);
     if (UNLIKELY(s->service) && name && !exec_service_role(x, &e)) {
         exec_fail(x, &e);
         return;
@@ -356,19 +356,7 @@ static void exec_take_reset(struct exec *x)
         return;
     }
     now = env_with(s->env, x->setting, NULL, false);
-    if (strcmp(x->setting, "session_authorization") == 0) { /* it ends SET ROLE */
-        struct env *with_role = now;
-
-        now = env_with(with_role, "role", NULL, false);
-        env_unref(with_role);
-    }
     own = value ? env_with(now, x->setting, value, false) : env_ref(now);
-    if (s->service && !env_get(own, "role")) {
-        struct env *without = own;
-
-        own = env_with(without, "role", s->user, false);
-        env_unref(without);
-    }
     exec_take_env(x, now, own);
 }
 

@@ -125,6 +125,26 @@ subtest 'mistakes: file and line, and what was in force stays' => sub {
     is($router->wire(user => 'app')->value('SHOW statement_timeout'), '5s', '... for logins, too');
 };
 
+subtest 'SESSION AUTHORIZATION DEFAULT is RESET ROLE' => sub {
+    my $w = $router->wire;
+    my $is = sub { my ($role, $what) = @_; is(join(',', map { $_->[0] } @{ $w->rows('SELECT DISTINCT current_user FROM t') }), $role, $what); return; };
+    $w->do('BEGIN', 'SET LOCAL SESSION AUTHORIZATION DEFAULT', 'SET ROLE plain');
+    $is->('plain', 'SET ROLE after it counts on shards that join later');
+    $w->do('COMMIT');
+    $is->('plain', '... and when the transaction is over');
+    $w->do('SET SESSION AUTHORIZATION DEFAULT');
+    $is->('postgres', 'it ends SET ROLE');
+    $w = $router->wire(params => { options => '-c role=plain' });
+    for my $sql ('SET SESSION AUTHORIZATION DEFAULT', 'RESET SESSION AUTHORIZATION', 'SET ROLE postgres; SET SESSION AUTHORIZATION DEFAULT') {
+        $w->do($sql);
+        $is->('plain', "the role that the session began with: $sql");
+    }
+    $w->do('BEGIN', 'SET ROLE postgres', 'SET LOCAL SESSION AUTHORIZATION DEFAULT');
+    $is->('plain', '... for a transaction');
+    $w->do('COMMIT');
+    $is->('postgres', '... only');
+};
+
 # Whatever two sessions that share a service role do, in whatever order: each has its own role on all shards.
 sub walk
 {
