@@ -168,7 +168,7 @@ static void find_bounds(struct finish *f)
 {
     struct plan_bounds *b = &f->an->plan->bounds;
     b->known = find_bound(f, f->q->limit_count, &b->has_limit, &b->limit) &&
-               find_bound(f, f->q->limit_offset, &b->has_offset, &b->offset) && !with_ties(f);
+               find_bound(f, f->q->limit_offset, &b->has_offset, &b->offset);
 }
 
 void finish_put_limit(const struct finish *f, struct text_builder *t)
@@ -320,7 +320,7 @@ static bool try_merge(struct finish *f)
     struct arena *a = plan_arena(p);
     struct merge_key *keys = ARENA_ARRAY(a, struct merge_key, f->nsort + 1);
     bool *by_bytes = ARENA_ARRAY(a, bool, f->nsort + 1);
-    if (!p->bounds.known || !finish_params_stand_alone(f->an))
+    if (!p->bounds.known || with_ties(f) || !finish_params_stand_alone(f->an))
         return false;
     for (uint32_t i = 0; i < f->nsort; i++) {
         struct typing t = f->sorts[i].expr ? typing_of(f->an, f->s, f->sorts[i].expr) : (struct typing){ 0 };
@@ -403,7 +403,8 @@ static bool push_order(struct finish *f, const struct key_class *keys, const cha
                                            .shard = text_done(&shard),
                                            .shape = text_done(&shape),
                                            .rest = text_done(&rest),
-                                           .limited = !with_ties(f) },
+                                           .limited = true,
+                                           .ties = with_ties(f) },
                        how);
 }
 
@@ -496,5 +497,9 @@ bool finish_try(struct an *an, const struct key_class *keys)
         merge_plan(&f, keys);
         return true;
     }
-    return push_order(&f, keys, "each shard sorts and sends its first rows, the rest of the statement runs over them");
+    return push_order(&f, keys,
+                      with_ties(&f) ? "each shard sorts and sends its first rows and their ties, the rest of the "
+                                      "statement runs over them"
+                                    : "each shard sorts and sends its first rows, the rest of the statement runs "
+                                      "over them");
 }

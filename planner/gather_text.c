@@ -46,6 +46,15 @@ static void put_limit(uint64_t rows, struct strbuf *out)
         strbuf_printf(out, " LIMIT %llu", (unsigned long long)rows);
 }
 
+/* The first rows of each shard: what comes before a row of the answer there comes before it in the answer, too. */
+static void put_first(const struct plan_push *push, uint64_t rows, struct strbuf *out)
+{
+    if (push->limited && !push->ties)
+        put_limit(rows, out);
+    else if (push->limited && rows != UINT64_MAX)
+        strbuf_printf(out, " FETCH FIRST %llu ROWS WITH TIES", (unsigned long long)rows);
+}
+
 bool plan_gather_part_text(const struct plan *p, const struct gather_part *part, struct span sql,
                            const struct literals *lits, uint64_t rows, struct strbuf *out, uint16_t *param_map,
                            uint32_t cap, uint32_t *nparam_map, struct err *e)
@@ -54,7 +63,7 @@ bool plan_gather_part_text(const struct plan *p, const struct gather_part *part,
     cutter_init(&c, out, p->nparam, param_map, cap);
     if (p->gather->push) {
         put_pieces(&c, p, &p->gather->push->shard, sql, lits, NULL);
-        put_limit(p->gather->push->limited ? rows : UINT64_MAX, out);
+        put_first(p->gather->push, rows, out);
         return cutter_fini(&c, nparam_map, e);
     }
     put_table_query(&c, p, part, sql, lits);

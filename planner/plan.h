@@ -142,6 +142,7 @@ struct plan_push {
     uint32_t ncolumn;
     struct plan_text shard, shape, rest;
     bool limited; /* shards need send no more rows than the statement's bounds say */
+    bool ties;    /* ... and those that ORDER BY does not tell from the last of them */
 };
 
 struct gather_type {

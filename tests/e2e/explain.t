@@ -40,6 +40,8 @@ my $p = json('EXPLAIN (FORMAT JSON) SELECT k, n FROM t ORDER BY n LIMIT 5 OFFSET
 is("$p->{Answers} $p->{'Combining Server'} $p->{'Number of Shards'}", 'merged router 3', 'merged');
 like($p->{Parts}[0]{Statement}, qr/LIMIT 7$/, 'what the shards are asked');
 is($p->{Parts}[0]{Shards}[0]{'Shard Plan'}[0]{Plan}{'Node Type'}, 'Limit', "a shard's own plan stands in the document");
+$p = json('EXPLAIN (FORMAT JSON) SELECT k, n FROM t ORDER BY n OFFSET 2 FETCH FIRST 5 ROWS WITH TIES');
+like($p->{Parts}[0]{Statement}, qr/ORDER BY 1 ASC FETCH FIRST 7 ROWS WITH TIES$/, '... with ties');
 $p = json('EXPLAIN (FORMAT JSON, ANALYZE) SELECT k FROM t ORDER BY n LIMIT 5');
 is(sum($p->{Parts}[0], 'Actual Rows'), 15, 'ANALYZE of a merge: rows as they would move');
 $p = json('EXPLAIN (FORMAT JSON) SELECT n, count(*) FROM t GROUP BY n HAVING count(*) > 1');
