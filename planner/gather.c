@@ -353,6 +353,31 @@ static void names_column(struct names *ns, const PgQuery__ColumnRef *ref)
         ns->whole = tree_string(ref->fields[1]); /* schema.table.column would not find the temporary table */
 }
 
+/* t IS NULL, (t).*, (t).column of a table's row t: a row of the temporary table with all columns is as good. (t).name
+ * may be a function's that takes the row: its type would show. */
+static bool names_row_operand(struct names *ns, const ProtobufCMessage *m)
+{
+    const PgQuery__Node *row = NULL;
+    bool plain = true;
+    if (m->descriptor == &pg_query__null_test__descriptor)
+        row = ((const PgQuery__NullTest *)m)->arg;
+    if (m->descriptor == &pg_query__a__indirection__descriptor) {
+        const PgQuery__AIndirection *of = (const PgQuery__AIndirection *)m;
+        row = of->arg;
+        plain = of->n_indirection == 1 && of->indirection[0]->node_case == PG_QUERY__NODE__NODE_A_STAR;
+        const char *name = of->n_indirection > 0 ? tree_string(of->indirection[0]) : "";
+        for (size_t i = 1; i < of->n_indirection; i++) /* subscripts */
+            names_visit(tree_message(of->indirection[i]), ns);
+        for (uint32_t i = 0; *name && row && row->node_case == PG_QUERY__NODE__NODE_COLUMN_REF && i < ns->an->nocc; i++)
+            plain |= strcmp(ns->an->occs[i]->name, tree_string(row->column_ref->fields[0])) == 0 &&
+                     catalog_column(ns->an->occs[i]->rel, name);
+    }
+    if (!row || !plain || row->node_case != PG_QUERY__NODE__NODE_COLUMN_REF || !is_row(ns, row->column_ref))
+        return false;
+    ns->all = true;
+    return true;
+}
+
 /* The star of EXISTS (SELECT * FROM ...), if nothing of the query looks at its columns; else NULL. */
 static const PgQuery__ColumnRef *idle_star(const PgQuery__SubLink *l)
 {
@@ -400,6 +425,8 @@ static void names_visit(const ProtobufCMessage *m, void *arg)
             return;
         }
     }
+    if (names_row_operand(ns, m))
+        return;
     if (m->descriptor == &pg_query__join_expr__descriptor) {
         const PgQuery__JoinExpr *x = v;
         ns->all |= x->is_natural || (x->alias && x->alias->n_colnames > 0);
