@@ -96,7 +96,7 @@ SELECT to_char(created, 'YYYY-MM'), count(DISTINCT country) FROM users GROUP BY 
 SELECT d.d::date, count(e.id) FROM generate_series(timestamptz '2024-03-01 00:00+00', '2024-03-06 00:00+00', '1 day') d (d) LEFT JOIN events e ON e.at >= d.d AND e.at < d.d + interval '1 day' GROUP BY 1;
 SELECT DISTINCT date_trunc('month', born) - date_trunc('year', born) FROM users;
 !SELECT placed, count(*) OVER (ORDER BY placed RANGE BETWEEN interval '1 day' PRECEDING AND CURRENT ROW) FROM orders ORDER BY placed;
-SELECT extract(epoch FROM sum(iv)), min(iv), max(iv) FROM types WHERE iv <> '1 mon' AND iv <> '1 year';
+SELECT extract(epoch FROM sum(iv)), extract(epoch FROM min(iv)), extract(epoch FROM max(iv)) FROM types WHERE iv <> '1 mon' AND iv <> '1 year';
 -- text search, regular expressions, JSON paths above a merge
 SELECT count(*) FROM orders WHERE to_tsvector('simple', note) @@ plainto_tsquery('simple', 'note 3');
 SELECT tv @@ to_tsquery('simple', 'cat & !dog'), count(*) FROM types GROUP BY 1;
