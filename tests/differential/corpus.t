@@ -35,7 +35,7 @@ cmp_ok($t->{count}{refused} // 0, '<', ($t->{count}{same} // 1) / 50, 'nearly al
 
 @$t{qw(count refusals)} = ({}, []);
 my $first = $ENV{PGBRAID_SEED} // 1;
-my $wanted = $ENV{PGBRAID_STATEMENTS} // 400;
+my $wanted = $ENV{PGBRAID_STATEMENTS} // 200;
 for my $seed ($first .. $first + ($ENV{PGBRAID_SEEDS} // 1) - 1) {
     srand $seed;
     my $g = PgbraidTest::Queries->new;

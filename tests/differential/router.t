@@ -12,7 +12,7 @@ use PgbraidTest::Statements;
 use PgbraidTest::Twin;
 
 my $first = $ENV{PGBRAID_SEED} // 1;
-my $seeds = $ENV{PGBRAID_SEEDS} // 2;
+my $seeds = $ENV{PGBRAID_SEEDS} // 1;
 my $wanted = $ENV{PGBRAID_STATEMENTS} // 300;
 
 my $everywhere = <<'END';
