@@ -183,9 +183,10 @@ static bool ends_where(const struct tokens *ts, uint32_t i, int depth)
 /* What follows a condition of a join: LEFT and its kin are functions, too. */
 static bool ends_on(const struct tokens *ts, uint32_t i, int depth)
 {
-    static const char *const words[] = { "where", "on", "join", "inner", "cross", "natural", "left", "right", "full" };
+    static const char *const words[] = { "where", "on",      "using", "join",  "inner",
+                                         "cross", "natural", "left",  "right", "full" };
     for (size_t k = 0; ts->v[i].depth == depth && !is_after_dot(ts, i) && k < ARRAY_LEN(words); k++)
-        if (keyword_is(ts, i, words[k]) && (k < 3 || !token_is(ts, i + 1, "(")))
+        if (keyword_is(ts, i, words[k]) && (k < 4 || !token_is(ts, i + 1, "(")))
             return true;
     return (ts->v[i].depth == depth && token_is(ts, i, ",")) || ends_where(ts, i, depth);
 }

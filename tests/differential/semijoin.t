@@ -104,6 +104,22 @@ SELECT o.id, c.name FROM ord o JOIN cus c ON c.id = o.cus_id WHERE o.v = $1 AND 
 \values ~ 4
 SELECT o.id, c.name, $1::text FROM ord o JOIN cus c ON c.id = o.cus_id AND c.boss > $2 WHERE o.id < 30;
 SELECT o.id, c.name FROM ord o JOIN cus c ON c.id = o.cus_id WHERE o.id IN (1, 2) ORDER BY c.name FOR SHARE OF o;
+SELECT r.cus_id FROM cus c JOIN ord o JOIN ref r ON r.k = 'n3' USING (name);
+SELECT c.id, t.b FROM ord o JOIN cus c JOIN two t ON t.a = 3 ON t.cus_id = c.id ON o.cus_id = c.id WHERE o.v = 4;
+SELECT c.id, c.id IN (SELECT o.cus_id FROM ord o) FROM cus c WHERE c.id < 9;
+SELECT c.id FROM cus c WHERE (c.id IN (SELECT o.cus_id FROM ord o)) IS NULL AND c.id < 9;
+SELECT c.id FROM cus c WHERE c.id <> ALL (SELECT o.cus_id FROM ord o) AND c.id < 9;
+SELECT c.id FROM cus c WHERE c.id = ANY (SELECT o.cus_id FROM ord o) AND c.id < 9;
+SELECT c.id, q.v FROM cus c JOIN (SELECT DISTINCT ON (v) v, cus_id FROM ord ORDER BY v, id) q ON q.cus_id = c.id WHERE c.id < 9;
+SELECT c.id, q.n FROM cus c JOIN (SELECT max(cus_id) AS m, count(*) AS n FROM ord GROUP BY v) q ON q.m = c.id WHERE c.id < 400;
+SELECT c.id, q.n FROM cus c JOIN (SELECT cus_id, count(*) AS n FROM ord GROUP BY ROLLUP (cus_id)) q ON q.cus_id IS NOT DISTINCT FROM c.boss WHERE c.id < 9;
+SELECT c.id, q.n FROM cus c JOIN (SELECT cus_id, v, count(*) AS n FROM ord GROUP BY CUBE (cus_id, v)) q ON q.cus_id = c.id WHERE c.id < 9;
+SELECT c.id, q.i FROM cus c JOIN (SELECT cus_id, id AS i FROM ord ORDER BY id OFFSET 10) q ON q.cus_id = c.id WHERE c.id < 9;
+SELECT c.id FROM cus c JOIN (SELECT cus_id FROM ord EXCEPT ALL SELECT ord_id FROM lin) q ON q.cus_id = c.id WHERE c.id < 9;
+SELECT c.id, q.id FROM cus c LEFT JOIN (SELECT o.cus_id, l.n AS id FROM ord o FULL JOIN lin l ON l.ord_id = o.id) q ON q.cus_id = c.id WHERE c.id < 9;
+SELECT c.id, b.id, o.id FROM cus c LEFT JOIN (cus b JOIN ord o ON o.cus_id = b.id) ON b.boss = c.id WHERE c.id IN (2, 299);
+SELECT c.id FROM cus c WHERE c.id < 9 AND NOT EXISTS (SELECT FROM ord o LEFT JOIN lin l ON l.ord_id = o.id WHERE o.cus_id = c.id AND l.n IS NULL);
+SELECT c.id, (SELECT string_agg(l.item, ',' ORDER BY l.n) FROM ord o JOIN lin l ON l.ord_id = o.id WHERE o.cus_id = c.id) FROM cus c WHERE c.id < 9;
 END
 for my $statement (@statements) {
     my $queries = $statement =~ s/\A\s*(\d+): // ? $1 : undef;
@@ -117,6 +133,12 @@ for my $statement (@statements) {
         ok($out{refused}, 'refused') if $statement =~ /FOR SHARE/;
         is(narrowed(), $queries, "... $queries queries with values") if defined $queries && $way eq 'simple';
     }
+}
+
+# Sizes that were seen change what waits for what.
+my $both = 'SELECT o.id, c.id FROM ord o JOIN cus c ON c.id = o.cus_id WHERE c.id = ANY ($1) AND o.id = ANY ($2)';
+for my $values ([ '{' . join(',', 1 .. 250) . '}', '{' . join(',', 1 .. 300) . '}' ], [ '{7}', '{' . join(',', 1 .. 300) . '}' ], [ '{' . join(',', 1 .. 250) . '}', '{5,9}' ], [ '{}', '{1,2}' ], [ '{' . join(',', 1 .. 300) . '}', '{1}' ]) {
+    for (1 .. 3) { is($twin->differs($both, values => $values, extended => 1, result_formats => [0]) // 'right', 'right', "$both: " . join(', ', map { length } @$values)); }
 }
 
 my $join = 'SELECT o.id, c.name FROM ord o JOIN cus c ON c.id = o.cus_id WHERE o.id IN (5, 9)';
