@@ -13,7 +13,7 @@ use PgbraidTest::Tree;
 use PgbraidTest::Wire;
 
 my $seed = $ENV{PGBRAID_SEED} // 20240607;
-my $wanted = $ENV{PGBRAID_CASES} // 4000;
+my $wanted = $ENV{PGBRAID_CASES} // 2000;
 srand $seed;
 
 my $cluster = PgbraidTest::Cluster->new(shards => 1, settings => { fsync => 'off' });

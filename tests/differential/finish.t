@@ -14,7 +14,7 @@ use PgbraidTest::Tops;
 
 my $first = $ENV{PGBRAID_SEED} // 1;
 my $seeds = $ENV{PGBRAID_SEEDS} // 1;
-my $wanted = $ENV{PGBRAID_STATEMENTS} // 300;
+my $wanted = $ENV{PGBRAID_STATEMENTS} // 150;
 
 # Columns of m: name, type, values beside NULL. Floats are sums of powers of two: their sums do not depend on the order.
 my @columns = (

@@ -12,7 +12,7 @@ use PgbraidTest::Proc qw(run workdir);
 use PgbraidTest::Tree;
 
 my $seed = $ENV{PGBRAID_SEED} // 20240131;
-my $wanted = $ENV{PGBRAID_STATEMENTS} // 4000;
+my $wanted = $ENV{PGBRAID_STATEMENTS} // 2000;
 srand $seed;
 
 my $root = PgbraidTest::Tree::root();
