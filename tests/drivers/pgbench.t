@@ -53,8 +53,31 @@ for my $run ([ 'tpcb-like', 'simple extended prepared', '-b', 'tpcb-like' ], [ '
         like($r->{out}, qr{number of failed transactions: 0 }, '... none failed') or diag($r->{out});
     }
 }
+# What takes longer, or asks again for what is above: ./dev drivers.
+if ($ENV{PGBRAID_DRIVERS}) {
+    for my $run ([ 'connecting anew, -M extended', '-C', '-M', 'extended', '-b', 'tpcb-like' ], [ 'a pipeline, connecting anew', '-C', '-M', 'extended', '-f', $pipeline ],
+        [ 'a pipeline, connecting anew, -M prepared', '-C', '-M', 'prepared', '-f', $pipeline ], [ 'at a rate', '-R', 200, '-L', 5000, '-M', 'prepared', '-b', 'tpcb-like' ],
+        [ 'a mix, -M prepared', '-M', 'prepared', '-b', 'simple-update', '-b', 'select-only' ])
+    {
+        my ($what, @args) = @$run;
+        my $r = pgbench('-n', '-c', 4, '-j', 2, '-t', 20, '--max-tries', 5, @args);
+        is($r->{rc}, 0, "pgbench: $what") or diag($r->{err});
+        like($r->{out}, qr{number of transactions actually processed: 80/80}, '... every transaction') or diag($r->{out});
+        like($r->{out}, qr{number of failed transactions: 0 }, '... none failed') or diag($r->{out});
+    }
+}
 my $deltas = total('SELECT sum(delta) FROM pgbench_history');
 is(total('SELECT sum(abalance) FROM pgbench_accounts'), $deltas, 'accounts have what the history says');
 cmp_ok(total('SELECT count(*) FROM pgbench_history'), '>=', 480, 'the history is there');
+# Ways to make the tables that docs/sql.md says are refused: last, for they drop what is there.
+if ($ENV{PGBRAID_DRIVERS}) {
+    for my $refused ([ '--foreign-keys', 'PB0207' ], [ '--unlogged-tables', 'PB0207' ], [ '--partitions=3', 'PB0207' ], [ '--init-steps=dtGvp', 'PB0206' ]) {
+        my ($option, $id) = @$refused;
+        my $r = pgbench('-i', '-q', '-s', 1, $option);
+        is($r->{rc}, 1, "pgbench -i $option is refused");
+        like($r->{err}, qr/\[$id\]/, "... as $id");
+    }
+    is(pgbench('-i', '-q', '-s', 1, '-F', 50)->{rc}, 0, 'pgbench -i -F afterwards') or diag('the refused ones left something');
+}
 is(total('SELECT count(*) FROM pg_prepared_xacts'), 0, 'no prepared transaction is left');
 done_testing();
