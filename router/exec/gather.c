@@ -19,7 +19,6 @@
 #include "router/exec/gather_int.h"
 
 #include "base/hash.h"
-#include "base/mem.h"
 #include "router/exec/gather_row.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
@@ -32,10 +31,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GATHER_FLUSH    32768u
-#define GATHER_KEPT_MAX 32u   /* temporary tables kept on a connection, but for those of a statement that has more */
-#define GATHER_ANALYZE  2000u /* rows from which the server's planner should know how many there are */
-#define GATHER_COLUMNS  1600u /* that a query may give; the server's limit is 1664 */
+#define GATHER_FLUSH   32768u
+#define GATHER_COLUMNS 1600u /* that a query may give; the server's limit is 1664 */
 
 struct part *gather_own(const struct exec *x)
 {
@@ -231,196 +228,9 @@ void exec_gather(struct exec *x)
     exec_acquire(x);
 }
 
-/* --- the gatherer --- */
-
-static bool gather_has(const struct backend *b, const uint64_t id[2])
-{
-    for (uint32_t i = 0; i < b->nkept; i++) {
-        if (b->kept[i][0] == id[0] && b->kept[i][1] == id[1])
-            return true;
-    }
-    return false;
-}
-
-static void gather_keep(struct backend *b, const uint64_t id[2])
-{
-    if (!b->kept)
-        b->kept = mem_zalloc(GATHER_PARTS_MAX * sizeof(*b->kept));
-    BUG_ON(b->nkept == GATHER_PARTS_MAX);
-    b->kept[b->nkept][0] = id[0];
-    b->kept[b->nkept++][1] = id[1];
-}
-
-static void gather_send(struct exec *x, struct strbuf *out)
-{
-    struct part *p = gather_own(x);
-
-    backend_expect(p->backend, EXPECT_EXEC);
-    x->gather->quiet = false;
-    stream_write(&p->backend->st, out->ptr, out->len);
-    strbuf_reset(out);
-}
-
-/* The SQL that makes the tables which this connection lacks; a connection with too many begins anew. */
-static bool gather_put_create(struct exec *x, struct strbuf *sql)
-{
-    struct gather *g = x->gather;
-    struct backend *b = gather_own(x)->backend;
-    uint32_t missing = 0;
-
-    for (uint32_t i = 0; i < g->plan->npart; i++)
-        missing += !gather_has(b, g->tables[i].id);
-    if (missing == 0)
-        return false;
-    strbuf_puts(sql, "BEGIN READ WRITE; SET LOCAL client_min_messages = error;");
-    if (b->nkept + missing > GATHER_KEPT_MAX) {
-        strbuf_puts(sql, "DISCARD TEMP;");
-        b->nkept = 0;
-    }
-    for (uint32_t i = 0; i < g->plan->npart; i++) {
-        const struct gather_part *part = g->tables[i].part;
-
-        if (gather_has(b, g->tables[i].id))
-            continue;
-        /* It may be there: one that was made for a statement that failed meanwhile is not known. */
-        strbuf_printf(sql, "DROP TABLE IF EXISTS pg_temp.\"%s\";", g->tables[i].name);
-        strbuf_printf(sql, "CREATE TEMP TABLE \"%s\"", g->tables[i].name);
-        for (uint32_t k = 0; g->plan->push && k < g->plan->push->ncolumn; k++)
-            strbuf_printf(sql, "%sc%u", k ? ", " : " (", k + 1);
-        strbuf_puts(sql, g->plan->push ? ") ON COMMIT DELETE ROWS AS " : " ON COMMIT DELETE ROWS AS ");
-        plan_gather_shape(x->plan, part, x->text, &x->lits_copy, sql);
-        strbuf_puts(sql, " WITH NO DATA;");
-        /* Made by the login role, used by the session's; nobody else sees this connection's tables (rule P35). */
-        strbuf_printf(sql, "GRANT ALL ON pg_temp.\"%s\" TO PUBLIC;", g->tables[i].name);
-        if (part->primary_key)
-            strbuf_printf(sql, "ALTER TABLE pg_temp.\"%s\" ADD PRIMARY KEY (%s);", g->tables[i].name,
-                          part->primary_key);
-    }
-    strbuf_puts(sql, "COMMIT");
-    return true;
-}
-
-static void gather_start_copy(struct exec *x)
-{
-    struct gather *g = x->gather;
-    struct strbuf sql = STRBUF_INIT, *out = &x->s->worker->out;
-
-    g->phase = GATHER_COPY;
-    g->open = false;
-    strbuf_printf(&sql, "COPY pg_temp.\"%s\" FROM STDIN (FORMAT binary)", g->tables[g->current].name);
-    fe_put_query(out, strbuf_span(&sql));
-    strbuf_fini(&sql);
-    gather_send(x, out);
-}
-
-/* The session's settings, and the beginning of a transaction. */
-static void gather_put_settings(struct exec *x, bool begin)
-{
-    struct session *s = x->s;
-    struct backend *b = gather_own(x)->backend;
-    struct strbuf *out = &s->worker->out;
-    uint32_t n = b->env_next != s->env;
-
-    /* What was set before may make this transaction read-only, and after the first query that cannot be changed. */
-    if (n)
-        fe_put_statement(out, SPAN("SET transaction_read_only = off"), NULL, 0);
-    n += env_put_changes(out, b->env_next, s->env);
-    env_unref(b->env_next);
-    b->env_next = env_ref(s->env);
-    if (begin)
-        fe_put_statement(out, SPAN("BEGIN READ WRITE"), NULL, 0);
-    if (n + begin) {
-        struct expect *e = backend_expect(b, EXPECT_PREFIX);
-
-        e->count = n + begin;
-        e->send_sync = true;
-    }
-}
-
-/* Settings, then the transaction in which everything happens. */
-static void gather_begin(struct exec *x)
-{
-    gather_put_settings(x, true);
-    gather_start_copy(x);
-}
-
-/* All connections are there. */
-void gather_start(struct exec *x)
-{
-    struct gather *g = x->gather;
-    struct strbuf sql = STRBUF_INIT;
-
-    gather_ask(x);
-    if (gather_put_create(x, &sql)) {
-        g->phase = GATHER_CREATE;
-        if (g->plan->push) /* the shape's names are the session's */
-            gather_put_settings(x, false);
-        fe_put_query(&x->s->worker->out, strbuf_span(&sql));
-        gather_send(x, &x->s->worker->out);
-    } else {
-        gather_begin(x);
-    }
-    strbuf_fini(&sql);
-}
-
-/* Parse, Bind, Describe and Execute of the statement over the temporary tables. */
-static void gather_put_statement(struct exec *x, const struct backend *b, struct span text, const uint16_t *map,
-                                 uint32_t n, bool commit, struct strbuf *out)
-{
-    struct strbuf types = STRBUF_INIT;
-
-    for (uint32_t i = 0; i < n; i++)
-        msg_u32(&types, map[i] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[i]) : 0);
-    backend_put_parse(b, out, (struct span){ 0 }, text, types.ptr ? types.ptr : "", (uint16_t)n);
-    exec_put_bind_some(x, map, n, out);
-    if (x->describe && !exec_is_copy(x))
-        fe_put_describe(out, 'P', x->portal);
-    fe_put_execute(out, x->portal, x->max_rows);
-    if (commit)
-        fe_put_statement(out, SPAN("COMMIT"), NULL, 0);
-    fe_put_sync(out);
-    strbuf_fini(&types);
-}
-
-/* The statement itself: from here on an ordinary one with one part. */
-static void gather_run_statement(struct exec *x)
-{
-    struct gather *g = x->gather;
-    struct strbuf text = STRBUF_INIT, *out = &x->s->worker->out;
-    const char **names = ARENA_ARRAY(&x->arena, const char *, g->plan->npart);
-    struct part *p = gather_own(x);
-    struct err e = ERR_INIT;
-    uint32_t cap = x->bound ? x->binds.n : 0, n = 0;
-    uint16_t *map = ARENA_ARRAY(&x->arena, uint16_t, cap + 1);
-    bool hold;
-
-    for (uint32_t i = 0; i < g->plan->npart; i++)
-        names[g->tables[i].number] = g->tables[i].name;
-    BUG_ON(!plan_gather_text(x->plan, x->text, &x->lits_copy, names, &text, map, cap, &n, &e));
-    x->task = TASK_STATEMENT;
-    x->parts = p;
-    p->backend->part = 0;
-    p->started = true;
-    p->done = p->described = false;
-    x->npart = x->next_part = 1;
-    x->ndone = x->ndescribed = 0;
-    hold = x->gather_keep && exec_is_declare(x->plan) && x->plan->session->hold;
-    if (hold && !x->bound)
-        strbuf_puts(&text, "\n;\nCOMMIT");
-    if (x->bound)
-        gather_put_statement(x, p->backend, strbuf_span(&text), map, n, hold, out);
-    else
-        fe_put_query(out, strbuf_span(&text));
-    backend_expect(p->backend, EXPECT_EXEC);
-    stream_write(&p->backend->st, out->ptr, out->len);
-    strbuf_reset(out);
-    strbuf_fini(&text);
-    strbuf_fini(&g->out);
-}
-
 /* --- rows --- */
 
-static void gather_pause_shards(struct exec *x, bool pause, enum stream_pause why)
+void gather_pause_shards(struct exec *x, bool pause, enum stream_pause why)
 {
     for (uint32_t i = 0; i < x->gather->nshard; i++) {
         struct backend *b = x->parts[i].backend;
@@ -454,7 +264,7 @@ void exec_gather_drained(struct exec *x)
 }
 
 /* The current table has all its rows when every shard of it has ended the part. */
-static void gather_check_loaded(struct exec *x)
+void gather_check_loaded(struct exec *x)
 {
     static const char end[] = { FE_COPY_DATA, 0, 0, 0, 6, '\xFF', '\xFF', FE_COPY_DONE, 0, 0, 0, 4 };
     struct gather *g = x->gather;
@@ -609,34 +419,6 @@ static enum exec_action gather_shard_frame(struct exec *x, struct part *p, char 
     }
 }
 
-static enum exec_action gather_own_frame(struct exec *x, char type, struct span body)
-{
-    static const char header[] = { FE_COPY_DATA, 0,    0,    0, 23, 'P', 'G', 'C', 'O', 'P', 'Y', '\n',
-                                   '\xFF',       '\r', '\n', 0, 0,  0,   0,   0,   0,   0,   0,   0 };
-    struct gather *g = x->gather;
-
-    switch (type) {
-    case BE_COPY_IN:
-        if (x->failed) {
-            g->open = true; /* so that gather_failed ends it */
-            gather_failed(x);
-            return EXEC_SWALLOW;
-        }
-        g->open = true;
-        strbuf_put(&g->out, header, sizeof(header));
-        gather_pause_shards(x, false, PAUSE_TURN);
-        gather_check_loaded(x);
-        return EXEC_SWALLOW;
-    case BE_ERROR:
-        g->open = false;
-        exec_note_error(x, gather_own(x), body);
-        gather_failed(x);
-        return EXEC_SWALLOW;
-    default:
-        return EXEC_SWALLOW;
-    }
-}
-
 enum exec_action exec_gather_frame(struct exec *x, struct part *p, char type, struct span body)
 {
     return p == gather_own(x) ? gather_own_frame(x, type, body) : gather_shard_frame(x, p, type, body);
@@ -647,7 +429,7 @@ bool exec_gather_is_own(const struct exec *x, const struct part *p)
     return x->task == TASK_GATHER && p == gather_own(x);
 }
 
-/* --- steps of the gatherer, and ends --- */
+/* --- ends --- */
 
 /* A failed statement ends when nobody has anything to say any more. */
 void gather_check_end(struct exec *x)
@@ -681,109 +463,6 @@ void gather_failed(struct exec *x)
         strbuf_reset(out);
     }
     g->open = false;
-}
-
-/*
- * With several tables the server's planner has to choose an order and kinds of joins: a tenth of the usual sample tells
- * it enough. Of one table it sees the size, and that is all there is to choose by.
- */
-static void gather_analyze(struct exec *x)
-{
-    static const char less[] =
-        "SELECT pg_catalog.set_config('pgbraid.statistics', pg_catalog.current_setting('default_statistics_target'), "
-        "true), pg_catalog.set_config('default_statistics_target', '10', true);";
-    static const char again[] = "SELECT pg_catalog.set_config('default_statistics_target', "
-                                "pg_catalog.current_setting('pgbraid.statistics'), true)";
-    struct gather *g = x->gather;
-    struct strbuf sql = STRBUF_INIT, *out = &x->s->worker->out;
-    bool owner = strcmp(x->s->env->plan.role, x->s->set->user) == 0; /* others get a warning instead */
-
-    for (uint32_t i = 0; i < g->plan->npart && owner && g->plan->npart > 1; i++) {
-        if (g->tables[i].rows >= GATHER_ANALYZE)
-            strbuf_printf(&sql, "%sANALYZE pg_temp.\"%s\";", sql.len ? "" : less, g->tables[i].name);
-    }
-    g->phase = GATHER_LOADED;
-    if (sql.len) {
-        strbuf_puts(&sql, again);
-        fe_put_query(out, strbuf_span(&sql));
-        gather_send(x, out);
-    }
-    strbuf_fini(&sql);
-    if (g->quiet && x->ndone == x->next_part)
-        gather_run_statement(x);
-}
-
-/* ReadyForQuery from the gatherer. */
-void exec_gather_ready(struct exec *x)
-{
-    struct gather *g = x->gather;
-
-    g->quiet = true;
-    if (x->failed) {
-        gather_check_end(x);
-        return;
-    }
-    switch (g->phase) {
-    case GATHER_CREATE:
-        for (uint32_t i = 0; i < g->plan->npart; i++) {
-            if (!gather_has(gather_own(x)->backend, g->tables[i].id))
-                gather_keep(gather_own(x)->backend, g->tables[i].id);
-        }
-        gather_begin(x);
-        break;
-    case GATHER_COPY:
-        if (++g->current == g->plan->npart) {
-            gather_keys_seen(g);
-            gather_analyze(x);
-            break;
-        }
-        if (g->tables[g->current].round > g->round)
-            gather_ask_round(x);
-        gather_start_copy(x);
-        break;
-    case GATHER_LOADED:
-        if (x->ndone == x->next_part)
-            gather_run_statement(x);
-        break;
-    case GATHER_LEASE:
-    case GATHER_FAILED:
-        BUG_ON(true); /* the gatherer answered what nobody asked */
-    }
-}
-
-/* Every shard is ready. */
-void exec_gather_parts_done(struct exec *x)
-{
-    if (x->failed)
-        gather_check_end(x);
-    else if (x->gather->phase == GATHER_LOADED && x->gather->quiet)
-        gather_run_statement(x);
-}
-
-/* The gatherer's connection is gone. That is not the client's transaction's loss: it took no part in it. */
-void exec_gather_own_lost(struct exec *x, struct backend *b)
-{
-    struct gather *g = x->gather;
-    struct part *p = x->task == TASK_GATHER ? gather_own(x) : x->parts;
-
-    backend_close(b);
-    p->backend = NULL;
-    if (x->task != TASK_GATHER) {
-        x->failed = p->failed = true;
-        exec_part_ready(x, p);
-        return;
-    }
-    if (!x->gate && !x->parts[0].started)
-        return; /* connections are still being taken: the statement meets the loss when it needs this one */
-    g->quiet = true;
-    g->open = false;
-    x->failed = true;
-    for (uint32_t i = 0; i < g->nshard; i++) {
-        if (x->parts[i].backend && x->parts[i].started && !x->parts[i].done)
-            backend_cancel(x->parts[i].backend);
-    }
-    gather_failed(x);
-    gather_check_end(x);
 }
 
 void exec_gather_shard_lost(struct exec *x)

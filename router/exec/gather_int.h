@@ -4,6 +4,7 @@
 #ifndef ROUTER_EXEC_GATHER_INT_H
 #define ROUTER_EXEC_GATHER_INT_H
 
+#include "net/stream.h"
 #include "router/exec/exec_int.h"
 
 #define GATHER_NAME_MAX 48u
@@ -65,6 +66,13 @@ bool gather_joins(const struct exec *x, uint32_t shard);
 void gather_failed(struct exec *x);
 /* A failed statement ends when nobody has anything to say any more. */
 void gather_check_end(struct exec *x);
+/* All shards: no frames for now, or on with them, as far as it is for this reason. */
+void gather_pause_shards(struct exec *x, bool pause, enum stream_pause why);
+/* If the current table has all its rows, end its COPY. */
+void gather_check_loaded(struct exec *x);
+
+/* gather_own.c: a frame of the gatherer's. */
+enum exec_action gather_own_frame(struct exec *x, char type, struct span body);
 
 /* gather_ask.c: ask the shards for their rows. */
 void gather_ask(struct exec *x);
