@@ -23,7 +23,7 @@ void exec_cancel_parts(struct exec *x, const struct part *except)
         struct part *other = &x->parts[i];
 
         if (other != except && other->started && !other->done && other->backend &&
-            (x->task == TASK_STATEMENT || x->task == TASK_GATHER))
+            (x->task == TASK_STATEMENT || x->task == TASK_GATHER || x->task == TASK_ESTIMATE))
             backend_cancel(other->backend);
         if (other->backend)
             stream_resume(&other->backend->st, PAUSE_TURN);
@@ -410,6 +410,9 @@ void exec_part_ready(struct exec *x, struct part *p)
     case TASK_CLOCK:
         exec_clock_done(x);
         break;
+    case TASK_ESTIMATE:
+        exec_estimate_done(x);
+        break;
     case TASK_CATALOG:
         exec_catalog_done(x);
         break;
@@ -468,6 +471,8 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
         return exec_key_frame(x, p, type, body);
     if (x->task == TASK_CLOCK)
         return exec_clock_frame(x, p, type, body);
+    if (x->task == TASK_ESTIMATE)
+        return exec_estimate_frame(x, p, type, body);
     if (x->task == TASK_CATALOG)
         return exec_catalog_frame(x, p, type, body);
     if (x->task == TASK_GATHER)

@@ -51,6 +51,7 @@ enum exec_task {
     TASK_COPY_IN,
     TASK_KEY,      /* an idempotency key is being written */
     TASK_CLOCK,    /* a shard is asked for the transaction's time */
+    TASK_ESTIMATE, /* shards are asked how large the parts of a gathered statement are */
     TASK_COMMIT,   /* two-phase commit */
     TASK_GATHER,   /* rows go to the gathering server; then its statement is a TASK_STATEMENT */
     TASK_DESCRIBE, /* Describe of a statement, or Parse: beside the transaction */
@@ -165,10 +166,11 @@ struct exec {
     bool warn_not_atomic;
     bool aside; /* the one part is the home shard's, beside the transaction */
 
-    struct dist_commit *commit; /* in the arena; NULL: none runs */
-    struct gather *gather;      /* in the arena; NULL: the statement is not gathered */
-    struct exec_gate *gate;     /* in the arena; NULL: snapshots are taken as they come */
-    struct gate_ticket *pass;   /* owned; NULL: nothing of the session's is being committed at the gate */
+    struct dist_commit *commit;     /* in the arena; NULL: none runs */
+    struct exec_estimate *estimate; /* in the arena; NULL: none was needed */
+    struct gather *gather;          /* in the arena; NULL: the statement is not gathered */
+    struct exec_gate *gate;         /* in the arena; NULL: snapshots are taken as they come */
+    struct gate_ticket *pass;       /* owned; NULL: nothing of the session's is being committed at the gate */
     void (*pass_then)(struct exec *x);
     void (*gate_then)(struct exec *x);     /* exec_gate_snapshot */
     void (*clock_then)(struct exec *x);    /* exec_clock */
@@ -240,6 +242,8 @@ size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t 
                        struct strbuf *out);
 /* The same, whole, with the client's portal and result formats. */
 void exec_put_bind_some(const struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out);
+/* The types of these parameters, as Parse said them. */
+void exec_put_types(const struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out);
 /* What is sent to a shard as the statement's text. */
 struct span exec_text(struct exec *x);
 /* A split INSERT: each part has rows of its own. */
@@ -250,6 +254,8 @@ void exec_run_portal(struct exec *x, struct backend *b, struct span name, bool e
 void exec_close_portal(struct exec *x, struct backend *b, struct span name);
 void exec_describe_statement(struct exec *x, struct prepared *p);
 void exec_stop_acquiring(struct exec *x);
+/* What is in the worker's `out`, to the part's shard. */
+void exec_write(struct exec *x, struct part *p);
 /* Write the first messages to a part: prefix, then `sql` as a simple Query (or what `raw` holds). */
 void exec_send_query(struct exec *x, struct part *p, struct span sql);
 /* Run plan/text (and bind) on the shards of `route`. */
@@ -381,6 +387,8 @@ void exec_explain_ended(struct exec *x, const struct part *p);
 /* Every shard has: rows for the client. */
 void exec_explain_done(struct exec *x);
 void exec_explain_fini(struct exec *x);
+/* The rows that a plan in EXPLAIN's JSON expects; -1: it does not say. */
+double exec_explain_rows(struct span said);
 
 /* gather.c */
 void exec_gather(struct exec *x);
@@ -395,6 +403,13 @@ void exec_gather_own_lost(struct exec *x, struct backend *b);
 void exec_gather_shard_lost(struct exec *x);
 /* Give the gathering server's connection back. */
 void exec_gather_fini(struct exec *x);
+
+/* estimate.c */
+/* Ask for the sizes of the gathered statement's tables if nothing is known of them. True: nothing to do. False:
+ * exec_gather() follows, or the statement fails. */
+MUSTCHECK bool exec_estimate(struct exec *x);
+enum exec_action exec_estimate_frame(struct exec *x, struct part *p, char type, struct span body);
+void exec_estimate_done(struct exec *x);
 
 /* clock.c */
 /*

@@ -201,11 +201,8 @@ void exec_explain_put(struct exec *x, struct part *p, struct strbuf *out)
         struct strbuf types = STRBUF_INIT;
         size_t at;
 
-        for (uint32_t k = 0; k < part->nmap; k++)
-            msg_u32(&types,
-                    part->map[k] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)part->map[k]) : 0);
-        backend_put_parse(p->backend, out, (struct span){ 0 }, part->text, types.ptr ? types.ptr : "",
-                          (uint16_t)part->nmap);
+        exec_put_types(x, part->map, part->nmap, &types);
+        backend_put_parse(p->backend, out, (struct span){ 0 }, part->text, strbuf_str(&types), (uint16_t)part->nmap);
         at = exec_begin_bind(x, (struct span){ 0 }, part->map, part->nmap, (struct span){ 0 }, out);
         msg_u16(out, nresult);
         strbuf_put(out, x->bind.results, nresult * 2u);
@@ -318,6 +315,17 @@ static void read_numbers(const struct plan_explain *plan, const struct strbuf *s
         (void)find_number(text, end, json ? "  \"Actual Rows\": " : "  Actual Rows: ", rows);
     else
         (void)find_number(text, end, json ? "  \"Plan Rows\": " : "  Plan Rows: ", rows);
+}
+
+double exec_explain_rows(struct span said)
+{
+    struct strbuf text = STRBUF_INIT;
+    double rows = -1;
+
+    strbuf_put(&text, said.ptr, said.len);
+    (void)find_number(strbuf_str(&text), text.ptr + text.len, "  \"Plan Rows\": ", &rows);
+    strbuf_fini(&text);
+    return rows;
 }
 
 /* A string as JSON has it, which YAML reads, too. */

@@ -190,8 +190,11 @@ static uint64_t gather_wanted(const struct exec *x)
 void exec_gather(struct exec *x)
 {
     const struct plan_gather *plan = x->plan->gather;
-    struct gather *g = ARENA_NEW(&x->arena, struct gather);
+    struct gather *g;
     struct span unnamed = { 0 };
+
+    if (!exec_estimate(x))
+        return;
 
     /* The unnamed portal lives until the next one, or a simple query. */
     if (!(x->extended && x->portal.len) && portal_find(x->s, unnamed) == x->s->set->gather) {
@@ -199,6 +202,7 @@ void exec_gather(struct exec *x)
         exec_cursor_tidy(x->s);
     }
 
+    g = ARENA_NEW(&x->arena, struct gather);
     g->plan = plan;
     g->tables = ARENA_ARRAY(&x->arena, struct gather_table, plan->npart);
     for (uint32_t i = 0; i < plan->npart; i++) {

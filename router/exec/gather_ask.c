@@ -42,15 +42,15 @@ static bool put_part(struct exec *x, const struct part *p, uint32_t i, struct st
     ok = gather_joins(x, p->shard)
              ? plan_gather_joined_text(x->plan, all, nall, x->text, &x->lits_copy, &text, map, cap, &n, e)
              : plan_gather_part_text(x->plan, t->part, x->text, &x->lits_copy, g->wanted, &text, map, cap, &n, e);
-    for (uint32_t k = 0; ok && k < n; k++)
-        msg_u32(&types, map[k] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[k]) : 0);
+    if (ok)
+        exec_put_types(x, map, n, &types);
     if (ok && t->narrow) {
         strbuf_printf(&text, "%s %s OPERATOR(pg_catalog.=) ANY ($%u)", t->part->nfilter ? " AND" : " WHERE",
                       t->narrow->name, n + 1);
         msg_u32(&types, t->narrow->array_type);
     }
     if (ok) {
-        backend_put_parse(p->backend, out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "",
+        backend_put_parse(p->backend, out, (struct span){ 0 }, strbuf_span(&text), strbuf_str(&types),
                           (uint16_t)(n + (t->narrow != NULL)));
         put_part_bind(x, map, n, t->values, out);
     }

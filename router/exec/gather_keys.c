@@ -3,7 +3,8 @@
  * asked for whose column has one of the values in those (planner/semijoin.h). If that column is the sharding key, only
  * shards that can have them are asked.
  *
- * Which table is the smaller one is guessed from what the statement's shape has shown before, else from its conditions.
+ * Which table is the smaller one is known from what the statement's shape has shown before, at first from the shards'
+ * planners (estimate.c), else guessed from its conditions.
  * A wrong guess costs a round trip, or rows that nobody needs. Values are kept up to a bound; beyond it the other table
  * is asked for all its rows.
  *

@@ -155,9 +155,8 @@ static void gather_put_statement(struct exec *x, const struct backend *b, struct
 {
     struct strbuf types = STRBUF_INIT;
 
-    for (uint32_t i = 0; i < n; i++)
-        msg_u32(&types, map[i] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[i]) : 0);
-    backend_put_parse(b, out, (struct span){ 0 }, text, types.ptr ? types.ptr : "", (uint16_t)n);
+    exec_put_types(x, map, n, &types);
+    backend_put_parse(b, out, (struct span){ 0 }, text, strbuf_str(&types), (uint16_t)n);
     exec_put_bind_some(x, map, n, out);
     if (x->describe && !exec_is_copy(x))
         fe_put_describe(out, 'P', x->portal);

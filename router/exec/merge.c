@@ -121,9 +121,8 @@ void exec_merge_bind(struct exec *x, const struct part *p, struct strbuf *out)
     size_t at;
 
     BUG_ON(!plan_merge_text(x->plan, x->text, &x->lits_copy, x->merge->wanted, &text, map, cap, &n, &e));
-    for (uint32_t i = 0; i < n; i++)
-        msg_u32(&types, map[i] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[i]) : 0);
-    backend_put_parse(p->backend, out, (struct span){ 0 }, strbuf_span(&text), types.ptr ? types.ptr : "", (uint16_t)n);
+    exec_put_types(x, map, n, &types);
+    backend_put_parse(p->backend, out, (struct span){ 0 }, strbuf_span(&text), strbuf_str(&types), (uint16_t)n);
     at = exec_begin_bind(x, exec_portal_there(x), map, n, (struct span){ 0 }, out);
     put_formats(x, out);
     msg_end(out, at);

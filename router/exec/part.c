@@ -166,7 +166,7 @@ static uint32_t exec_expect_prefix(struct exec *x, struct part *p, struct strbuf
     return n;
 }
 
-static void exec_write(struct exec *x, struct part *p)
+void exec_write(struct exec *x, struct part *p)
 {
     struct strbuf *out = &x->s->worker->out;
 
@@ -221,6 +221,12 @@ static void exec_send_alone(struct exec *x, struct part *p)
         fe_put_sync(out);
     }
     exec_write(x, p);
+}
+
+void exec_put_types(const struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out)
+{
+    for (uint32_t i = 0; i < n; i++)
+        msg_u32(out, map[i] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[i]) : 0);
 }
 
 size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t *map, uint32_t n, struct span more,

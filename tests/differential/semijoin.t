@@ -29,6 +29,7 @@ END
 my $twin = PgbraidTest::Twin->new(tables => $tables, sharded => { cus => ['id'], ord => ['id'], lin => ['ord_id'], two => [ 'a', 'b' ], big => ['id'] }, reference => ['ref'],
     settings => { log_statement => 'all' });
 my $cluster = $twin->cluster;
+$cluster->do($_, 'ANALYZE') for 1 .. 3; # sizes are asked for at first
 my $log_from = 0;
 
 # Queries with values that the shards have logged since the last call.
@@ -52,7 +53,7 @@ SELECT o.id, c.name FROM ord o JOIN cus c ON c.id = o.cus_id WHERE o.id IN (5, 9
 SELECT o.id, c.name FROM ord o RIGHT JOIN cus c ON c.id = o.cus_id WHERE c.city = 'c3';
 SELECT o.id, c.name FROM ord o RIGHT JOIN cus c ON c.id = o.cus_id WHERE o.id = 3;
 SELECT o.id, c.name FROM ord o FULL JOIN cus c ON c.id = o.cus_id WHERE c.city = 'c3' OR o.id = 3;
-3: SELECT o.id, c.id FROM ord o JOIN cus c ON c.name = o.name WHERE o.v = 3;
+3: SELECT o.id, c.id FROM ord o JOIN cus c ON c.name = o.name WHERE o.v = 3 AND o.id < 300;
 3: SELECT o.id, c.id FROM ord o JOIN cus c ON c.code = o.code WHERE c.city = 'c1' AND c.id < 40;
 3: SELECT o.id, c.id FROM ord o JOIN cus c ON c.born = o.born WHERE c.city = 'c1' AND c.id < 40;
 3: SELECT o.id, c.id FROM ord o JOIN cus c ON c.at = o.at WHERE c.city = 'c1' AND c.id < 40;
@@ -135,6 +136,18 @@ for my $statement (@statements) {
     }
 }
 
+# Before any size has been seen, the shards' planners are asked: conditions alone would have it the other way round.
+for my $statement ('SELECT count(*), sum(b.v), min(c.name) FROM cus c JOIN big b ON b.v = c.id WHERE b.id > -1',
+    'SELECT b.v, c.name FROM big b JOIN cus c ON c.id = b.v AND c.city < c.name WHERE b.id * 2 > -1',
+    'SELECT count(*) FROM big b JOIN ord o ON o.id = b.id JOIN cus c ON c.id = o.cus_id WHERE o.v >= 0 AND c.city = \'c3\'') {
+    for my $how ({}, { extended => 1, result_formats => [1] }) {
+        narrowed();
+        is($twin->differs($statement, %$how) // 'right', 'right', $statement);
+        cmp_ok(narrowed(), '>=', 3, '... with values the first time') if !%$how;
+    }
+}
+is($twin->differs('SELECT count(*) FROM cus c JOIN big b ON b.v = c.id WHERE b.id > $1 AND c.city <> $2', extended => 1, values => [ -1, 'c1' ]) // 'right', 'right', 'with parameters');
+
 # Sizes that were seen change what waits for what.
 my $both = 'SELECT o.id, c.id FROM ord o JOIN cus c ON c.id = o.cus_id WHERE c.id = ANY ($1) AND o.id = ANY ($2)';
 for my $values ([ '{' . join(',', 1 .. 250) . '}', '{' . join(',', 1 .. 300) . '}' ], [ '{7}', '{' . join(',', 1 .. 300) . '}' ], [ '{' . join(',', 1 .. 250) . '}', '{5,9}' ], [ '{}', '{1,2}' ], [ '{' . join(',', 1 .. 300) . '}', '{1}' ]) {
@@ -142,6 +155,20 @@ for my $values ([ '{' . join(',', 1 .. 250) . '}', '{' . join(',', 1 .. 300) . '
 }
 
 my $join = 'SELECT o.id, c.name FROM ord o JOIN cus c ON c.id = o.cus_id WHERE o.id IN (5, 9)';
+subtest 'the first time' => sub {
+    my $w = $twin->router->wire;
+    my $r = $w->query('SELECT c.id FROM cus c JOIN big b ON b.v = c.id WHERE b.id / 0 > 1 AND c.city > $$c$$');
+    is($r->{error}{C}, '22012', 'an error that the planner of a shard meets');
+    is($w->value('SELECT count(*) FROM cus c JOIN big b ON b.v = c.id WHERE b.id > -2'), 5200, '... and the session goes on');
+    $w->do('BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT count(*) FROM cus');
+    narrowed();
+    is($w->value('SELECT count(*) FROM cus c JOIN big b ON b.v = c.id WHERE b.id > -3'), 5200, 'in REPEATABLE READ');
+    cmp_ok(narrowed(), '>=', 3, '... with values');
+    is($w->query('SELECT c.id FROM cus c JOIN big b ON b.v = c.id WHERE b.id / 0 > 2 AND c.city > $$c$$')->{error}{C}, '22012', '... an error');
+    is($w->query('SELECT 1')->{error}{C}, '25P02', '... is the transaction\'s end');
+    $w->do('ROLLBACK');
+};
+
 subtest 'in transactions' => sub {
     my $w = $twin->router->wire;
     my $right = $w->rows("$join ORDER BY 1");
