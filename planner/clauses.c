@@ -84,15 +84,18 @@ static uint32_t first_of(const struct clauses *c, const struct tokrange *clauses
     return c->end;
 }
 
-/* Cut [first, end) at its commas into n items, each of which holds the place that its node begins at. */
-static struct tokrange *cut_items(struct an *an, const struct clauses *c, struct tokrange r, size_t n,
+/*
+ * Cut [first, end), in so many brackets, at its commas into n items, each of which holds the place that its node begins
+ * at.
+ */
+static struct tokrange *cut_items(struct an *an, const struct clauses *c, struct tokrange r, int depth, size_t n,
                                   PgQuery__Node *const *nodes)
 {
     struct tokrange *items = ARENA_ARRAY(an->a, struct tokrange, n + 1);
     size_t k = 0;
     uint32_t first = r.first;
     for (uint32_t i = r.first; i <= r.end; i++) {
-        bool comma = i < r.end && c->ts.v[i].depth == 0 && token_is(&c->ts, i, ",");
+        bool comma = i < r.end && c->ts.v[i].depth == depth && token_is(&c->ts, i, ",");
         if (!comma && i < r.end)
             continue;
         if (k == n || first >= i)
@@ -146,7 +149,7 @@ static bool trim_sort(const struct clauses *c, const PgQuery__Node *n, struct to
 static bool find_items(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c, struct tokrange targets)
 {
     const struct tokrange groups = { c->group.first + 2, c->group.end }, sorts = { c->order.first + 2, c->order.end };
-    c->targets = cut_items(an, c, targets, q->n_target_list, q->target_list);
+    c->targets = cut_items(an, c, targets, 0, q->n_target_list, q->target_list);
     if (!c->targets)
         return false;
     for (size_t i = 0; i < q->n_target_list; i++)
@@ -156,15 +159,28 @@ static bool find_items(struct an *an, const PgQuery__SelectStmt *q, struct claus
         if (groups.first >= groups.end || keyword_is(&c->ts, groups.first, "all") ||
             keyword_is(&c->ts, groups.first, "distinct"))
             return false;
-        c->groups = cut_items(an, c, groups, q->n_group_clause, q->group_clause);
+        c->groups = cut_items(an, c, groups, 0, q->n_group_clause, q->group_clause);
     }
     if (q->n_sort_clause) {
-        c->sorts = cut_items(an, c, sorts, q->n_sort_clause, q->sort_clause);
+        c->sorts = cut_items(an, c, sorts, 0, q->n_sort_clause, q->sort_clause);
         for (size_t i = 0; c->sorts && i < q->n_sort_clause; i++)
             if (!trim_sort(c, q->sort_clause[i], &c->sorts[i]))
                 return false;
     }
     return (c->groups || !q->n_group_clause) && (c->sorts || !q->n_sort_clause);
+}
+
+/* ON (...) behind DISTINCT, which ends at *first. */
+static bool find_ons(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c, uint32_t *first)
+{
+    if (!keyword_is(&c->ts, *first, "on") || !token_is(&c->ts, *first + 1, "("))
+        return false;
+    const struct tokrange ons = { *first + 2, token_closing(&c->ts, *first + 1) };
+    if (ons.end >= c->ts.n || ons.first >= ons.end)
+        return false;
+    c->ons = cut_items(an, c, ons, 1, q->n_distinct_clause, q->distinct_clause);
+    *first = ons.end + 1;
+    return c->ons;
 }
 
 bool clauses_find(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c)
@@ -181,7 +197,7 @@ bool clauses_find(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c
     struct tokrange targets = { select + 1, 0 };
     if (keyword_is(&c->ts, targets.first, "all") || keyword_is(&c->ts, targets.first, "distinct"))
         targets.first++;
-    if (q->n_distinct_clause && keyword_is(&c->ts, targets.first, "on"))
+    if (tree_is_distinct_on(q) && !find_ons(an, q, c, &targets.first))
         return false;
     if (!find_clauses(c) || is_empty(c->from) != (q->n_from_clause == 0) || is_empty(c->where) != !q->where_clause ||
         is_empty(c->group) != (q->n_group_clause == 0) || is_empty(c->having) != !q->having_clause ||

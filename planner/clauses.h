@@ -14,7 +14,7 @@ struct tokrange {
 
 struct clauses {
     struct tokens ts;
-    struct tokrange head;                              /* WITH ... and SELECT, without ALL and DISTINCT */
+    struct tokrange head;                              /* WITH ... and SELECT, without ALL and DISTINCT [ON ...] */
     struct tokrange from, where, group, having, order; /* with their keywords; empty if there are none */
     struct tokrange limit;                             /* LIMIT, OFFSET and FETCH, in any order */
     struct tokrange lock;                              /* FOR UPDATE and its kin, behind it */
@@ -22,7 +22,7 @@ struct clauses {
     uint32_t where_begin, where_end;                   /* of WHERE in it, or of where it would be */
     uint32_t end;
     /* Expressions alone: without aliases, ASC, NULLS FIRST ... */
-    struct tokrange *targets, *groups, *sorts;
+    struct tokrange *targets, *groups, *sorts, *ons; /* ons: of DISTINCT ON */
     struct tokrange having_expr;
 };
 

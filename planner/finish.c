@@ -96,7 +96,7 @@ static bool sort_by_name(struct finish *f, const PgQuery__ColumnRef *ref, struct
     return found && v != NO_COLUMN && v == f->out->cols[at].variable;
 }
 
-static bool find_sort(struct finish *f, const PgQuery__SortBy *by, struct sort_item *item)
+bool finish_find_sort(struct finish *f, const PgQuery__SortBy *by, struct sort_item *item)
 {
     item->expr = by->node;
     item->desc = by->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
@@ -120,7 +120,7 @@ static bool find_sorts(struct finish *f)
     f->sorts = ARENA_ARRAY(f->an->a, struct sort_item, f->nsort + 1);
     for (uint32_t i = 0; i < f->nsort; i++) {
         f->sorts[i].range = f->c.sorts[i];
-        if (!find_sort(f, f->q->sort_clause[i]->sort_by, &f->sorts[i]))
+        if (!finish_find_sort(f, f->q->sort_clause[i]->sort_by, &f->sorts[i]))
             return false;
     }
     return true;
@@ -297,6 +297,8 @@ static void put_keyed(const struct finish *f, struct text_builder *t, bool where
     const struct clauses *c = &f->c;
     text_slice(t, f->an->in->start, clause_end(c, c->head));
     text_fixed(t, f->q->n_distinct_clause ? " DISTINCT " : " ");
+    for (uint32_t i = 0; i < f->nkey; i++)
+        text_printf(t, "%s%u%s", i ? ", " : "ON (", i + 1, i + 1 == f->nkey ? ") " : "");
     for (uint32_t i = 0; i < f->nsort; i++) {
         text_slice(t, clause_start(c, f->sorts[i].range), clause_end(c, f->sorts[i].range));
         text_printf(t, " AS pgbraid_%u, ", i + 1);
@@ -314,7 +316,8 @@ static void put_order(const struct finish *f, struct text_builder *t)
         text_printf(t, "%s%u%s", i ? ", " : " ORDER BY ", i + 1, finish_direction(&f->sorts[i]));
 }
 
-static bool try_merge(struct finish *f)
+/* cut: rows that DISTINCT ON takes for one may be on several shards. */
+static bool try_merge(struct finish *f, bool cut)
 {
     struct plan *p = f->an->plan;
     struct arena *a = plan_arena(p);
@@ -335,9 +338,12 @@ static bool try_merge(struct finish *f)
     put_keyed(f, &t, true);
     put_order(f, &t);
     struct plan_merge *m = ARENA_NEW(a, struct plan_merge);
-    *m = (struct plan_merge){
-        .nkey = f->nsort, .keys = keys, .by_bytes = by_bytes, .ncolumn = f->out->n, .text = text_done(&t)
-    };
+    *m = (struct plan_merge){ .nkey = f->nsort,
+                              .keys = keys,
+                              .by_bytes = by_bytes,
+                              .nunique = cut ? f->nkey : 0,
+                              .ncolumn = f->out->n,
+                              .text = text_done(&t) };
     p->merge = m;
     return true;
 }
@@ -393,7 +399,9 @@ static bool push_order(struct finish *f, const struct key_class *keys, const cha
     put_order(f, &shard);
     put_clause(f, &shard, f->c.lock); /* who waits for a row sees its new values: they are sorted once more */
     put_keyed(f, &shape, false);
-    text_fixed(&rest, "SELECT ");
+    text_fixed(&rest, f->non ? "SELECT DISTINCT " : "SELECT ");
+    for (uint32_t i = 0; i < f->nkey; i++)
+        text_printf(&rest, "%s" PARTIAL_ROWS ".c%u%s", i ? ", " : "ON (", i + 1, i + 1 == f->nkey ? ") " : "");
     put_columns(f, &rest, f->nsort);
     for (uint32_t i = 0; i < f->nsort; i++)
         text_printf(&rest, "%s" PARTIAL_ROWS ".c%u%s", i ? ", " : " ORDER BY ", i + 1, finish_direction(&f->sorts[i]));
@@ -457,9 +465,11 @@ static void merge_plan(struct finish *f, const struct key_class *keys)
     bool bounds = p->bounds.has_limit || p->bounds.has_offset;
     (void)push_order(f, keys, NULL); /* for bounds that only a server can judge */
     p->combine = COMBINE_MERGE;
-    p->finish = !f->nsort ? "the shards' answers are concatenated and counted"
-                : bounds  ? "each shard sorts, the router merges and counts"
-                          : "each shard sorts, the router merges";
+    p->finish = p->merge->nunique
+                    ? "each shard sorts and sends the first of each, the router merges and keeps the first"
+                : !f->nsort ? "the shards' answers are concatenated and counted"
+                : bounds    ? "each shard sorts, the router merges and counts"
+                            : "each shard sorts, the router merges";
     err_set(&p->refusal, PB0201, "LIMIT or OFFSET of a statement over several shards is not a number of rows");
     err_detail(&p->refusal, "The router counts the rows that several shards send.");
     err_hint(&p->refusal, "Give it as a plain number that is not negative.");
@@ -475,8 +485,10 @@ bool finish_try(struct an *an, const struct key_class *keys)
     if (!clauses_find(an, f.q, &f.c) || !find_columns(&f) || !find_sorts(&f))
         return false;
     find_bounds(&f);
-    if (f.q->n_distinct_clause && !find_distinct_columns(&f))
+    if (tree_is_distinct_on(f.q) ? !finish_find_ons(&f) : f.q->n_distinct_clause && !find_distinct_columns(&f))
         return false;
+    if (f.non && with_ties(&f) && f.nsort > f.q->n_sort_clause)
+        return false; /* keys besides ORDER BY's break ties */
     if (an->top.grouped) {
         if (!finish_group_items(&f))
             return false;
@@ -485,15 +497,16 @@ bool finish_try(struct an *an, const struct key_class *keys)
     }
     if (an->top.windows && !whole_windows(&w, f.q))
         return false;
-    if (f.q->n_distinct_clause && !whole_answer(&w, f.out))
+    if (f.q->n_distinct_clause && !f.non && !whole_answer(&w, f.out))
         return push_distinct(&f, keys);
-    if (f.nsort == 0 && !f.q->limit_count && !f.q->limit_offset) {
+    bool cut = f.non && !finish_ons_whole(&f, &w);
+    if (!cut && f.q->n_sort_clause == 0 && !f.q->limit_count && !f.q->limit_offset) {
         an->plan->combine = COMBINE_CONCAT;
         an->plan->finish = f.q->n_locking_clause ? "each shard locks its rows, the shards' answers concatenated"
                                                  : "whole groups are on one shard, the shards' answers concatenated";
         return true;
     }
-    if (!f.q->n_locking_clause && try_merge(&f)) {
+    if (!f.q->n_locking_clause && try_merge(&f, cut)) {
         merge_plan(&f, keys);
         return true;
     }

@@ -105,16 +105,6 @@ static bool name_range(const struct tokens *ts, int location, struct tokrange *r
     return true;
 }
 
-/* The bracket that closes the one at i. */
-static uint32_t closing(const struct tokens *ts, uint32_t i)
-{
-    int depth = ts->v[i].depth;
-    for (i++; i < ts->n; i++)
-        if (ts->v[i].depth == depth && token_is(ts, i, ")"))
-            return i;
-    return ts->n;
-}
-
 struct call_range {
     struct tokrange name, args; /* args: with brackets */
     struct tokrange filter;     /* FILTER (...), or empty */
@@ -126,7 +116,7 @@ static bool call_range(const struct tokens *ts, const PgQuery__FuncCall *call, s
     *r = (struct call_range){ 0 };
     if (!name_range(ts, call->location, &r->name) || !token_is(ts, r->name.end, "("))
         return false;
-    r->args = (struct tokrange){ r->name.end, closing(ts, r->name.end) + 1 };
+    r->args = (struct tokrange){ r->name.end, token_closing(ts, r->name.end) + 1 };
     if (r->args.end > ts->n)
         return false;
     r->end = r->args.end;
@@ -134,7 +124,7 @@ static bool call_range(const struct tokens *ts, const PgQuery__FuncCall *call, s
     if (filtered != (call->agg_filter != NULL))
         return false;
     if (filtered) {
-        r->filter = (struct tokrange){ r->end, closing(ts, r->end + 1) + 1 };
+        r->filter = (struct tokrange){ r->end, token_closing(ts, r->end + 1) + 1 };
         r->end = r->filter.end;
     }
     return r->end <= ts->n;
@@ -381,10 +371,39 @@ static void rewrite_item(struct rewrite *w, const PgQuery__Node *n, struct tokra
 
 /* --- the texts --- */
 
+static void put_sort(struct rewrite *w, const struct sort_item *s, struct text_builder *t)
+{
+    if (s->output) {
+        text_printf(t, "%u", s->column + 1);
+        return;
+    }
+    if (group_column(w, s->expr))
+        text_fixed(t, PARTIAL_ROWS ".");
+    rewrite_item(w, s->expr, s->range, t);
+}
+
+/* The sort keys, each with its partial aggregates once: PostgreSQL compares DISTINCT ON's with ORDER BY's. */
+static struct text_builder *make_sorts(struct rewrite *w)
+{
+    struct arena *a = plan_arena(w->f->an->plan);
+    struct text_builder *t = ARENA_ARRAY(a, struct text_builder, w->f->nsort + 1);
+    for (uint32_t i = 0; i < w->f->nsort && !w->no; i++) {
+        t[i].a = a;
+        put_sort(w, &w->f->sorts[i], &t[i]);
+    }
+    return t;
+}
+
 static void put_rest(struct rewrite *w, struct text_builder *t)
 {
     struct finish *f = w->f;
+    const struct text_builder *sorts = make_sorts(w);
     text_fixed(t, f->q->n_distinct_clause ? "SELECT DISTINCT " : "SELECT ");
+    for (uint32_t i = 0; i < f->nkey; i++) {
+        text_fixed(t, i ? ", " : "ON (");
+        text_all(t, &sorts[i]);
+        text_fixed(t, i + 1 == f->nkey ? ") " : "");
+    }
     for (size_t i = 0; i < f->q->n_target_list && !w->no; i++) {
         struct strbuf sb = STRBUF_INIT;
         const PgQuery__Node *val = f->q->target_list[i]->res_target->val;
@@ -407,15 +426,9 @@ static void put_rest(struct rewrite *w, struct text_builder *t)
         text_fixed(t, " HAVING ");
         rewrite_item(w, f->q->having_clause, f->c.having_expr, t);
     }
-    for (uint32_t i = 0; i < f->nsort && !w->no; i++) {
+    for (uint32_t i = 0; i < f->nsort; i++) {
         text_fixed(t, i ? ", " : " ORDER BY ");
-        if (f->sorts[i].output)
-            text_printf(t, "%u", f->sorts[i].column + 1);
-        else {
-            if (group_column(w, f->sorts[i].expr))
-                text_fixed(t, PARTIAL_ROWS ".");
-            rewrite_item(w, f->sorts[i].expr, f->sorts[i].range, t);
-        }
+        text_all(t, &sorts[i]);
         text_fixed(t, finish_direction(&f->sorts[i]));
     }
     finish_put_limit(f, t);

@@ -6,6 +6,7 @@
 
 #include "planner/clauses.h"
 #include "planner/finish.h"
+#include "planner/whole.h"
 
 /* A text being put together, in the plan's arena. */
 struct text_builder {
@@ -35,10 +36,13 @@ struct finish {
     const struct scope *s;
     const struct collist *out;
     struct clauses c;
-    uint32_t *column;   /* by target: its first column of the answer, 0-based */
-    const char **names; /* by column; NULL: not known */
-    struct sort_item *sorts;
+    uint32_t *column;        /* by target: its first column of the answer, 0-based */
+    const char **names;      /* by column; NULL: not known */
+    struct sort_item *sorts; /* ORDER BY's, then what DISTINCT ON has besides */
     uint32_t nsort;
+    struct sort_item *ons; /* DISTINCT ON's */
+    uint32_t non;
+    uint32_t nkey;                /* so many of `sorts`, the first ones, are what DISTINCT ON has */
     const PgQuery__Node **groups; /* what GROUP BY's items mean, and where that is */
     struct tokrange *group_ranges;
     uint32_t *group_columns; /* of those that are numbers */
@@ -53,6 +57,8 @@ const char *finish_direction(const struct sort_item *s);
 /* What a number in ORDER BY or GROUP BY means: the column (none: out->n), and its expression, NULL: a star's. */
 const PgQuery__Node *finish_ordinal(struct finish *f, const PgQuery__AConst *c, struct tokrange *range,
                                     uint32_t *column);
+/* What an item of ORDER BY or DISTINCT ON means; its range is the item's own. False: not looked at. */
+MUSTCHECK bool finish_find_sort(struct finish *f, const PgQuery__SortBy *by, struct sort_item *item);
 /* Is there a parameter among the tokens? */
 bool finish_has_param(const struct finish *f, struct tokrange r);
 /* The plan of partial work; takes the texts. False: not allowed here. */
@@ -62,6 +68,11 @@ MUSTCHECK bool finish_push(struct finish *f, const struct key_class *keys, struc
 bool finish_can_be_column(const struct finish *f, const PgQuery__Node *n);
 /* Parameters have the same types in another text. */
 bool finish_params_stand_alone(const struct an *an);
+
+/* finish_on.c: DISTINCT ON's items, the sort keys that they are put in front of. False: not looked at. */
+MUSTCHECK bool finish_find_ons(struct finish *f);
+/* Are rows that DISTINCT ON takes for one on one shard? */
+bool finish_ons_whole(const struct finish *f, const struct whole *w);
 
 /* finish_group.c: what GROUP BY's items mean. False: grouping sets and other things that are not looked at. */
 MUSTCHECK bool finish_group_items(struct finish *f);

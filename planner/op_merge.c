@@ -58,6 +58,8 @@ struct merge {
     uint32_t *heap, nheap; /* sources with a first row, the least one on top */
     uint32_t nwaited;      /* sources without a row that have not ended */
     bool exact;            /* equal prefixes are equal rows */
+    uint32_t nunique;      /* rows that agree in so many keys are one; 0: none are */
+    struct strbuf put;     /* nunique: the row that went out last, up to its keys' end */
 };
 
 static bool prefix_is_exact(enum merge_type type)
@@ -80,10 +82,17 @@ struct merge *merge_new(uint32_t nsource, uint32_t nkey, const struct merge_key 
     return m;
 }
 
+void merge_unique(struct merge *m, uint32_t nkey)
+{
+    BUG_ON(nkey > m->nkey);
+    m->nunique = nkey;
+}
+
 void merge_free(struct merge *m)
 {
     if (!m)
         return;
+    strbuf_fini(&m->put);
     for (uint32_t i = 0; i < m->nsource; i++)
         strbuf_fini(&m->sources[i].rows);
     free(m->sources);
@@ -349,12 +358,13 @@ static struct value next_value(enum merge_type type, const char **p)
     return read_value(type, s);
 }
 
-static int order_rows(const struct merge *m, const char *a, const char *b)
+/* By their first nkey keys. */
+static int order_rows(const struct merge *m, uint32_t nkey, const char *a, const char *b)
 {
     int c = 0;
     a += ROW_HEADER;
     b += ROW_HEADER;
-    for (uint32_t i = 0; i < m->nkey && c == 0; i++) {
+    for (uint32_t i = 0; i < nkey && c == 0; i++) {
         struct value va = next_value(m->keys[i].type, &a), vb = next_value(m->keys[i].type, &b);
         c = order_values(&m->keys[i], &va, &vb);
     }
@@ -426,7 +436,7 @@ static inline bool before(const struct merge *m, uint32_t a, uint32_t b)
         return sa->rank < sb->rank;
     if (sa->prefix != sb->prefix)
         return sa->prefix < sb->prefix;
-    c = m->exact ? 0 : order_rows(m, sa->rows.ptr + sa->at, sb->rows.ptr + sb->at);
+    c = m->exact ? 0 : order_rows(m, m->nkey, sa->rows.ptr + sa->at, sb->rows.ptr + sb->at);
     return c ? c < 0 : a < b;
 }
 
@@ -500,7 +510,7 @@ static bool read_first(const struct merge *m, struct source *s)
     }
     if (rank != s->rank || prefix != s->prefix)
         return rank < s->rank || (rank == s->rank && prefix < s->prefix);
-    return m->exact || order_rows(m, s->rows.ptr + s->last, row) <= 0;
+    return m->exact || order_rows(m, m->nkey, s->rows.ptr + s->last, row) <= 0;
 }
 
 static bool has_row(const struct source *s)
@@ -594,6 +604,20 @@ static void put_row(const struct merge *m, const struct source *s, struct strbuf
     out->len += n + ROW_HEADER;
 }
 
+/* Is the top's first row the same, as far as rows may not repeat, as the one that went out last? If not, it is that. */
+static bool repeats(struct merge *m)
+{
+    const struct source *s = &m->sources[m->heap[0]];
+    const char *row = s->rows.ptr + s->at;
+    if (m->nunique == 0)
+        return false;
+    if (m->put.len && order_rows(m, m->nunique, m->put.ptr, row) == 0)
+        return true;
+    strbuf_reset(&m->put);
+    strbuf_put(&m->put, row, s->columns);
+    return false;
+}
+
 enum merge_result merge_take(struct merge *m, uint64_t *skip, uint64_t *left, struct strbuf *out, size_t full)
 {
     while (*left > 0 && out->len < full) {
@@ -601,7 +625,9 @@ enum merge_result merge_take(struct merge *m, uint64_t *skip, uint64_t *left, st
             return m->nwaited ? MERGE_WAIT : MERGE_DONE;
         if (m->nwaited && m->nkey)
             return MERGE_WAIT;
-        if (*skip > 0) {
+        if (repeats(m)) {
+            /* left out */
+        } else if (*skip > 0) {
             (*skip)--;
         } else {
             put_row(m, &m->sources[m->heap[0]], out);

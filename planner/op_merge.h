@@ -53,6 +53,8 @@ enum merge_result {
 
 struct merge;
 struct merge *merge_new(uint32_t nsource, uint32_t nkey, const struct merge_key *keys);
+/* Of rows that agree in the first `nkey` keys only the first is taken. Before any row is pushed. */
+void merge_unique(struct merge *m, uint32_t nkey);
 void merge_free(struct merge *m); /* NULL is fine */
 
 /*

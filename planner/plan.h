@@ -129,6 +129,7 @@ struct plan_merge {
     uint32_t nkey;
     const struct merge_key *keys; /* type is not filled in: the rows' descriptions tell it */
     const bool *by_bytes;         /* text may be compared byte by byte */
+    uint32_t nunique;             /* only the first of rows that agree in so many keys is wanted; 0: all are */
     uint32_t ncolumn;             /* behind the keys */
     struct plan_text text;
 };

@@ -212,6 +212,8 @@ static void print_push(const struct plan_push *p, struct strbuf *out)
 static void print_merge(const struct plan_merge *m, struct strbuf *out)
 {
     print_text("shards", &m->text, out);
+    if (m->nunique)
+        strbuf_printf(out, "then: the first of rows with the same %u keys\n", m->nunique);
 }
 
 static void print_gather(const struct plan_gather *g, struct strbuf *out)

@@ -332,17 +332,13 @@ static void query_set_operation(struct an *an, const struct scope *s, const PgQu
     }
 }
 
-static bool plain_distinct(const PgQuery__SelectStmt *q)
-{
-    return q->n_distinct_clause == 1 && q->distinct_clause[0]->node_case == PG_QUERY__NODE__NODE__NOT_SET;
-}
-
 /* Why the rows of a level are not the sum over the rows it reads; NULL if they are. */
 static const char *level_blocker(const struct an *an, const PgQuery__SelectStmt *q, struct own *own)
 {
     *own = (struct own){ .an = an };
     find_own_in(own, q->n_target_list, q->target_list);
     find_own_in(own, q->n_sort_clause, q->sort_clause);
+    find_own_in(own, q->n_distinct_clause, q->distinct_clause);
     if (q->op != PG_QUERY__SET_OPERATION__SETOP_NONE)
         return q->op == PG_QUERY__SET_OPERATION__SETOP_UNION       ? "UNION"
                : q->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT ? "INTERSECT"
@@ -402,8 +398,7 @@ static bool finishable(const struct an *an, const PgQuery__SelectStmt *q, const 
     if (an->in->tree->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT)
         return false;
     return an->whole && q->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !q->n_window_clause && !q->n_values_lists &&
-           q->n_from_clause > 0 && (q->n_distinct_clause == 0 || plain_distinct(q)) &&
-           (!q->n_locking_clause || locks_plainly(q, own));
+           q->n_from_clause > 0 && (!q->n_locking_clause || locks_plainly(q, own));
 }
 
 static void note_top(struct an *an, const PgQuery__SelectStmt *q, const struct scope *s, const struct own *own,
@@ -423,7 +418,7 @@ static void mark_pushable(struct an *an, const struct scope *s, const PgQuery__S
                           int first, struct collist *out)
 {
     bool whole = !q->limit_count && !q->limit_offset && !own->window && !q->n_window_clause && !q->n_locking_clause &&
-                 (q->n_distinct_clause == 0 || plain_distinct(q));
+                 !tree_is_distinct_on(q);
     bool grouped = q->n_group_clause || q->having_clause || own->aggregate;
     for (uint32_t i = 0; i < out->n; i++)
         out->cols[i].pushable =
@@ -474,7 +469,7 @@ void query_select(struct an *an, const struct scope *parent, const PgQuery__Sele
     }
     an->locks_top |= top && q->n_locking_clause && an->top.query == q;
     an->locks_below |= !top && q->n_locking_clause;
-    if (!top && (q->limit_count || q->limit_offset || (q->n_distinct_clause && !plain_distinct(q))))
+    if (!top && (q->limit_count || q->limit_offset || tree_is_distinct_on(q)))
         an->sub_limit = true;
     query_with(an, s, q->with_clause, linear);
     int first = (int)an->nvar;

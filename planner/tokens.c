@@ -43,6 +43,15 @@ void tokens_read(struct an *an, struct tokens *ts)
     ts->uneven |= depth != 0;
 }
 
+uint32_t token_closing(const struct tokens *ts, uint32_t i)
+{
+    int depth = ts->v[i].depth;
+    for (i++; i < ts->n; i++)
+        if (ts->v[i].depth == depth && token_is(ts, i, ")"))
+            return i;
+    return ts->n;
+}
+
 uint32_t token_at(const struct tokens *ts, uint32_t offset)
 {
     uint32_t lo = 0, hi = ts->n;

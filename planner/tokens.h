@@ -27,6 +27,8 @@ void tokens_read(struct an *an, struct tokens *ts);
 bool token_is(const struct tokens *ts, uint32_t i, const char *word);
 /* Is it a keyword: not what follows a dot, where any word may be a column's name? */
 bool keyword_is(const struct tokens *ts, uint32_t i, const char *word);
+/* The bracket that closes the one at i; n if there is none. */
+uint32_t token_closing(const struct tokens *ts, uint32_t i);
 /* The token at or before a byte; n if there is none. */
 uint32_t token_at(const struct tokens *ts, uint32_t offset);
 

@@ -27,6 +27,12 @@ static inline const char *tree_str(const char *s)
 bool tree_is_star(const PgQuery__Node *n);
 bool tree_has_star(size_t n, PgQuery__Node *const *list);
 
+/* DISTINCT ON (...), not DISTINCT alone. */
+static inline bool tree_is_distinct_on(const PgQuery__SelectStmt *q)
+{
+    return q->n_distinct_clause && q->distinct_clause[0]->node_case != PG_QUERY__NODE__NODE__NOT_SET;
+}
+
 /* What SET gives a column: of (a, b) = (x, y) its own one. NULL: nothing, as in an INSERT's list. */
 const PgQuery__Node *tree_assigned(const PgQuery__ResTarget *t);
 

@@ -101,6 +101,8 @@ bool whole_windows(const struct whole *w, const PgQuery__SelectStmt *q)
         windows_visit(tree_message(q->target_list[i]), &x);
     for (size_t i = 0; i < q->n_sort_clause; i++)
         windows_visit(tree_message(q->sort_clause[i]), &x);
+    for (size_t i = 0; tree_is_distinct_on(q) && i < q->n_distinct_clause; i++)
+        windows_visit(tree_message(q->distinct_clause[i]), &x);
     return !x.cut;
 }
 
@@ -157,13 +159,65 @@ static bool groups_whole(struct an *an, const struct whole *w, const PgQuery__Se
     return whole_by(w, q->n_group_clause, items);
 }
 
+/* The column that an item of DISTINCT ON is: a number or a bare name is an output column's first. */
+static int on_variable(struct an *an, const struct scope *s, const struct collist *out, const PgQuery__Node *n)
+{
+    uint32_t literal, matches = 0;
+    const struct outcol *c = NULL;
+    bool found;
+    if (n->node_case == PG_QUERY__NODE__NODE_A_CONST) {
+        const PgQuery__AConst *k = n->a_const;
+        if (out->open || k->isnull || k->val_case != PG_QUERY__A__CONST__VAL_IVAL ||
+            !literal_at(an->in->lits, k->location, &literal))
+            return NO_COLUMN;
+        depend_on_value(an, literal);
+        return k->ival->ival >= 1 && (uint32_t)k->ival->ival <= out->n ? out->cols[k->ival->ival - 1].variable
+                                                                       : NO_COLUMN;
+    }
+    if (n->node_case != PG_QUERY__NODE__NODE_COLUMN_REF)
+        return NO_COLUMN;
+    if (n->column_ref->n_fields == 1) {
+        if (out->open || out->unnamed)
+            return NO_COLUMN;
+        c = collist_find(out, tree_string(n->column_ref->fields[0]), &matches);
+    }
+    if (c)
+        return matches == 1 ? c->variable : NO_COLUMN;
+    int v = scope_resolve(s, n->column_ref, &found);
+    return found ? v : NO_COLUMN;
+}
+
+struct ons {
+    const struct an *an;
+    size_t n;
+    int *v;
+};
+
+static bool ons_have(const void *arg, int variable)
+{
+    const struct ons *x = arg;
+    for (size_t i = 0; i < x->n; i++)
+        if (x->v[i] != NO_COLUMN && variable_root(x->an, x->v[i]) == variable)
+            return true;
+    return false;
+}
+
+/* Have rows that DISTINCT ON takes for one the same key? */
+static bool ons_whole(struct an *an, const struct whole *w, const PgQuery__SelectStmt *q, const struct collist *out)
+{
+    struct ons x = { an, q->n_distinct_clause, ARENA_ARRAY(an->a, int, q->n_distinct_clause) };
+    for (size_t i = 0; i < x.n; i++)
+        x.v[i] = on_variable(an, w->s, out, q->distinct_clause[i]);
+    return keyed(w, ons_have, &x);
+}
+
 bool whole_level(struct an *an, const struct whole *w, const PgQuery__SelectStmt *q, const struct collist *out,
                  bool grouped)
 {
-    bool on = q->n_distinct_clause && q->distinct_clause[0]->node_case != PG_QUERY__NODE__NODE__NOT_SET;
-    if (q->op != PG_QUERY__SET_OPERATION__SETOP_NONE || q->n_sort_clause || q->limit_count || q->limit_offset ||
-        q->n_locking_clause || q->n_values_lists || q->group_distinct || on)
+    bool on = tree_is_distinct_on(q); /* the order says which row it keeps */
+    if (q->op != PG_QUERY__SET_OPERATION__SETOP_NONE || (q->n_sort_clause && !on) || q->limit_count ||
+        q->limit_offset || q->n_locking_clause || q->n_values_lists || q->group_distinct)
         return false;
     return (!grouped || groups_whole(an, w, q)) && whole_windows(w, q) &&
-           (!q->n_distinct_clause || whole_answer(w, out));
+           (!q->n_distinct_clause || (on ? ons_whole(an, w, q, out) : whole_answer(w, out)));
 }

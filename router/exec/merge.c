@@ -158,10 +158,12 @@ void exec_merge_described(struct exec *x, struct span row_desc)
         keys[i] = plan->keys[i];
         known = !r.bad && merge_type_of(oid, &keys[i].type, &text) && (!text || plan->by_bytes[i]);
     }
-    if (known)
+    if (known) {
         x->merge->rows = merge_new(x->npart, plan->nkey, keys);
-    else
+        merge_unique(x->merge->rows, plan->nunique);
+    } else {
         diverged(x, "their columns are not those that the catalog says");
+    }
 }
 
 struct span exec_merge_own_columns(struct exec *x, struct span row_desc)

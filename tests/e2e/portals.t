@@ -61,6 +61,16 @@ for my $max (997, 5000, 7) {
     $w->do('COMMIT');
 }
 
+# --- the first of equal ones, which are on every shard
+for my $max (5, 60) {
+    $w->do('BEGIN');
+    bind_portal($w, 'p', 'SELECT DISTINCT ON (v) id FROM t ORDER BY v, id OFFSET 2');
+    my ($rows, $end) = all_pieces($w, 'p', $max);
+    is($end, 'C', "DISTINCT ON, pieces of $max: ends");
+    is_deeply([ map { $_->[0] } @$rows ], [ 2 .. 96 ], 'each once, but for those that are skipped');
+    $w->do('COMMIT');
+}
+
 # --- several at once, and other statements between them; own writes after the portal was bound are not seen
 $w->do('BEGIN');
 bind_portal($w, 'a', 'SELECT id, pad FROM t ORDER BY v, id');

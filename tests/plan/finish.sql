@@ -106,3 +106,25 @@ SELECT * FROM customers c JOIN orders o JOIN lines l ON l.n = o.id AND l.qty > 3
 SELECT * FROM (customers c JOIN orders o ON c.id = o.id AND name = 'a') AS j JOIN lines l ON l.n = j.total AND qty = 1;
 SELECT * FROM customers c JOIN orders o ON (c.name = 'a' AND c.id = o.id) AND o.item = 'x' LEFT JOIN lines l ON l.n = o.id AND (l.qty = 1 OR l.qty = 2);
 SELECT * FROM customers JOIN orders USING (id) JOIN lines ON order_id = id AND country = 'de' AND qty IS NULL;
+-- DISTINCT ON: each shard's first rows, of those the first
+SELECT DISTINCT ON (item) item, total FROM orders ORDER BY item, total DESC;
+SELECT DISTINCT ON (total, id) id, item FROM orders ORDER BY id, total, at DESC LIMIT 5 OFFSET 2;
+SELECT DISTINCT ON (total) * FROM orders ORDER BY total, 2;
+SELECT DISTINCT ON (2, id) id, total FROM orders ORDER BY total;
+SELECT DISTINCT ON (id % 3) id FROM orders;
+SELECT DISTINCT ON (item COLLATE "C") item FROM orders ORDER BY orders.item COLLATE "C", id FETCH FIRST 3 ROWS WITH TIES;
+SELECT DISTINCT ON (total, id) id FROM orders ORDER BY total FETCH FIRST 3 ROWS WITH TIES;
+SELECT DISTINCT ON (total) id FROM orders ORDER BY id;
+SELECT DISTINCT ON (total) id FROM orders ORDER BY id, total;
+SELECT DISTINCT ON (b) total AS a, total AS b FROM orders ORDER BY orders.total;
+SELECT DISTINCT ON (customer_id) customer_id, id FROM orders;
+SELECT DISTINCT ON (customer_id) id FROM orders ORDER BY customer_id, at DESC LIMIT 3;
+SELECT DISTINCT ON (at) item, at, count(*) FROM orders GROUP BY item, at ORDER BY at, count(*) DESC, item;
+SELECT DISTINCT ON (customer_id % 2) customer_id, count(*) FROM orders GROUP BY customer_id ORDER BY customer_id % 2, count(*);
+SELECT DISTINCT ON (rank() OVER (ORDER BY total)) id FROM orders;
+SELECT DISTINCT ON (rank() OVER (PARTITION BY customer_id ORDER BY total)) id, customer_id FROM orders ORDER BY rank() OVER (PARTITION BY customer_id ORDER BY total), id;
+SELECT DISTINCT ON (total) id FROM orders ORDER BY total, id FOR UPDATE;
+SELECT * FROM (SELECT DISTINCT ON (customer_id) customer_id, item FROM orders ORDER BY customer_id, at DESC) s WHERE item > 'a';
+SELECT item, count(*) FROM (SELECT DISTINCT ON (1) customer_id, item FROM orders ORDER BY 1, at DESC) s GROUP BY item;
+SELECT * FROM (SELECT DISTINCT ON (customer_id) id AS customer_id FROM orders ORDER BY 1) s;
+SELECT * FROM (SELECT DISTINCT ON (item) item FROM orders) s;

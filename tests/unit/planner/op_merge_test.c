@@ -126,6 +126,33 @@ static void test_ties_and_nulls(void **state)
     merge_free(m);
 }
 
+/* Only the first of equal ones, whichever source has it, also over a wait; skipped and wanted ones are counted after.
+ */
+static void test_unique(void **state)
+{
+    struct merge *m = merge_new(2, 1, &ascending);
+    struct strbuf sb = STRBUF_INIT;
+    enum merge_result end;
+    uint64_t skip = 1, left = 1;
+    (void)state;
+    merge_unique(m, 1);
+    assert_true(push_int(m, 0, 1, "a") && push_int(m, 0, 2, "x") && push_int(m, 1, 1, "y") && push_int(m, 1, 2, "z"));
+    assert_int_equal(merge_take(m, &skip, &left, &sb, SIZE_MAX), MERGE_ROW);
+    assert_int_equal(left, 0);
+    assert_int_equal(sb.ptr[sb.len - 1], 'x');
+    assert_string_equal(drain(m, &end), "");
+    assert_int_equal(end, MERGE_WAIT);
+    assert_true(push_int(m, 0, 2, "n") && push_int(m, 0, 7, "b") && push(m, 1, NULL, 0, "c"));
+    merge_end(m, 0);
+    assert_string_equal(drain(m, &end), "bc");
+    assert_true(push(m, 1, NULL, 0, "n"));
+    merge_end(m, 1);
+    assert_string_equal(drain(m, &end), "");
+    assert_int_equal(end, MERGE_DONE);
+    strbuf_fini(&sb);
+    merge_free(m);
+}
+
 static void test_without_keys(void **state)
 {
     struct merge *m = merge_new(3, 0, NULL);
@@ -375,9 +402,10 @@ static void test_bulk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),    cmocka_unit_test(test_ties_and_nulls), cmocka_unit_test(test_without_keys),
-        cmocka_unit_test(test_disorder), cmocka_unit_test(test_malformed),      cmocka_unit_test(test_types),
-        cmocka_unit_test(test_equal),    cmocka_unit_test(test_random),         cmocka_unit_test(test_bulk),
+        cmocka_unit_test(test_order),        cmocka_unit_test(test_ties_and_nulls), cmocka_unit_test(test_unique),
+        cmocka_unit_test(test_without_keys), cmocka_unit_test(test_disorder),       cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_types),        cmocka_unit_test(test_equal),          cmocka_unit_test(test_random),
+        cmocka_unit_test(test_bulk),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
