@@ -150,6 +150,8 @@ struct lone_condition {
     const PgQuery__Node *where; /* the whole clause */
     uint32_t index, count;      /* which of the conditions joined by AND, and how many there are */
     bool on;                    /* a join's condition, not WHERE's */
+    bool goes;                  /* with the table's part, and out of the statement: */
+    struct plan_row text;
 };
 
 /* The statement's own level if the router can finish what it does: groups, order, DISTINCT, limits (finish.h). */

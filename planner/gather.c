@@ -248,35 +248,64 @@ struct names_level {
     const PgQuery__SelectStmt *query;
 };
 
+/* A column's name, and the table's before it, if that says whose it is; else NULL. */
+struct name {
+    const char *column, *table;
+};
+
 struct names {
     struct an *an;
+    const ProtobufCMessage **gone; /* conditions that go with a part, sorted */
+    uint32_t ngone;
     const struct names_level *level; /* innermost query around what is looked at */
     const PgQuery__ColumnRef *idle;  /* a star that means no column */
-    const char **v;
+    struct name *v;
     uint32_t n, cap;
     bool all;          /* every column may be meant */
+    bool aliased;      /* a join has an alias: what stands before a column may be that */
     bool groups;       /* there is a GROUP BY */
     const char *whole; /* a table's whole row where its type would show */
 };
 
-static void names_add(struct names *ns, const char *name)
+static int by_address(const void *a, const void *b)
+{
+    const ProtobufCMessage *x = *(const ProtobufCMessage *const *)a, *y = *(const ProtobufCMessage *const *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void names_add_of(struct names *ns, const char *name, const char *table)
 {
     if (!*name)
         return;
     if (ns->n == ns->cap) {
-        const char **more = ARENA_ARRAY(ns->an->a, const char *, ns->cap ? ns->cap * 2 : 32);
+        struct name *more = ARENA_ARRAY(ns->an->a, struct name, ns->cap ? ns->cap * 2 : 32);
         if (ns->n)
             memcpy(more, ns->v, ns->n * sizeof *more);
         ns->v = more;
         ns->cap = ns->cap ? ns->cap * 2 : 32;
     }
-    ns->v[ns->n++] = name;
+    ns->v[ns->n++] = (struct name){ name, table };
 }
 
-static bool names_have(const struct names *ns, const char *name)
+static void names_add(struct names *ns, const char *name)
+{
+    names_add_of(ns, name, NULL);
+}
+
+static bool names_have(const struct names *ns, const struct occurrence *occ, const char *column)
 {
     for (uint32_t i = 0; i < ns->n; i++)
-        if (strcmp(ns->v[i], name) == 0)
+        if (strcmp(ns->v[i].column, column) == 0 &&
+            (!ns->v[i].table || ns->aliased || strcmp(ns->v[i].table, occ->name) == 0))
+            return true;
+    return false;
+}
+
+/* Is it the name of a table that is gathered, wherever it is known by that? */
+static bool names_table(const struct names *ns, const char *name)
+{
+    for (uint32_t i = 0; i < ns->an->nocc; i++)
+        if (strcmp(ns->an->occs[i]->name, name) == 0)
             return true;
     return false;
 }
@@ -346,6 +375,8 @@ static void names_column(struct names *ns, const PgQuery__ColumnRef *ref)
     const PgQuery__Node *last = ref->fields[ref->n_fields - 1]; /* before it stand a table's name and its schema's */
     if (last->node_case == PG_QUERY__NODE__NODE_A_STAR)
         ns->all |= ref != ns->idle;
+    else if (ref->n_fields == 2 && names_table(ns, tree_string(ref->fields[0])))
+        names_add_of(ns, tree_string(last), tree_string(ref->fields[0]));
     else
         names_add(ns, tree_string(last));
     if (is_row(ns, ref))
@@ -407,6 +438,8 @@ static void names_visit(const ProtobufCMessage *m, void *arg)
 {
     struct names *ns = arg;
     const void *v = m;
+    if (ns->ngone && bsearch(&m, ns->gone, ns->ngone, sizeof(*ns->gone), by_address))
+        return;
     if (m->descriptor == &pg_query__column_ref__descriptor) {
         names_column(ns, v);
         return;
@@ -431,6 +464,7 @@ static void names_visit(const ProtobufCMessage *m, void *arg)
     if (m->descriptor == &pg_query__join_expr__descriptor) {
         const PgQuery__JoinExpr *x = v;
         ns->all |= x->is_natural || (x->alias && x->alias->n_colnames > 0);
+        ns->aliased |= x->alias || x->join_using_alias;
         for (size_t i = 0; i < x->n_using_clause; i++)
             names_add(ns, tree_string(x->using_clause[i]));
     }
@@ -508,7 +542,7 @@ static bool part_columns(struct an *an, const struct names *ns, const struct occ
     bool whole_key = true;
     for (uint32_t i = 0; i < occ->rel->ncolumn; i++) {
         const struct cat_column *c = &occ->rel->columns[i];
-        if (!ns->all && !names_have(ns, c->name)) {
+        if (!ns->all && !names_have(ns, occ, c->name)) {
             whole_key &= !c->primary;
             continue;
         }
@@ -550,22 +584,53 @@ static bool part_place(struct an *an, const struct tokens *ts, const struct occu
     return true;
 }
 
-static void part_filters(struct an *an, const struct tokens *ts, const struct occurrence *occ, struct gather_part *p)
+static int by_start(const void *a, const void *b)
+{
+    const struct plan_row *x = a, *y = b;
+    return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* What goes with the part, in the statement's order: one condition may keep the next from failing. */
+static void part_filters(struct an *an, const struct occurrence *occ, struct gather_part *p)
 {
     uint32_t n = 0;
     for (const struct lone_condition *c = an->lone; c; c = c->next)
-        n += c->occ == occ;
+        n += c->occ == occ && c->goes;
     struct plan_row *rows = ARENA_ARRAY(plan_arena(an->plan), struct plan_row, n);
     for (const struct lone_condition *c = an->lone; c; c = c->next)
-        if (c->occ == occ && where_cut(ts, c, &rows[p->nfilter]))
-            p->nfilter++;
-    /* In the statement's order: one condition may keep the next from failing. */
-    for (uint32_t i = 0; i < p->nfilter / 2; i++) {
-        struct plan_row last = rows[p->nfilter - 1 - i];
-        rows[p->nfilter - 1 - i] = rows[i];
-        rows[i] = last;
-    }
+        if (c->occ == occ && c->goes)
+            rows[p->nfilter++] = c->text;
+    if (n)
+        qsort(rows, n, sizeof(*rows), by_start);
     p->filters = rows;
+}
+
+static const ProtobufCMessage *condition_message(const struct lone_condition *c)
+{
+    return tree_message(c->count > 1 ? c->where->bool_expr->args[c->index] : c->where);
+}
+
+/* Which conditions go with the parts: noted for the statement, and for who looks for its names. */
+static void filters_choose(struct an *an, const struct tokens *ts, struct names *ns, struct plan_gather *g)
+{
+    uint32_t n = 0;
+    for (struct lone_condition *c = an->lone; c; c = c->next) {
+        c->goes = !an->inv.moment_literal && !c->occ->rel->row_security && where_cut(ts, c, &c->text);
+        n += c->goes;
+    }
+    struct plan_row *dropped = ARENA_ARRAY(plan_arena(an->plan), struct plan_row, n);
+    ns->gone = ARENA_ARRAY(an->a, const ProtobufCMessage *, n);
+    for (const struct lone_condition *c = an->lone; c; c = c->next) {
+        if (!c->goes)
+            continue;
+        ns->gone[ns->ngone++] = condition_message(c);
+        dropped[g->ndropped++] = c->text;
+    }
+    if (n) {
+        qsort(ns->gone, n, sizeof(*ns->gone), by_address);
+        qsort(dropped, n, sizeof(*dropped), by_start);
+    }
+    g->dropped = dropped;
 }
 
 static bool part_make(struct an *an, const struct tokens *ts, const struct names *ns, const struct occurrence *occ,
@@ -581,8 +646,7 @@ static bool part_make(struct an *an, const struct tokens *ts, const struct names
         p->scope = SCOPE_KEYED;
         class_of_occurrence(an, occ, &p->keys);
     }
-    if (!an->inv.moment_literal && !occ->rel->row_security)
-        part_filters(an, ts, occ, p);
+    part_filters(an, occ, p);
     return true;
 }
 
@@ -633,11 +697,12 @@ bool gather_try(struct an *an, const PgQuery__Node *stmt)
                                               "it names tables %u times, and each time makes a temporary table; "
                                               "%u are allowed",
                                               an->nocc, GATHER_PARTS_MAX));
+    tokens_read(an, &ts);
+    struct plan_gather *g = ARENA_NEW(plan_arena(an->plan), struct plan_gather);
+    filters_choose(an, &ts, &ns, g);
     names_visit(an->stmt, &ns);
     if (ns.whole)
         return refuse_gather(an, arena_printf(an->a, "\"%s\" is used as a row or with its schema", ns.whole));
-    tokens_read(an, &ts);
-    struct plan_gather *g = ARENA_NEW(plan_arena(an->plan), struct plan_gather);
     struct gather_part *parts = ARENA_ARRAY(plan_arena(an->plan), struct gather_part, an->nocc);
     const struct occurrence **occs = ARENA_ARRAY(an->a, const struct occurrence *, an->nocc);
     uint16_t **places = ARENA_ARRAY(an->a, uint16_t *, an->nocc);

@@ -4,9 +4,10 @@
  * the statement runs as it was written, with those tables in the place of the mentions. So all the rest is PostgreSQL's
  * own.
  *
- * A part has the columns whose names occur anywhere in the statement, in the table's order: then names, USING and
- * ambiguity mean the same (rules P32, P33); "*", NATURAL and whole rows need all of them. A condition of WHERE that is
- * about one table alone goes with the part, too. It only saves work: the statement still has it.
+ * A condition of WHERE or ON that is about one table alone goes with the part, and the statement has "true" in its
+ * place. A part has the columns whose names occur anywhere in what is left of the statement, in the table's order: then
+ * names, USING and ambiguity mean the same (rules P32, P33). Behind another table's name a name is that table's only;
+ * "*", NATURAL and whole rows need all columns.
  */
 #ifndef PLANNER_GATHER_H
 #define PLANNER_GATHER_H

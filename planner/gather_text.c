@@ -105,37 +105,45 @@ void plan_gather_shape(const struct plan *p, const struct gather_part *part, str
     BUG_ON(!cutter_fini(&c, &n, &e)); /* a shape has no parameters */
 }
 
-static void put_mentions(const struct plan *p, struct span sql, const struct literals *lits, const char *const *names,
-                         struct strbuf *out)
+static void put_mention(const struct gather_part *part, const char *name, struct strbuf *out)
+{
+    strbuf_puts(out, "pg_temp.");
+    strbuf_put_ident(out, span_str(name));
+    if (part->put_alias)
+        strbuf_printf(out, " AS %s", part->alias);
+}
+
+/* The statement, with other tables in the place of the mentions, and without what the parts have seen to. */
+static void put_statement(struct cutter *c, const struct plan *p, struct span sql, const struct literals *lits,
+                          const char *const *names)
 {
     const struct plan_gather *g = p->gather;
-    uint32_t done = 0;
-    for (uint32_t i = 0; i < g->npart; i++) {
-        const struct gather_part *part = &g->parts[i];
-        uint32_t start = plan_offset(p, lits, part->start);
-        strbuf_put(out, sql.ptr + done, start - done);
-        strbuf_puts(out, "pg_temp.");
-        strbuf_put_ident(out, span_str(names[i]));
-        if (part->put_alias)
-            strbuf_printf(out, " AS %s", part->alias);
-        done = plan_offset(p, lits, part->end);
+    uint32_t done = 0, i = 0, k = 0;
+    while (i < g->npart || k < g->ndropped) {
+        bool mention = k == g->ndropped || (i < g->npart && g->parts[i].start < g->dropped[k].start);
+        uint32_t start = mention ? g->parts[i].start : g->dropped[k].start;
+        cutter_copy(c, sql, done, plan_offset(p, lits, start));
+        if (mention)
+            put_mention(&g->parts[i], names[i], c->out);
+        else
+            strbuf_puts(c->out, " true ");
+        done = plan_offset(p, lits, mention ? g->parts[i].end : g->dropped[k].end);
+        i += mention;
+        k += !mention;
     }
-    strbuf_put(out, sql.ptr + done, sql.len - done);
+    cutter_copy(c, sql, done, (uint32_t)sql.len);
 }
 
 bool plan_gather_text(const struct plan *p, struct span sql, const struct literals *lits, const char *const *names,
                       struct strbuf *out, uint16_t *param_map, uint32_t cap, uint32_t *nparam_map, struct err *e)
 {
     struct cutter c;
+    cutter_init(&c, out, p->nparam, param_map, cap);
     if (!p->gather->push) {
-        put_mentions(p, sql, lits, names, out);
-        for (uint32_t i = 0; i < cap; i++)
-            param_map[i] = (uint16_t)i;
-        *nparam_map = cap;
-        return true;
+        put_statement(&c, p, sql, lits, names);
+        return cutter_fini(&c, nparam_map, e);
     }
     uint32_t start = p->copy ? p->copy->start : 0, end = p->copy ? p->copy->end : (uint32_t)sql.len;
-    cutter_init(&c, out, p->nparam, param_map, cap);
     strbuf_put(out, sql.ptr, start);
     put_pieces(&c, p, &p->gather->push->rest, sql, lits, names[0]);
     strbuf_put(out, sql.ptr + end, sql.len - end);

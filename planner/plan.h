@@ -184,6 +184,8 @@ struct plan_semijoin {
 struct plan_gather {
     uint32_t npart;
     const struct gather_part *parts;
+    uint32_t ndropped; /* filters of the parts, in the text's order: the statement does without them */
+    const struct plan_row *dropped;
     uint32_t nsemijoin;
     const struct plan_semijoin *semijoins;
     _Atomic uint64_t *seen; /* by part: 1 + rows that it had when last asked without a semi-join; 0: never */

@@ -200,3 +200,33 @@ SELECT u.id, o.id, w.freq FROM (users u LEFT JOIN orders o ON o.id = u.age) JOIN
 SELECT u.id, o.id, p.id FROM users u LEFT JOIN (orders o JOIN products p ON p.id = o.product_id AND o.qty > 2 AND p.price < 9) ON o.id = u.age AND o.status = 'paid';
 SELECT u.id, o.id FROM users u LEFT JOIN orders o ON o.id = u.age AND o.qty BETWEEN 1 AND 2 AND o.total IS NOT NULL LEFT JOIN words w ON w.word = u.name AND w.lang IS NULL WHERE o.id IS NULL OR w.freq = 3;
 SELECT count(*) FROM users u JOIN orders o JOIN words w ON w.freq = o.qty AND left(w.word, 1) < 'm' ON o.id = u.age AND 20 < u.age, products p WHERE p.id = o.qty AND 3 < p.price;
+-- a gathered table has only the columns that what is left of the statement names
+SELECT count(*) FROM users u, words w WHERE u.age > 30 AND w.freq > 3;
+SELECT count(*) FROM users u JOIN words w ON u.age > 30 WHERE(w.freq>3)AND(u.name<w.word)and(w.lang='en');
+SELECT age FROM users u JOIN words w ON w.word = u.name WHERE u.age > 20 AND u.score > 0 AND w.freq BETWEEN 1 AND 5 AND w.lang IS NOT NULL;
+SELECT u.id, (SELECT count(*) FROM words w WHERE w.freq = 2 AND w.word > u.name) FROM users u WHERE u.age < 40;
+SELECT u.id, x.freq FROM users u JOIN (SELECT word, freq FROM words WHERE freq > 1) x ON x.word = u.name WHERE x.freq < 4 AND u.age > 20;
+SELECT users.id, orders.id FROM users, orders WHERE orders.id = users.age AND orders.qty > 1 AND users.active;
+SELECT o.id, o.age FROM users o WHERE EXISTS (SELECT FROM orders u WHERE u.id = o.age AND u.qty > 1);
+SELECT u.id, (SELECT max(u.qty) FROM orders u WHERE u.id > 3 AND u.status = 'paid') FROM users u JOIN words w ON w.word = u.name;
+SELECT j.age, j.word FROM (users u JOIN words w ON w.word = u.name) AS j WHERE j.freq > 1 AND j.age > 20;
+SELECT u.age, j.word FROM users u, (orders u2 JOIN words w ON w.freq = u2.qty) AS j WHERE j.total > 20 AND j.qty = u.age;
+SELECT w.age FROM (users u JOIN words x ON x.word = u.name) AS w, words y WHERE w.freq = y.freq AND y.lang IS NULL;
+SELECT u.id FROM users u JOIN words w ON w.word = u.name ORDER BY u.age NULLS FIRST, u.id LIMIT 5 OFFSET 1;
+SELECT name, count(*) FROM users u JOIN words w ON w.word = u.name WHERE freq > 1 AND age > 10 GROUP BY name HAVING count(*) > 0;
+SELECT u.id AS qty, o.id FROM users u JOIN orders o ON o.id = u.age WHERE o.qty > 1 ORDER BY qty, 2;
+SELECT u.*, w.freq FROM users u JOIN words w ON w.word = u.name WHERE u.age > 20 AND w.freq > 1;
+SELECT u.id, w FROM users u JOIN (SELECT word, count(*) AS n FROM words WHERE freq > 0 GROUP BY word) w ON w.word = u.name WHERE u.score IS NOT NULL;
+SELECT count(w) FROM users u JOIN words w ON w.word = u.name WHERE u.score IS NOT NULL AND w.freq > 1;
+SELECT u.id FROM users u LEFT JOIN words w ON w.word = u.name AND w.freq > 2 WHERE w.word IS NULL AND u.age > 20;
+SELECT u.id, w.word FROM users u FULL JOIN words w ON w.word = u.name AND w.freq > 2 WHERE u.age > 20;
+WITH x AS (SELECT u.id, u.name FROM users u WHERE u.age > 20), y AS (SELECT word FROM words x WHERE x.freq > 1) SELECT x.id, y.word FROM x JOIN y ON y.word = x.name;
+SELECT u.id, l.word FROM users u, LATERAL (SELECT w.word FROM words w WHERE w.freq > 1 AND w.word = u.name AND u.age > 20) l WHERE u.active;
+SELECT u.id FROM users u WHERE u.age > 20 AND u.name IN (SELECT w.word FROM words w WHERE w.freq > 1) UNION SELECT o.id FROM orders o WHERE o.qty = 2 AND o.status <> 'new';
+SELECT u.id, w.word FROM users AS u(id, word) JOIN words w USING (word) WHERE w.freq > 1 AND u.id > 2;
+SELECT u.id FROM users u JOIN words w ON w.word = u.name WHERE u.age /* > 3 AND */ > 20 -- AND
+ AND w.freq > 1;
+SELECT u.id FROM users u JOIN words w ON w.word = u.name WHERE u.nothere > 20 AND w.freq > 1;
+SELECT w.age FROM users u JOIN words w ON w.word = u.name WHERE u.age > 20;
+SELECT id FROM users u JOIN orders o ON o.id = u.age WHERE o.qty > 1;
+SELECT u.id FROM users u JOIN words w ON w.word = u.name WHERE u.age / 0 > 20 AND w.freq > 1;

@@ -110,3 +110,12 @@ SELECT payload ->> 'page', jsonb_agg(payload -> 'ms' ORDER BY id), sum((payload 
 SELECT jsonb_object_agg(id, label ORDER BY id) FROM tree;
 !SELECT prefs -> 'n', id FROM users ORDER BY prefs -> 'n' NULLS FIRST, id DESC LIMIT 20;
 SELECT DISTINCT prefs #>> '{list,0}' FROM users;
+-- conditions that go with a gathered table take their parameters along
+\values 20 1
+SELECT u.id, w.freq FROM users u JOIN words w ON w.word = u.name WHERE u.age > $1 AND w.freq > $2;
+\values 1 20 5
+SELECT u.id, w.freq, u.age + $2::int FROM users u JOIN words w ON w.word = u.name WHERE w.freq > $1 AND u.age > $2::int AND u.id + w.freq > $3;
+\values 3 ab 20
+SELECT u.id, $2::text FROM users u LEFT JOIN words w ON w.word = u.name AND w.freq < $1 WHERE u.age > $3 AND w.word <> $2;
+\values 10 ~ 2
+SELECT u.id FROM users u JOIN words w ON w.word = u.name WHERE u.age > $1 AND ($2::int IS NULL OR w.freq > $2::int) ORDER BY u.id LIMIT $3;
