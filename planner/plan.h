@@ -222,9 +222,10 @@ struct plan_copy {
     /* Reference table: fields that may read the clock ('now'), which every shard would do by itself (rule P42). */
     uint32_t nmoment;
     const uint32_t *moments;
-    const char *table;   /* "schema"."name", quoted, for messages */
-    const char *name;    /* the name alone, as PostgreSQL's messages have it */
-    uint32_t start, end; /* COPY (query): where it is in the text, in bytes; never with literals cached away */
+    const uint32_t *types; /* COPY table TO in binary: of its ncolumn columns; NULL: not known */
+    const char *table;     /* "schema"."name", quoted, for messages */
+    const char *name;      /* the name alone, as PostgreSQL's messages have it */
+    uint32_t start, end;   /* COPY (query): where it is in the text, in bytes; never with literals cached away */
 };
 
 /* Session-level statements, carried out by the router. Names as written, folded as PostgreSQL folds. */

@@ -339,6 +339,32 @@ static bool plan_out_table(const struct plan_input *in, const PgQuery__CopyStmt 
     return true;
 }
 
+static const struct cat_column *column_named(const struct cat_rel *rel, const char *name)
+{
+    for (uint32_t i = 0; i < rel->ncolumn; i++)
+        if (strcmp(rel->columns[i].name, name) == 0)
+            return &rel->columns[i];
+    return NULL;
+}
+
+/* Types of the columns in the data. Names that there are not are PostgreSQL's to report. */
+static void out_types(const struct plan_input *in, const PgQuery__CopyStmt *stmt, struct plan *p, struct plan_copy *c)
+{
+    const PgQuery__RangeVar *rv = stmt->relation;
+    const struct cat_rel *rel = catalog_resolve_rel(in->cat, in->env, tree_str(rv->schemaname), rv->relname);
+    if (!rel)
+        return;
+    uint32_t *types = ARENA_ARRAY(plan_arena(p), uint32_t, rel->ncolumn + stmt->n_attlist + 1);
+    for (size_t i = 0; i < stmt->n_attlist; i++) {
+        const struct cat_column *col = column_named(rel, tree_string(stmt->attlist[i]));
+        types[c->ncolumn++] = col ? col->type : 0;
+    }
+    for (uint32_t i = 0; !stmt->n_attlist && i < rel->ncolumn; i++)
+        if (rel->columns[i].def != CAT_DEFAULT_GENERATED)
+            types[c->ncolumn++] = rel->columns[i].type;
+    c->types = types;
+}
+
 /* The query in COPY ( ... ) TO. */
 static void find_query(const struct plan_input *in, uint32_t *start, uint32_t *end)
 {
@@ -389,6 +415,8 @@ static bool plan_out(const struct plan_input *in, const PgQuery__CopyStmt *stmt,
     struct plan_copy *copy = copy_new(p, o);
     copy->start = start;
     copy->end = stmt->query ? end : (uint32_t)in->sql.len;
+    if (!stmt->query && copy->format == COPY_FORMAT_BINARY)
+        out_types(in, stmt, p, copy);
     if (p->combine == COMBINE_MERGE && p->gather) { /* a server makes lines of the rows */
         p->combine = COMBINE_GATHER;
         p->finish = "each shard sorts and sends its first rows, the rest of the statement runs over them";

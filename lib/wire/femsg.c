@@ -92,6 +92,15 @@ bool fe_bind_values(const struct fe_bind *b, struct span *values, uint8_t *binar
     return true;
 }
 
+bool fe_bind_wants_binary(const struct fe_bind *b)
+{
+    for (uint32_t i = 0; i < b->nresult; i++) {
+        if (proto_get16(b->results + 2u * i))
+            return true;
+    }
+    return false;
+}
+
 void fe_put_query(struct strbuf *sb, struct span sql)
 {
     size_t at = msg_begin(sb, FE_QUERY);

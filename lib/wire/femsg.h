@@ -68,6 +68,9 @@ MUSTCHECK bool fe_decode_execute(struct span body, struct fe_execute *out);
  * bad. */
 MUSTCHECK bool fe_bind_values(const struct fe_bind *b, struct span *values, uint8_t *binary);
 
+/* Is any result wanted in binary? */
+bool fe_bind_wants_binary(const struct fe_bind *b);
+
 void fe_put_query(struct strbuf *sb, struct span sql);
 void fe_put_parse(struct strbuf *sb, struct span name, struct span sql, const char *types, uint16_t ntype);
 /* A Bind without the client's names: the rest of the body (from the format codes on) is copied as it is. */

@@ -3,7 +3,8 @@
 --
 -- "harmless" functions look at nothing but their arguments and the session's settings (rule P20): PostgreSQL's own, pgbraid's own, and C
 -- functions of extensions if they are immutable (an extension is installed by a superuser, who could break any promise
--- anyway) or of an extension known not to read tables. PostgreSQL's own are sorted out by name in planner/opaque.c.
+-- anyway) or of an extension known not to read tables, and those that make ranges of users' types that PostgreSQL's own functions
+-- compare. PostgreSQL's own are sorted out by name in planner/opaque.c.
 WITH base AS (
     SELECT p.oid, p.pronamespace, p.proname, p.prokind, p.provolatile, p.proretset, n.nspname,
            p.oid < 16384 AS builtin,
@@ -13,7 +14,10 @@ WITH base AS (
                              AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
                              AND ((p.provolatile = 'i' AND p.prolang IN (12, 13)) OR x.extname IN ('uuid-ossp', 'pgcrypto', 'pg_trgm', 'unaccent',
                                   'citext', 'hstore', 'ltree', 'intarray', 'cube', 'fuzzystrmatch', 'isn', 'seg',
-                                  'btree_gin', 'btree_gist')))) AS harmless
+                                  'btree_gin', 'btree_gist'))))
+               OR EXISTS (SELECT FROM pg_catalog.pg_range r
+                          WHERE p.prolang = 12 AND p.prosrc LIKE '%range_constructor%' AND r.rngsubopc < 16384 AND r.rngcanonical < 16384
+                            AND p.prorettype IN (r.rngtypid, r.rngmultitypid)) AS harmless
     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 ), func AS (
     SELECT b.oid, b.nspname, b.proname, b.prokind, b.provolatile, b.proretset, b.builtin,

@@ -131,7 +131,13 @@ static enum exec_action exec_described(struct exec *x, struct part *p, char type
 {
     if (p->described)
         return EXEC_SWALLOW;
+    if (!x->failed && type == BE_ROW_DESCRIPTION && !exec_ids_described(x, p, body))
+        x->failed = true;
+    if (exec_is_copy_out(x))
+        return EXEC_SWALLOW;
     p->described = true;
+    if (x->pieces) /* the portal has been, for the client */
+        return EXEC_SWALLOW;
     if (x->ndescribed++ == 0) {
         x->row_desc_type = type;
         x->row_desc_shard = p->backend->pool->shard_name;
@@ -203,6 +209,8 @@ static enum exec_action exec_row(struct exec *x, struct part *p, struct span bod
         return exec_explain_row(x, p, body);
     if (x->merge)
         return exec_merge_row(x, p, body);
+    if (UNLIKELY(p->ids) && !exec_ids_replace(x, p, body))
+        return EXEC_SWALLOW;
     if (!x->row_desc_sent)
         exec_send_row_desc(x);
     if (UNLIKELY(x->max_rows && x->npart > 1 && x->sent >= x->max_rows))
@@ -230,6 +238,8 @@ enum exec_action exec_chunk_begin(struct exec *x, struct backend *b, uint64_t si
         return exec_explain_long_row(x, size);
     if (x->merge)
         return exec_merge_long_row(x, size);
+    if (p->ids)
+        return exec_ids_long_frame(x, size);
     action = exec_row(x, p, (struct span){ 0 });
     if (action == EXEC_RELAY)
         x->speaker = p;
@@ -317,7 +327,7 @@ static enum exec_action exec_statement_frame(struct exec *x, struct part *p, cha
     switch (type) {
     case BE_BIND_COMPLETE:
         p->bind_done = true;
-        if (x->npart == 1 && !x->bind_sent && !x->explain) {
+        if (x->npart == 1 && x->extended && !x->bind_sent && !x->explain) {
             x->bind_sent = true;
             strbuf_put(&x->out, "2\0\0\0\4", 5);
             if (x->describe && exec_is_copy(x))
@@ -336,7 +346,7 @@ static enum exec_action exec_statement_frame(struct exec *x, struct part *p, cha
     case BE_PARAMETER_DESCRIPTION:
         if (x->described)
             x->param_types = exec_copy_span(x, body);
-        if (!x->checking && !x->hide_params)
+        if (!x->checking && !x->hide_params && !exec_is_copy_out(x))
             exec_put_frame(x, type, body);
         return EXEC_SWALLOW;
     case BE_DATA_ROW:
@@ -436,7 +446,8 @@ size_t exec_rows(struct exec *x, struct backend *b, struct span frames)
 {
     bool merging = x->merge && x->task == TASK_STATEMENT && !x->pieces && !x->explain && !exec_gate_busy(x);
 
-    return merging && exec_rows_may_flow(x) ? exec_merge_rows(x, &x->parts[b->part], frames) : 0;
+    return merging && !x->parts[b->part].ids && exec_rows_may_flow(x) ? exec_merge_rows(x, &x->parts[b->part], frames)
+                                                                      : 0;
 }
 
 enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct span body)
@@ -490,8 +501,11 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
 /* The statement's portal on a single shard can be used by later messages. */
 static void exec_note_portal(struct exec *x)
 {
-    if (x->extended && x->plan && !x->explain && x->npart == 1 && exec_in_txn(x) && x->parts[0].backend)
-        portal_put(x->s, x->portal, x->parts[0].backend->pool);
+    if (!x->extended || !x->plan || x->explain || x->npart != 1 || !exec_in_txn(x) || !x->parts[0].backend)
+        return;
+    portal_put(x->s, x->portal, x->parts[0].backend->pool);
+    if (x->parts[0].ids)
+        portal_note_embeds(x->s, x->portal);
 }
 
 /* Characters in the first n bytes of UTF-8 text: error positions count characters. */

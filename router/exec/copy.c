@@ -20,9 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COPY_FLUSH         32768u /* bytes gathered for a shard before they are sent */
-#define COPY_BINARY_HEADER 19u
-#define COPY_OTHER_FAILED  "another part of the data was refused"
+#define COPY_FLUSH        32768u /* bytes gathered for a shard before they are sent */
+#define COPY_OTHER_FAILED "another part of the data was refused"
 
 /* --- in --- */
 
@@ -601,6 +600,8 @@ enum exec_action exec_copy_out(struct exec *x, struct part *p, struct span body)
         stream_pause(&p->backend->st, PAUSE_TURN);
         return EXEC_WAIT;
     }
+    if (UNLIKELY(p->ids) && !exec_ids_replace(x, p, body))
+        return EXEC_SWALLOW;
     exec_copy_out_begin(x);
     if (x->npart == 1 || !x->plan->copy || (x->plan->copy->format != COPY_FORMAT_BINARY && !x->plan->copy->header)) {
         exec_flush(x);

@@ -21,8 +21,11 @@ struct control_request;
 struct exec_explain;
 struct exec_gate;
 struct exec_pieces;
+struct part_ids;
 struct gate_ticket;
 struct copy_lines;
+
+#define COPY_BINARY_HEADER 19u /* bytes, without the extension */
 
 enum step_kind {
     STEP_STATEMENT, /* one statement of a Query string */
@@ -68,6 +71,7 @@ struct part {
     bool bound;                 /* at the gate: its snapshot is taken, nothing is executed */
     bool saved;                 /* ... and its savepoint is set */
     bool settling;              /* ... a ReadyForQuery is to come that does not end it */
+    const struct part_ids *ids; /* columns that have ids inside (ids.c), in the arena; NULL: none */
     uint32_t ntag, tags_before; /* DDL: command tags seen, and how many come before the statement's own */
 };
 
@@ -249,6 +253,7 @@ struct span exec_text(struct exec *x);
 /* A split INSERT: each part has rows of its own. */
 bool exec_split(const struct exec *x);
 bool exec_is_copy(const struct exec *x);
+bool exec_is_copy_out(const struct exec *x);
 /* Single messages for a portal or statement that lives elsewhere than in the running group. */
 void exec_run_portal(struct exec *x, struct backend *b, struct span name, bool execute, uint32_t max_rows);
 void exec_close_portal(struct exec *x, struct backend *b, struct span name);
@@ -485,6 +490,19 @@ MUSTCHECK bool exec_gate_commit(struct exec *x, const uint32_t *shards, uint32_t
 MUSTCHECK bool exec_gate_hold(struct exec *x, void (*then)(struct exec *x));
 /* It has, or has not; in_doubt: the name of one that is not known to be finished everywhere, else NULL. */
 void exec_gate_committed(struct exec *x, const char *in_doubt);
+
+/* ids.c */
+/* A part has described its rows; false: they cannot be shown to the client. */
+MUSTCHECK bool exec_ids_described(struct exec *x, struct part *p, struct span row_desc);
+/* A row or COPY data that goes on to the client or is kept for it, once; false: the statement has failed. */
+MUSTCHECK bool exec_ids_replace(struct exec *x, struct part *p, struct span body);
+/* Must the part describe what it is bound to, although the client does not ask? */
+bool exec_ids_asks(const struct exec *x, const struct part *p);
+/* COPY TO in binary: a statement in front of it that only has its columns described; true: put, with the COPY. */
+MUSTCHECK bool exec_ids_put_copy(struct exec *x, struct part *p, struct strbuf *out);
+/* A frame that is too long for one read, but has to be seen whole. */
+enum exec_action exec_ids_long_frame(struct exec *x, uint64_t frame);
+
 /* merge.c */
 /* The statement's rows are to be merged; false: they cannot be, this time. */
 MUSTCHECK bool exec_merge_begin(struct exec *x);

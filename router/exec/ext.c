@@ -356,6 +356,7 @@ void exec_note_shape(struct exec *x)
     if (!x->row_desc_type || exec_is_fetch(x->prepared->plan))
         return;
     x->prepared->shape = prepared_shape(x->row_desc_type, strbuf_span(&x->row_desc));
+    prepared_note_columns(x->prepared, x->row_desc_type, strbuf_span(&x->row_desc));
     st = x->checking || x->described_name.len == 0 ? NULL : session_find_statement(x->s, x->described_name);
     if (st)
         st->shape = x->prepared->shape;

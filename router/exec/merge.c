@@ -296,6 +296,8 @@ enum exec_action exec_merge_row(struct exec *x, struct part *p, struct span body
         stream_pause(&p->backend->st, PAUSE_TURN);
         return EXEC_WAIT;
     }
+    if (UNLIKELY(p->ids) && !exec_ids_replace(x, p, body))
+        return EXEC_SWALLOW;
     waited = merge_waits_for(m->rows, i);
     if (!merge_push(m->rows, i, span_make(body.ptr - PROTO_HEADER, body.len + PROTO_HEADER), 0, &taken)) {
         merge_is_bad(x);

@@ -8,6 +8,7 @@
 #include "router/server/backend.h"
 #include "router/server/pin.h"
 #include "router/server/pool.h"
+#include "router/session/portal.h"
 #include "router/session/query.h"
 #include "router/session/session.h"
 #include "router/txn/isolation.h"
@@ -346,6 +347,7 @@ static bool exec_as_query(const struct exec *x)
 static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
 {
     struct strbuf *out = &x->s->worker->out;
+    struct strbuf copy = STRBUF_INIT;
     bool ok = true;
 
     p->backend->wrote = p->backend->wrote || (x->plan->writes && txn_may_write(&x->s->txn));
@@ -357,6 +359,15 @@ static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
     }
     if (x->fetching)
         exec_fetch_text(x);
+    if (exec_is_copy_out(x) && exec_ids_put_copy(x, p, &copy)) {
+        (void)exec_expect_prefix(x, p, out, false);
+        backend_expect(p->backend, EXPECT_EXEC);
+        strbuf_put(out, copy.ptr, copy.len);
+        fe_put_sync(out);
+        strbuf_fini(&copy);
+        exec_write(x, p);
+        return true;
+    }
     (void)exec_expect_prefix(x, p, out, exec_as_query(x));
     if (x->piecewise)
         fe_put_close(out, 'P', x->piece_portal); /* of an unnamed one before it */
@@ -392,7 +403,7 @@ static bool exec_send_part(struct exec *x, struct part *p, struct err *e)
         ok = exec_put_bind(x, p, out, e);
         backend_expect(p->backend, EXPECT_EXEC);
         /* Of COPY it is known that it has no columns, and NoData would stand in the way of its own response. */
-        if ((x->describe && !exec_is_copy(x)) || (x->npart > 1 && x->plan->returns_rows))
+        if ((x->describe && !exec_is_copy(x)) || (x->npart > 1 && x->plan->returns_rows) || exec_ids_asks(x, p))
             fe_put_describe(out, 'P', exec_portal_there(x));
         if (x->execute && !x->piecewise)
             fe_put_execute(out, exec_portal_there(x), exec_limit_there(x));
@@ -559,10 +570,10 @@ static void exec_one_part(struct exec *x, struct backend *b)
 void exec_run_portal(struct exec *x, struct backend *b, struct span name, bool execute, uint32_t max_rows)
 {
     x->describe = !execute;
+    if (!execute || portal_embeds(x->s, name))
+        fe_put_describe(&x->s->worker->out, 'P', name);
     if (execute)
         fe_put_execute(&x->s->worker->out, name, max_rows);
-    else
-        fe_put_describe(&x->s->worker->out, 'P', name);
     exec_one_part(x, b);
 }
 

@@ -39,7 +39,7 @@ struct pieces {
     struct pool **pools; /* borrowed ones, owned array */
     bool *ended;         /* by pool: it has no more rows; owned */
     uint32_t npool, at;
-    bool failed;
+    bool failed, embeds; /* embeds: ids of the shards' are inside of values (ids.c) */
     char name[PORTAL_NAME];
     struct exec_merge *merge; /* owned; NULL: rows follow one another */
     uint32_t round;           /* rows */
@@ -137,6 +137,8 @@ static void ask(struct exec *x, uint32_t i, uint64_t rows)
 
     if (n)
         backend_expect(b, EXPECT_PREFIX)->count = n;
+    if (x->pieces->p->embeds && !part->described)
+        fe_put_describe(out, 'P', span_str(x->pieces->p->name));
     fe_put_execute(out, span_str(x->pieces->p->name), rows > INT32_MAX ? 0 : (uint32_t)rows);
     fe_put_sync(out);
     backend_expect(b, EXPECT_EXEC);
@@ -242,8 +244,10 @@ void exec_pieces_begin(struct exec *x)
     p->ended = mem_zalloc(x->npart * sizeof(bool));
     p->round = ROUND_FIRST;
     snprintf(p->name, sizeof(p->name), "%.*s", (int)x->piece_portal.len, x->piece_portal.ptr);
-    for (uint32_t i = 0; i < x->npart; i++)
+    for (uint32_t i = 0; i < x->npart; i++) {
         p->pools[i] = x->parts[i].backend->pool;
+        p->embeds = p->embeds || x->parts[i].ids;
+    }
     p->merge = exec_merge_take(x);
     portal_put_pieces(x->s, x->portal, p);
     x->piecewise = false;

@@ -13,11 +13,10 @@
 
 extern const char sql_objects[]; /* sql/objects.sql */
 
-#define FIRST_USER_OID 16384u /* PostgreSQL's FirstNormalObjectId */
-#define OID_UNKNOWN    705u
-
 struct oid_pair {
     uint32_t from, to;
+    enum oid_kind kind; /* of types, from a shard to clients; and */
+    uint32_t inner;     /* the shard's type of a range's bounds, a multirange's ranges */
 };
 
 /* Sorted by `from`. */
@@ -47,7 +46,8 @@ static const struct oid_map empty;
 struct object {
     char kind;
     const char *name;
-    uint32_t oid;
+    uint32_t oid, inner;
+    enum oid_kind made_of;
 };
 
 /* What one shard has, sorted; the names are borrowed from `result`. */
@@ -62,6 +62,29 @@ static int object_compare(const void *a, const void *b)
     const struct object *x = a, *y = b;
 
     return x->kind != y->kind ? x->kind - y->kind : strcmp(x->name, y->name);
+}
+
+static enum oid_kind kind_of(const char *letter)
+{
+    switch (letter ? letter[0] : '\0') {
+    case 'a':
+        return OID_ARRAY;
+    case 'r':
+        return OID_ROW;
+    case 'g':
+        return OID_RANGE;
+    case 'm':
+        return OID_MULTIRANGE;
+    default:
+        return OID_PLAIN;
+    }
+}
+
+static uint32_t number(const struct pgresult *r, int row, int column)
+{
+    const char *value = pgresult_value(r, row, column);
+
+    return value ? (uint32_t)strtoul(value, NULL, 10) : 0;
 }
 
 static bool objects_read(const struct map_shard *shard, uint32_t timeout_ms, struct objects *out)
@@ -86,7 +109,9 @@ static bool objects_read(const struct map_shard *shard, uint32_t timeout_ms, str
     for (uint32_t i = 0; i < out->n; i++) {
         out->v[i] = (struct object){ .kind = pgresult_value(out->result, (int)i, 0)[0],
                                      .name = pgresult_value(out->result, (int)i, 1),
-                                     .oid = (uint32_t)strtoul(pgresult_value(out->result, (int)i, 2), NULL, 10) };
+                                     .oid = number(out->result, (int)i, 2),
+                                     .made_of = kind_of(pgresult_value(out->result, (int)i, 3)),
+                                     .inner = number(out->result, (int)i, 4) };
     }
     qsort(out->v, out->n, sizeof(*out->v), object_compare);
     return true;
@@ -123,9 +148,11 @@ static void map_fill(struct oid_map *m, const struct objects *shard, const struc
         if (order == 0) {
             struct oid_list *l = shard->v[i].kind == 't' ? &m->types : &m->tables;
 
-            l->v[l->n++] = (struct oid_pair){ shard->v[i].oid, home->v[j].oid };
+            l->v[l->n++] = (struct oid_pair){
+                .from = shard->v[i].oid, .to = home->v[j].oid, .kind = shard->v[i].made_of, .inner = shard->v[i].inner
+            };
             if (l == &m->types)
-                m->types_back.v[m->types_back.n++] = (struct oid_pair){ home->v[j].oid, shard->v[i].oid };
+                m->types_back.v[m->types_back.n++] = (struct oid_pair){ .from = home->v[j].oid, .to = shard->v[i].oid };
         }
         i += order <= 0;
         j += order >= 0;
@@ -193,12 +220,10 @@ bool oid_map_known(const struct oid_map *m)
 
 /* --- replacing --- */
 
-static uint32_t list_find(const struct oid_list *l, uint32_t oid, uint32_t otherwise)
+static const struct oid_pair *list_pair(const struct oid_list *l, uint32_t oid)
 {
     uint32_t low = 0, high = l->n;
 
-    if (oid < FIRST_USER_OID)
-        return oid;
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
 
@@ -207,7 +232,17 @@ static uint32_t list_find(const struct oid_list *l, uint32_t oid, uint32_t other
         else
             high = mid;
     }
-    return low < l->n && l->v[low].from == oid ? l->v[low].to : otherwise;
+    return low < l->n && l->v[low].from == oid ? &l->v[low] : NULL;
+}
+
+static uint32_t list_find(const struct oid_list *l, uint32_t oid, uint32_t otherwise)
+{
+    const struct oid_pair *pair;
+
+    if (oid < OID_FIRST_USER)
+        return oid;
+    pair = list_pair(l, oid);
+    return pair ? pair->to : otherwise;
 }
 
 static void replace(const struct oid_list *l, char *at, uint32_t otherwise)
@@ -242,7 +277,7 @@ void oids_to_client(const struct oid_map *m, char type, char *body, size_t len)
 bool oids_of_users(const char *types, uint16_t n)
 {
     for (uint16_t i = 0; i < n; i++) {
-        if (proto_get32(types + 4 * (size_t)i) >= FIRST_USER_OID)
+        if (proto_get32(types + 4 * (size_t)i) >= OID_FIRST_USER)
             return true;
     }
     return false;
@@ -252,4 +287,39 @@ void oids_to_shard(const struct oid_map *m, char *types, uint16_t n)
 {
     for (uint16_t i = 0; i < n; i++)
         replace(&m->types_back, types + 4 * (size_t)i, 0);
+}
+
+/* --- types --- */
+
+bool oid_map_type(const struct oid_map *m, uint32_t type, enum oid_kind *kind, uint32_t *inner, uint32_t *to_client)
+{
+    const struct oid_pair *pair;
+
+    *kind = type == OID_RECORD ? OID_ROW : type == OID_RECORD_ARRAY ? OID_ARRAY : OID_PLAIN;
+    *inner = 0;
+    *to_client = type;
+    if (type < OID_FIRST_USER)
+        return true;
+    pair = list_pair(&m->types, type);
+    if (!pair)
+        return false;
+    *kind = pair->kind;
+    *inner = pair->inner;
+    *to_client = pair->to;
+    return true;
+}
+
+uint32_t oid_map_to_shard(const struct oid_map *m, uint32_t type)
+{
+    return type == OID_UNKNOWN ? 0 : list_find(&m->types_back, type, 0);
+}
+
+bool oid_map_embeds(const struct oid_map *m, uint32_t type)
+{
+    uint32_t shard = oid_map_to_shard(m, type), inner, same;
+    enum oid_kind kind;
+
+    if (!shard || !oid_map_type(m, shard, &kind, &inner, &same))
+        return true;
+    return kind == OID_ARRAY || kind == OID_ROW || (kind != OID_PLAIN && inner >= OID_FIRST_USER);
 }

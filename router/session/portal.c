@@ -22,6 +22,7 @@ struct portal {
     uint32_t npool, at;
     struct pieces *pieces; /* owned; NULL: it is not fetched in pieces */
     bool hold, settled;    /* WITH HOLD; its transaction has committed */
+    bool embeds;           /* ids of the shard's are inside of its values */
     char name[];
 };
 
@@ -46,7 +47,7 @@ static void portal_clear(struct session *s, struct portal *p)
     p->pieces = NULL;
     p->pools = NULL;
     p->npool = p->at = 0;
-    p->hold = p->settled = false;
+    p->hold = p->settled = p->embeds = false;
 }
 
 static struct portal *portal_get(const struct session *s, struct span name, uint64_t *hash)
@@ -80,6 +81,23 @@ static struct portal *portal_make(struct session *s, struct span name)
 void portal_put(struct session *s, struct span name, struct pool *pool)
 {
     portal_make(s, name)->pool = pool;
+}
+
+void portal_note_embeds(struct session *s, struct span name)
+{
+    uint64_t hash;
+    struct portal *p = portal_get(s, name, &hash);
+
+    BUG_ON(!p);
+    p->embeds = true;
+}
+
+bool portal_embeds(const struct session *s, struct span name)
+{
+    uint64_t hash;
+    const struct portal *p = portal_get(s, name, &hash);
+
+    return p && p->embeds;
 }
 
 void portal_keep(struct session *s, struct span name, struct prepared *prepared, struct span bind)

@@ -19,6 +19,9 @@ struct session;
 
 /* Remember (or replace) a portal on a lease; the unnamed one has an empty name. */
 void portal_put(struct session *s, struct span name, struct pool *pool);
+/* Values in its rows have ids inside that are the shard's own (rule P37): note it; is it noted? */
+void portal_note_embeds(struct session *s, struct span name);
+bool portal_embeds(const struct session *s, struct span name);
 /* Keep a portal here: takes a reference to p and copies the Bind message's body. */
 void portal_keep(struct session *s, struct span name, struct prepared *p, struct span bind);
 bool portal_exists(const struct session *s, struct span name);

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "router/schema.h"
+#include "router/server/oids.h"
 #include "router/server/pool.h"
 #include "router/session/session.h"
 #include "router/worker.h"
@@ -45,6 +46,7 @@ static void prepared_free(struct worker *w, struct prepared *p)
     list_remove(&p->lru);
     plan_unref(p->plan);
     free(p->literals);
+    free(p->users);
     free(p);
 }
 
@@ -68,6 +70,7 @@ static bool prepared_plan(struct session *s, struct prepared *p, struct err *e)
     p->epoch = catalog_epoch(session_catalog(s));
     p->serial = ++w->next_serial;
     p->shape = 0;
+    p->typed = false;
     p->nliteral = lits.n;
     p->literals = mem_realloc(p->literals, (lits.n ? lits.n : 1) * sizeof(*p->literals));
     if (lits.n)
@@ -156,6 +159,43 @@ uint64_t prepared_shape(char type, struct span body)
         shape = hash_seeded(rest.ptr, rest.len, shape);
     }
     return shape | 1;
+}
+
+void prepared_note_columns(struct prepared *p, char type, struct span body)
+{
+    struct reader r = rd_make(body);
+    uint16_t n = type == BE_ROW_DESCRIPTION ? rd_u16(&r) : 0;
+    bool known = true;
+
+    p->nuser = 0;
+    p->users = mem_realloc(p->users, (n + 1u) * sizeof(*p->users));
+    for (uint16_t i = 0; i < n; i++) {
+        uint32_t oid;
+
+        (void)rd_cstr(&r);
+        (void)rd_bytes(&r, 6); /* table and column number */
+        oid = rd_u32(&r);
+        (void)rd_bytes(&r, 8);
+        if (oid >= OID_FIRST_USER || oid == OID_RECORD || oid == OID_RECORD_ARRAY)
+            p->users[p->nuser++] = oid;
+        known = known && oid != OID_UNKNOWN;
+    }
+    p->typed = known && !r.bad;
+}
+
+bool prepared_embeds(const struct prepared *p, const struct poolset *set)
+{
+    const struct oid_map *m = NULL;
+
+    if (p->typed && p->nuser == 0)
+        return false;
+    for (uint32_t i = 0; !m && i < set->npool; i++)
+        m = set->pools[i]->oids;
+    for (uint32_t i = 0; m && p->typed && i < p->nuser; i++) {
+        if (oid_map_embeds(m, p->users[i]))
+            return true;
+    }
+    return m && !p->typed;
 }
 
 uint32_t prepared_nparam(const struct prepared *p)

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct poolset;
 struct session;
 struct worker;
 
@@ -26,9 +27,12 @@ struct prepared {
     struct hmap_node node; /* worker.prepared */
     struct list lru;       /* linked while nobody refers to it */
     uint32_t refs;
-    uint32_t serial;   /* server name */
-    uint32_t proved;   /* a server has accepted it under this serial; 0: none yet */
-    uint64_t shape;    /* of the result's columns under this serial; 0: not known yet */
+    uint32_t serial; /* server name */
+    uint32_t proved; /* a server has accepted it under this serial; 0: none yet */
+    uint64_t shape;  /* of the result's columns under this serial; 0: not known yet */
+    bool typed;      /* ... and of these columns the types that are users' or of any row are known */
+    uint16_t nuser;
+    uint32_t *users;   /* those; owned */
     bool shared;       /* interned; otherwise one session's own (rule P13) */
     uint32_t env_id;   /* plan_env id it was prepared under */
     const void *set;   /* pool set: user and database */
@@ -60,6 +64,10 @@ MUSTCHECK bool prepared_refresh(struct session *s, struct prepared **p, struct e
 /* A number for the columns of a result: names and types, not where they come from. `type` is RowDescription or NoData.
  */
 uint64_t prepared_shape(char type, struct span body);
+/* The statement's columns have been described, as clients see them. */
+void prepared_note_columns(struct prepared *p, char type, struct span body);
+/* May the statement's rows, in binary, have ids inside that differ on the shards of these pools (rule P37)? */
+bool prepared_embeds(const struct prepared *p, const struct poolset *set);
 /* How many parameters a Bind must bring. */
 uint32_t prepared_nparam(const struct prepared *p);
 

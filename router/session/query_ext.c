@@ -42,6 +42,7 @@ struct batch {
     size_t len; /* bytes, Sync included */
     uint32_t nexecute, nbind, nmessage;
     bool slow;             /* needs the long way */
+    bool embeds;           /* ... on other shards than the home shard: ids inside of values (rule P37) */
     bool rewrite;          /* names must be replaced */
     bool shard_known, any; /* `any`: something runs that may run anywhere */
     uint32_t shard;
@@ -177,6 +178,7 @@ static bool batch_route(struct session *s, struct batch *b, struct prepared *p, 
     b->unpreparable = b->unpreparable || p->plan->unpreparable;
     b->opaque = b->opaque || p->plan->opaque;
     b->moment = b->moment || p->plan->moment;
+    b->embeds = b->embeds || (fe_bind_wants_binary(bind) && p->plan->returns_rows && prepared_embeds(p, s->set));
     if (route.any)
         b->any = true;
     else if (route.n == 1)
@@ -193,6 +195,7 @@ static void batch_portal(struct session *s, struct batch *b, struct span name)
     if (b->nbind)
         return; /* bound in this batch, or the server says that it does not exist */
     pool = portal_find(s, name);
+    b->slow = b->slow || portal_embeds(s, name);
     for (uint32_t i = 0; pool && i < s->set->npool; i++) {
         if (s->set->pools[i] == pool) {
             batch_shard(b, i);
@@ -587,6 +590,8 @@ static size_t batch_run(struct session *s, struct batch *b, const char *data)
         shard = query_any_shard(s);
     else
         shard = batch_aside_shard(s, b);
+    if (UNLIKELY(b->embeds) && s->set->pools[shard]->oids)
+        return batch_long_way(s, b, data, b->len);
     if (UNLIKELY(txn_has_snapshot(&s->txn) || b->moment) && b->nbind &&
         (isolation_takes_all(s) || !isolation_allows(s, b->moment, 1, shard, &e)))
         return batch_long_way(s, b, data, b->len); /* which says so at the right place */
@@ -678,8 +683,10 @@ void query_note_shape(struct session *s, char type, struct span body)
 
     free(s->run_describe);
     s->run_describe = NULL;
-    if (st)
-        st->shape = st->prepared->shape = prepared_shape(type, body);
+    if (!st)
+        return;
+    st->shape = st->prepared->shape = prepared_shape(type, body);
+    prepared_note_columns(st->prepared, type, body);
 }
 
 void query_forget_parses(struct session *s)
