@@ -39,6 +39,7 @@ static bool is_control_call(const PgQuery__SelectStmt *q)
     return names_schema(val->func_call, "pgbraid") ||
            tree_name_is(val->func_call->n_funcname, val->func_call->funcname, "pg_cancel_backend") ||
            tree_name_is(val->func_call->n_funcname, val->func_call->funcname, "pg_terminate_backend") ||
+           tree_name_is(val->func_call->n_funcname, val->func_call->funcname, "pg_listening_channels") ||
            tree_name_is(val->func_call->n_funcname, val->func_call->funcname, "set_config");
 }
 
@@ -159,6 +160,8 @@ static bool check_session(struct an *an)
     err_detail(an->e, "It depends on state of one server connection, and statements of a session use many.");
     if (strcmp(an->inv.session, "currval") == 0 || strcmp(an->inv.session, "lastval") == 0)
         return err_hint(an->e, "Use INSERT ... RETURNING, or nextval() in a statement before.");
+    if (strcmp(an->inv.session, "pg_listening_channels") == 0)
+        return err_hint(an->e, "Use SELECT pg_listening_channels() as a statement of its own.");
     return false;
 }
 
@@ -502,7 +505,7 @@ static void describe(struct an *an, const PgQuery__Node *stmt)
         p->writes |= an->occs[i]->use != USE_READ;
     p->writes |= stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT;
     p->opaque = an->inv.declared || an->inv.settings;
-    p->unpreparable = an->inv.declared || an->inv.home_writes;
+    p->unpreparable = an->inv.declared || an->inv.home_writes || an->inv.opaque;
     p->no_share = an->inv.moment_literal;
     p->moment = an->inv.moment || an->inv.moment_literal || an->default_moment || an->clock;
     p->nparam = an->inv.nparam;

@@ -103,6 +103,7 @@ static const struct call_name calls[] = {
     { "pg_cursor", CALL_SESSION },
     { "pg_encoding_to_char", CALL_HARMLESS },
     { "pg_export_snapshot", CALL_SESSION },
+    { "pg_listening_channels", CALL_SESSION },
     { "pg_prepared_statement", CALL_SESSION },
     { "pg_sleep", CALL_ROW },
     { "pg_sleep_for", CALL_ROW },

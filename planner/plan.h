@@ -246,14 +246,17 @@ enum session_verb {
     SESSION_DISCARD_OTHER, /* DISCARD PLANS | SEQUENCES | TEMP */
     SESSION_DEALLOCATE,    /* name */
     SESSION_DEALLOCATE_ALL,
-    SESSION_CANCEL,         /* SELECT pg_cancel_backend(value, param or the session's own number): answers a row */
-    SESSION_TERMINATE,      /* likewise, pg_terminate_backend */
-    SESSION_DECLARE,        /* cursor: the plan's scope, classes and gather are the query's */
-    SESSION_FETCH,          /* cursor: also MOVE */
-    SESSION_CLOSE,          /* name; NULL: all */
-    SESSION_PREPARE,        /* name; types; from */
-    SESSION_EXECUTE,        /* name; args; explain */
-    SESSION_SET_CONSTRAINTS /* forwarded to every enlisted shard */
+    SESSION_CANCEL,          /* SELECT pg_cancel_backend(value, param or the session's own number): answers a row */
+    SESSION_TERMINATE,       /* likewise, pg_terminate_backend */
+    SESSION_DECLARE,         /* cursor: the plan's scope, classes and gather are the query's */
+    SESSION_FETCH,           /* cursor: also MOVE */
+    SESSION_CLOSE,           /* name; NULL: all */
+    SESSION_PREPARE,         /* name; types; from */
+    SESSION_EXECUTE,         /* name; args; explain */
+    SESSION_SET_CONSTRAINTS, /* forwarded to every enlisted shard */
+    SESSION_LISTEN,          /* name */
+    SESSION_UNLISTEN,        /* name; NULL: all */
+    SESSION_CHANNELS         /* SELECT pg_listening_channels(): column; answers rows */
 };
 
 /* An argument of EXECUTE: a constant as text, and the type it is cast to (0: none). */
@@ -326,9 +329,8 @@ struct plan_ddl {
 /* Why a session keeps its connection to a shard after the transaction. */
 enum plan_pin {
     PIN_LOCK = 1,   /* advisory locks of the session */
-    PIN_LISTEN = 2, /* channels */
-    PIN_CURSOR = 4, /* cursors WITH HOLD */
-    PIN_NOTHING = 8 /* nothing any more, but it has not been given back yet */
+    PIN_CURSOR = 2, /* cursors WITH HOLD */
+    PIN_NOTHING = 4 /* nothing any more, but it has not been given back yet */
 };
 
 /* Where the client says that a statement belongs (planner/hint.h). */
@@ -349,7 +351,7 @@ struct plan {
     bool writes;        /* may change data or take row locks: a transaction on several shards needs care */
     bool unpreparable;  /* may do what PostgreSQL cannot prepare: NOTIFY, or code that might (rule X12) */
     bool bind_snapshot; /* a SELECT that changes nothing by itself: its snapshot is taken at Bind (rule X13) */
-    bool no_snapshot;   /* PostgreSQL takes none for it: LISTEN, NOTIFY */
+    bool no_snapshot;   /* PostgreSQL takes none for it: NOTIFY */
     bool returns_rows;  /* answers RowDescription and DataRows */
     bool sequential;    /* shards one after another in shard order (home first), not at once */
     bool opaque;        /* calls declared opaque code: the backend's settings are read back afterwards (rule P46) */

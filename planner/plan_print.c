@@ -104,6 +104,9 @@ static void print_session(const struct plan_session *s, struct strbuf *out)
         [SESSION_PREPARE] = "prepare",
         [SESSION_EXECUTE] = "execute",
         [SESSION_SET_CONSTRAINTS] = "set constraints",
+        [SESSION_LISTEN] = "listen",
+        [SESSION_UNLISTEN] = "unlisten",
+        [SESSION_CHANNELS] = "channels",
     };
     strbuf_printf(out, "session: %s", verbs[s->verb]);
     if (s->name)

@@ -130,15 +130,12 @@ static bool deallocate_plan(const PgQuery__DeallocateStmt *d, struct plan_result
     return true;
 }
 
-/* LISTEN, NOTIFY and UNLISTEN: the home shard's. Who listens keeps the connection. */
-static bool notify_plan(uint8_t pins, bool pin_check, struct plan_result *out)
+/* NOTIFY: the home shard's. Who listens is told by the router. */
+static bool notify_plan(struct plan_result *out)
 {
     struct plan *p = plan_new();
     p->scope = SCOPE_HOME;
     p->writes = p->unpreparable = p->no_snapshot = true;
-    p->pins = pins;
-    p->pin_check = pin_check;
-    p->long_way = pins || pin_check;
     plan_reason(p, "home shard: channels are there");
     *out = (struct plan_result){ .plan = p, .cacheable = true };
     return true;
@@ -242,6 +239,18 @@ static bool signal_plan(const PgQuery__ResTarget *target, const char *name, stru
     return true;
 }
 
+/* pg_listening_channels(): what no server knows of the session. */
+static bool channels_plan(const PgQuery__ResTarget *target, const char *name, struct plan_result *out)
+{
+    const PgQuery__FuncCall *f = target->val->func_call;
+    if (strcmp(name, "pg_listening_channels") != 0 || f->n_args || f->agg_star || f->over || f->agg_filter)
+        return false;
+    struct plan_session *s = session_plan(out, SESSION_CHANNELS, NULL);
+    s->column = arena_strdup(plan_arena(out->plan), *tree_str(target->name) ? target->name : name);
+    out->plan->returns_rows = true;
+    return true;
+}
+
 /* SELECT f(...): analyse() has seen that there is nothing else. */
 static bool call_plan(const struct plan_input *in, const PgQuery__Node *stmt, struct arena *scratch,
                       struct plan_result *out, struct err *e)
@@ -255,7 +264,7 @@ static bool call_plan(const struct plan_input *in, const PgQuery__Node *stmt, st
                 return control_plan(in, target, i, out, e);
         return analyse_query(in, stmt, scratch, out, e);
     }
-    if (signal_plan(target, name, out))
+    if (signal_plan(target, name, out) || channels_plan(target, name, out))
         return true;
     bool declined;
     if (utility_set_config_plan(in, stmt->select_stmt, out, &declined, e))
@@ -316,11 +325,13 @@ bool utility_plan(const struct plan_input *in, struct arena *scratch, struct pla
     case PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT:
         return utility_close_plan(stmt->close_portal_stmt, out);
     case PG_QUERY__NODE__NODE_NOTIFY_STMT:
-        return notify_plan(0, false, out);
+        return notify_plan(out);
     case PG_QUERY__NODE__NODE_UNLISTEN_STMT:
-        return notify_plan(0, true, out);
+        session_plan(out, SESSION_UNLISTEN, stmt->unlisten_stmt->conditionname);
+        return true;
     case PG_QUERY__NODE__NODE_LISTEN_STMT:
-        return notify_plan(PIN_LISTEN, true, out);
+        session_plan(out, SESSION_LISTEN, stmt->listen_stmt->conditionname);
+        return true;
     case PG_QUERY__NODE__NODE_EXPLAIN_STMT:
         return utility_explain_plan(in, stmt->explain_stmt, scratch, out, e);
     case PG_QUERY__NODE__NODE_COPY_STMT:

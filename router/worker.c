@@ -9,6 +9,7 @@
 #include "router/router.h"
 #include "router/schema.h"
 #include "router/server/backend.h"
+#include "router/server/notify.h"
 #include "router/server/oids.h"
 #include "router/server/pool.h"
 #include "router/server/template.h"
@@ -111,6 +112,7 @@ static void tick_poolset(struct hmap_node *node, void *arg)
     for (uint32_t i = 0; i < ps->npool; i++)
         pool_tick(ps->pools[i], *(uint64_t *)arg);
     pool_tick(ps->gather, *(uint64_t *)arg);
+    hub_tick(ps->hub, *(uint64_t *)arg);
 }
 
 /* Shutting down: idle clients are told to go; when all have gone the loop ends. */

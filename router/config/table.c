@@ -85,7 +85,7 @@ const struct setting config_settings[] = {
     { INTEGER("reserve_pool_size", reserve_pool_size, "5", 0, 100000),
       .doc = "Server connections on top of pool_size for transactions that hold connections to other shards already." },
     { INTEGER("max_pinned_connections", max_pinned_connections, "10", 0, 100000),
-      .doc = "Of pool_size: connections that sessions may keep after a transaction, for advisory locks, LISTEN or "
+      .doc = "Of pool_size: connections that sessions may keep after a transaction, for advisory locks or "
              "cursors WITH HOLD." },
     { INTEGER("connect_threads", connect_threads, "2", 1, 64), .restart = true,
       .doc = "Threads that log in on servers; a SCRAM login costs 3 ms of CPU." },

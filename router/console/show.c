@@ -7,6 +7,7 @@
 #include "router/console/console_int.h"
 #include "router/router.h"
 #include "router/server/backend.h"
+#include "router/server/notify.h"
 #include "router/server/pool.h"
 #include "router/session/session.h"
 #include "router/txn/gate.h"
@@ -124,12 +125,18 @@ bool console_tables(struct console *c, struct err *e)
 
 /* --- what workers know --- */
 
-/* The pool at one place of a set: those of the shards, then the one for gathering, which is the home shard's, too. */
+/*
+ * The pool at one place of a set: those of the shards, then the home shard's for gathering and for notifications. NULL:
+ * there is none.
+ */
 static const struct pool *pool_at(struct console *c, const struct poolset *ps, uint32_t i, const char **name)
 {
-    const struct pool *p = i < ps->npool ? ps->pools[i] : ps->gather;
+    const struct pool *p = i < ps->npool ? ps->pools[i] : i == ps->npool ? ps->gather : hub_pool(ps->hub);
 
-    *name = i < ps->npool ? p->shard_name : arena_printf(&c->arena, "%s (gather)", p->shard_name);
+    if (!p || (i >= ps->npool && p->nopen == 0 && p->served == 0))
+        return NULL;
+    *name = i < ps->npool ? p->shard_name
+                          : arena_printf(&c->arena, i == ps->npool ? "%s (gather)" : "%s (notify)", p->shard_name);
     return p;
 }
 
@@ -158,11 +165,11 @@ static void pool_rows(struct hmap_node *node, void *arg)
     struct console *c = arg;
     struct poolset *ps = CONTAINER_OF(node, struct poolset, node);
 
-    for (uint32_t i = 0; i <= ps->npool; i++) {
+    for (uint32_t i = 0; i < ps->npool + 2; i++) {
         const char *name;
         const struct pool *p = pool_at(c, ps, i, &name);
 
-        if (p == ps->gather && p->nopen == 0 && p->served == 0)
+        if (!p)
             continue;
         CONSOLE_ROW(c, ps->database, ps->user, name, console_number(c, ps->worker->index),
                     console_number(c, p->nopen - p->nidle - p->nconnecting), console_number(c, p->nidle),
@@ -220,10 +227,12 @@ static void server_rows(struct hmap_node *node, void *arg)
     struct poolset *ps = CONTAINER_OF(node, struct poolset, node);
     uint64_t now = loop_now_us(ps->worker->loop);
 
-    for (uint32_t i = 0; i <= ps->npool; i++) {
+    for (uint32_t i = 0; i < ps->npool + 2; i++) {
         const char *name;
         const struct pool *p = pool_at(c, ps, i, &name);
 
+        if (!p)
+            continue;
         LIST_FOREACH(n, &p->all)
         {
             const struct backend *b = LIST_ENTRY(n, struct backend, node);

@@ -230,6 +230,8 @@ bool exec_describe_local(struct exec *x, struct prepared *p)
     struct be_column col = { .type = OID_TEXT };
     bool own = setting_is_own(p->plan, &col.name);
 
+    if (p->plan->kind == PLAN_SESSION && p->plan->session->verb == SESSION_CHANNELS)
+        col.name = p->plan->session->column;
     switch (p->plan->kind) {
     case PLAN_EMPTY:
     case PLAN_DDL:

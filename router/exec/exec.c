@@ -340,7 +340,8 @@ static void exec_step_end(struct exec *x)
         exec_end_txn(x, true);
         return;
     }
-    exec_finish(x, true);
+    if (exec_hear_after(x, exec_step_end))
+        exec_finish(x, true);
 }
 
 static void exec_step(struct exec *x)

@@ -178,6 +178,7 @@ struct exec {
     void (*pass_then)(struct exec *x);
     void (*gate_then)(struct exec *x);     /* exec_gate_snapshot */
     void (*clock_then)(struct exec *x);    /* exec_clock */
+    void (*hear_then)(struct exec *x);     /* exec_hear_before, exec_hear_after */
     void (*snapshot_then)(struct exec *x); /* exec_snapshot */
     struct exec_explain *explain;          /* in the arena; NULL: rows are the statement's own */
     struct exec_merge *merge;              /* in the arena; NULL: rows of several parts come as they are */
@@ -295,6 +296,16 @@ void exec_end_txn(struct exec *x, bool commit);
 enum exec_action exec_txn_frame(struct exec *x, struct part *p, char type, struct span body);
 void exec_txn_done(struct exec *x);
 void exec_warn(struct exec *x, const char *sqlstate, const char *message);
+
+/* listen.c */
+void exec_listen(struct exec *x);
+void exec_channels(struct exec *x);
+/* The running statement has its parts: what it does when it has their leases (x->acquired). */
+void exec_hear_statement(struct exec *x);
+/* Before the transaction of a session that listens commits, and after that. False: then(x) is called when it may go
+ * on. */
+MUSTCHECK bool exec_hear_before(struct exec *x, void (*then)(struct exec *x));
+MUSTCHECK bool exec_hear_after(struct exec *x, void (*then)(struct exec *x));
 
 /* setting.c */
 void exec_setting(struct exec *x);

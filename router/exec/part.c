@@ -547,7 +547,7 @@ void exec_run(struct exec *x)
         txn_begin(s, NULL, true);
         x->own_txn = x->withheld = true;
     }
-    x->acquired = exec_gate_statement;
+    exec_hear_statement(x);
     if (exec_gate_hold(x, exec_acquire))
         exec_acquire(x);
 }

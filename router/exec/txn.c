@@ -9,6 +9,7 @@
 #include "router/exec/exec_int.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
+#include "router/session/channels.h"
 #include "router/session/portal.h"
 #include "router/session/query.h"
 #include "router/session/session.h"
@@ -82,6 +83,11 @@ static void exec_end_txn_now(struct exec *x)
         exec_txn_done(x);
 }
 
+static void exec_end_heard(struct exec *x)
+{
+    exec_end_txn(x, true);
+}
+
 void exec_end_txn(struct exec *x, bool commit)
 {
     struct session *s = x->s;
@@ -91,6 +97,8 @@ void exec_end_txn(struct exec *x, bool commit)
     x->task = TASK_TXN;
     x->parts = NULL;
     x->npart = x->next_part = 0;
+    if (commit && s->tx != 'E' && !s->txn.doomed && !exec_hear_before(x, exec_end_heard))
+        return;
     for (const struct backend *b = s->held; b; b = b->next_held) {
         nshard += b->begun;
         if (b->begun && b->wrote)
@@ -352,6 +360,8 @@ void exec_txn_done(struct exec *x)
     struct session *s = x->s;
 
     exec_gate_committed(x, NULL);
+    if (x->committed && !x->failed && !exec_hear_after(x, exec_txn_done))
+        return;
     if (x->after_own_txn || x->implicit_end || x->implicit_rollback) {
         bool own = x->after_own_txn, rollback = x->implicit_rollback;
         bool committed = x->committed && !x->failed, wanted = x->verb == SESSION_COMMIT;
@@ -561,6 +571,7 @@ static void exec_discard(struct exec *x)
     s->env = env_ref(s->login_env);
     session_drop_statements(s);
     portal_drop_all(s);
+    channels_drop(s);
     exec_discard_held(x);
 }
 
@@ -625,6 +636,14 @@ void exec_session_verb(struct exec *x)
         break;
     case SESSION_CLOSE:
         exec_close_cursor(x);
+        break;
+    case SESSION_LISTEN:
+    case SESSION_UNLISTEN:
+        exec_bind_answer(x);
+        exec_listen(x);
+        break;
+    case SESSION_CHANNELS:
+        exec_channels(x);
         break;
     case SESSION_PREPARE:
         exec_bind_answer(x);

@@ -9,6 +9,7 @@
 #include "router/server/oids.h"
 #include "router/server/pool.h"
 #include "router/server/template.h"
+#include "router/session/channels.h"
 #include "router/session/prepared.h"
 #include "router/session/query.h"
 #include "router/session/session.h"
@@ -341,8 +342,8 @@ static enum frame_action backend_frame(struct backend *b, char type, struct span
     struct expect *e = &b->expect[0];
 
     if (UNLIKELY(type == BE_NOTIFICATION)) {
-        if (b->session)
-            notify_take(b->session, b, body);
+        if (b->hub)
+            hub_heard(b->hub, body);
         return FRAME_SWALLOW;
     }
     if (b->nexpect == 0)
@@ -510,6 +511,11 @@ static size_t backend_on_data(struct stream *st, char *data, size_t len)
             BUG_ON(!s);
             backend_note_ready(b, p[5]);
             expect_pop(b);
+            if (UNLIKELY(s->notices.len) && p[5] == 'I' && !s->txn.implicit && !s->run_aside) {
+                backend_relay(b, data + run, pos - run);
+                run = pos;
+                channels_send(s);
+            }
             if (!s->run_aside)
                 pos += frame; /* else the session tells its own status */
             backend_relay(b, data + run, pos - run);
@@ -536,7 +542,7 @@ static size_t backend_on_data(struct stream *st, char *data, size_t len)
         if (UNLIKELY(b->pool->oids != NULL))
             backend_map_oids(b, p[0], p + PROTO_HEADER, frame - PROTO_HEADER);
         /* What the frame's handler writes to the client must come after what came before it. */
-        if ((!relaying || p[0] == BE_ERROR || p[0] == BE_NOTIFICATION) && run < pos && !frame_is_bulk(p[0])) {
+        if ((!relaying || p[0] == BE_ERROR) && run < pos && !frame_is_bulk(p[0])) {
             backend_relay(b, data + run, pos - run);
             run = pos;
         }
@@ -598,6 +604,8 @@ static void backend_on_closed(struct stream *st, const struct err *cause)
     backend_doubt(b);
     if (s)
         session_backend_lost(s, b, &e);
+    else if (b->hub)
+        hub_lost(b->hub, &e);
     else
         backend_close(b);
 }

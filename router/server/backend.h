@@ -33,6 +33,7 @@
 struct pool;
 struct session;
 struct prepared;
+struct hub;
 
 #define BACKEND_STATES(X)                                                                                              \
     X(BACKEND_CONNECTING, "connecting", BIT(BACKEND_IDLE) | BIT(BACKEND_CLOSING))                                      \
@@ -110,6 +111,7 @@ struct backend {
     uint32_t nparsed;       /* ParseCompletes relayed for the running batch */
     uint64_t opened_us, used_us;
     uint64_t queries;
+    struct hub *hub;     /* borrowed; it hears notifications and belongs to no session; NULL: an ordinary one */
     struct pool *heir;   /* borrowed; being cleaned for a pool of another worker */
     char *fatal;         /* the server's last FATAL message, owned; NULL: none */
     char fatal_state[6]; /* its SQLSTATE */

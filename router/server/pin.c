@@ -9,10 +9,8 @@
 
 #include <stdatomic.h>
 
-/* One row for each lock of the session and each channel: in a transaction of its own only these are left. */
-#define PIN_QUERY                                                                                                      \
-    "SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid() "               \
-    "UNION ALL SELECT FROM pg_catalog.pg_listening_channels()"
+/* One row for each lock of the session: in a transaction of its own only these are left. */
+#define PIN_QUERY "SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()"
 
 bool pin_take(struct backend *b, const struct plan *plan, struct err *e)
 {
@@ -50,7 +48,7 @@ static void pin_checked(struct backend *b, bool ok)
     if (!ok) /* cancelled by a timeout of the session's: asked again after its next statement */
         b->pin_check = true;
     else if (b->internal_rows == 0)
-        pin_drop(b, PIN_LOCK | PIN_LISTEN);
+        pin_drop(b, PIN_LOCK);
     if (ok && s->state == SESSION_READY && !s->txn.env)
         pin_give_back(b);
     session_unquarantine(s);
@@ -75,7 +73,7 @@ static bool pin_releases(struct backend *b)
         backend_internal(b, "ROLLBACK", pin_rolled_back);
         return false;
     }
-    if (b->pin_check && (b->pins & (PIN_LOCK | PIN_LISTEN))) {
+    if (b->pin_check && (b->pins & PIN_LOCK)) {
         b->pin_check = false;
         b->session->quarantine = true;
         backend_internal(b, PIN_QUERY, pin_checked);

@@ -1,11 +1,11 @@
 /*
  * Pinned connections: a session keeps its connection to a shard after the transaction as long as something lives on it
- * that belongs to the session: advisory locks, channels it listens to, cursors WITH HOLD. How many connections of a
- * pool may be kept in this way is bounded (max_pinned_connections).
+ * that belongs to the session: advisory locks, cursors WITH HOLD. How many connections of a pool may be kept in this
+ * way is bounded (max_pinned_connections).
  *
- * What the router cannot see (which lock was given back, which LISTEN was rolled back) it asks: after a statement that
- * may have ended the need, and outside of transactions, one query tells whether locks or channels are left. When
- * nothing is, the connection is reset and goes back to its pool.
+ * What the router cannot see (which lock was given back) it asks: after a statement that may have ended the need, and
+ * outside of transactions, one query tells whether locks are left. When none is, the connection is reset and goes back
+ * to its pool.
  */
 #ifndef ROUTER_SERVER_PIN_H
 #define ROUTER_SERVER_PIN_H

@@ -8,6 +8,7 @@
 #include "router/router.h"
 #include "router/schema.h"
 #include "router/server/backend.h"
+#include "router/server/notify.h"
 #include "router/server/oids.h"
 #include "router/server/pin.h"
 #include "router/server/template.h"
@@ -155,7 +156,7 @@ static void pool_opened(void *arg, struct pgconn *conn, const struct err *e)
         pool_put(b);
 }
 
-static void pool_connect(struct pool *p)
+static void pool_connect(struct pool *p, pgconn_done_fn *fn, void *arg)
 {
     const struct config *c = p->worker->config;
     struct pgconn_target t = {
@@ -168,7 +169,43 @@ static void pool_connect(struct pool *p)
 
     p->nopen++;
     p->nconnecting++;
-    connector_open(p->worker->router->connector, p->worker->loop, &t, pool_opened, p);
+    connector_open(p->worker->router->connector, p->worker->loop, &t, fn, arg);
+}
+
+struct pool_apart {
+    struct pool *p;
+    void (*fn)(void *arg, struct pool *p, struct backend *b, const struct err *e);
+    void *arg;
+};
+
+static void pool_opened_apart(void *arg, struct pgconn *conn, const struct err *e)
+{
+    struct pool_apart *a = arg;
+    struct pool *p = a->p;
+    struct backend *b = NULL;
+
+    p->nconnecting--;
+    if (conn) {
+        b = backend_new(p, conn);
+        backend_set_state(b, BACKEND_LEASED);
+    } else {
+        p->nopen--;
+        budget_give(p->budget);
+        pool_note_error(p, e);
+    }
+    a->fn(a->arg, p, b, &p->last_error);
+    free(a);
+}
+
+void pool_open_apart(struct pool *p, void (*fn)(void *arg, struct pool *p, struct backend *b, const struct err *e),
+                     void *arg)
+{
+    struct pool_apart *a = mem_zalloc(sizeof(*a));
+    bool counted = budget_take(p->budget, UINT32_MAX);
+
+    BUG_ON(!counted);
+    *a = (struct pool_apart){ .p = p, .fn = fn, .arg = arg };
+    pool_connect(p, pool_opened_apart, a);
 }
 
 /* Open connections for those who wait, as far as the budget goes. */
@@ -180,7 +217,7 @@ static void pool_open(struct pool *p)
             pool_beg(p);
             return;
         }
-        pool_connect(p);
+        pool_connect(p, pool_opened, p);
     }
     pool_set_hungry(p, false);
 }
@@ -544,9 +581,11 @@ void pool_tick(struct pool *p, uint64_t now_us)
 
 /* --- pool sets --- */
 
-#define GATHER_BUDGET 0x80000000u /* a shard's pool for gathering has a budget of its own */
+/* Budgets of their own: of the home shard's pool for gathering, and of the one for notifications. */
+#define GATHER_BUDGET 0x80000000u
+#define NOTIFY_BUDGET 0x40000000u
 
-static struct pool *pool_new(struct poolset *ps, const struct map_shard *shard, bool gather)
+static struct pool *pool_new(struct poolset *ps, const struct map_shard *shard, uint32_t budget)
 {
     struct pool *p = mem_zalloc(sizeof(*p));
 
@@ -555,12 +594,19 @@ static struct pool *pool_new(struct poolset *ps, const struct map_shard *shard, 
     p->shard_id = shard->id;
     p->shard_name = mem_strdup(shard->name);
     p->conninfo = mem_strdup(shard->conninfo);
-    p->budget = budget_get(ps->worker->router, ps->database, ps->user, gather ? shard->id | GATHER_BUDGET : shard->id);
+    p->budget = budget_get(ps->worker->router, ps->database, ps->user, shard->id | budget);
     atomic_store(&p->budget->pools[ps->worker->index], p);
     list_init(&p->all);
     list_init(&p->idle);
     list_init(&p->waiting);
     return p;
+}
+
+struct pool *pool_new_apart(struct poolset *ps)
+{
+    const struct map_db *db = worker_find_db(ps->worker, span_str(ps->database))->map;
+
+    return pool_new(ps, &db->shards[db->home], NOTIFY_BUDGET);
 }
 
 static struct pool *poolset_find(const struct poolset *ps, uint32_t shard_id)
@@ -599,7 +645,7 @@ void poolset_follow(struct poolset *ps, const struct map_db *db, uint64_t epoch)
     for (uint32_t i = 0; i < db->nshard; i++) {
         pools[i] = poolset_find(ps, db->shards[i].id);
         if (!pools[i] || strcmp(pools[i]->conninfo, db->shards[i].conninfo) != 0)
-            pools[i] = pool_new(ps, &db->shards[i], false);
+            pools[i] = pool_new(ps, &db->shards[i], 0);
     }
     for (uint32_t i = 0; i < ps->npool; i++) {
         bool kept = false;
@@ -612,8 +658,9 @@ void poolset_follow(struct poolset *ps, const struct map_db *db, uint64_t epoch)
     if (!ps->gather || strcmp(ps->gather->conninfo, db->shards[db->home].conninfo) != 0) {
         if (ps->gather)
             pool_drain(ps->gather);
-        ps->gather = pool_new(ps, &db->shards[db->home], true);
+        ps->gather = pool_new(ps, &db->shards[db->home], GATHER_BUDGET);
     }
+    hub_follow(ps->hub, &db->shards[db->home]);
     free(ps->pools);
     ps->pools = pools;
     ps->npool = db->nshard;
@@ -646,7 +693,7 @@ struct poolset *poolset_get(struct worker *w, struct span database, struct span 
     return ps;
 }
 
-static void pool_free(struct pool *p)
+void pool_free(struct pool *p)
 {
     while (!list_empty(&p->all))
         backend_close(LIST_ENTRY(list_first(&p->all), struct backend, node));
@@ -662,6 +709,7 @@ void poolset_free(struct poolset *ps)
     for (uint32_t i = 0; i < ps->npool; i++)
         pool_free(ps->pools[i]);
     pool_free(ps->gather);
+    hub_free(ps->hub);
     env_table_free(ps->envs);
     template_free(ps);
     free(ps->pools);

@@ -33,6 +33,7 @@ struct worker;
 struct map_db;
 struct oid_map;
 struct oid_maps;
+struct hub;
 
 struct pool {
     struct worker *worker; /* borrowed */
@@ -69,6 +70,7 @@ struct poolset {
     const struct config_user *limits; /* of that user; borrowed from the worker's configuration */
     struct pool **pools;              /* owned; [shard index of the worker's current map] */
     struct pool *gather;              /* owned; further connections to the home shard, for gathered statements */
+    struct hub *hub;                  /* owned; hears notifications (router/server/notify.h); NULL: nobody listens */
     uint32_t npool;
     uint64_t map_epoch;     /* the map that pools follows */
     bool ready;             /* canonical environment known */
@@ -105,6 +107,14 @@ uint32_t pool_limit(const struct pool *p, bool front);
 void pool_cancel_wait(struct session *s);
 /* A leased connection comes back: cleaned if it must be, then given to the next in the queue. */
 void pool_release(struct backend *b);
+/*
+ * A pool to the set's home shard whose connections no session leases, and one more connection of it: fn gets it, in
+ * BACKEND_LEASED, or the error; on the loop, not before this returns.
+ */
+struct pool *pool_new_apart(struct poolset *ps);
+void pool_open_apart(struct pool *p, void (*fn)(void *arg, struct pool *p, struct backend *b, const struct err *e),
+                     void *arg);
+void pool_free(struct pool *p);
 /* Bookkeeping for backend_close. */
 void pool_forget(struct backend *b);
 /* Once a second: connections that are idle or old, waits that are over. */

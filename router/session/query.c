@@ -8,6 +8,7 @@
 #include "router/schema.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
+#include "router/session/channels.h"
 #include "router/session/portal.h"
 #include "router/session/prepared.h"
 #include "router/session/session.h"
@@ -36,7 +37,7 @@ static bool query_reaches_shards(const struct plan *plan)
 
     if (plan->kind != PLAN_SESSION)
         return plan->kind != PLAN_EMPTY;
-    return ps->verb == SESSION_EXECUTE || ps->verb == SESSION_DECLARE ||
+    return ps->verb == SESSION_EXECUTE || ps->verb == SESSION_DECLARE || ps->verb == SESSION_LISTEN ||
            (ps->name && strcmp(ps->name, "pgbraid.idempotency_key") == 0); /* written as a row (exec_key.c) */
 }
 
@@ -208,7 +209,8 @@ static bool query_transaction(struct session *s, struct plan *plan, const char *
     /* The long way tells the client of settings that change back, and rolls back what failed without the server's
      * knowledge. */
     if ((verb != SESSION_COMMIT && verb != SESSION_ROLLBACK) || s->tx == 'I' || s->txn.doomed || plan->session->chain ||
-        s->txn.ddl || s->txn.recorded || s->txn.env != s->env || (s->held && s->held->tx != s->tx))
+        s->txn.ddl || s->txn.recorded || s->txn.env != s->env || (s->held && s->held->tx != s->tx) ||
+        (s->channels && (s->channels->nsaid || s->channels->may_notify)))
         return false;
     if (s->nheld == 0) {
         bool commit = verb == SESSION_COMMIT && s->tx == 'T';
@@ -314,7 +316,8 @@ size_t query_simple(struct session *s, const char *data, size_t frame)
             uint32_t shard = route.any ? query_any_shard(s) : route.first;
 
             if (UNLIKELY(isolation_takes_all(s) ||
-                         (plan->moment && s->txn.clocked && (s->txn.now[0] || s->txn.clock != shard)))) {
+                         (plan->moment && s->txn.clocked && (s->txn.now[0] || s->txn.clock != shard)) ||
+                         (s->channels && channels_plan_notifies(plan)))) {
                 exec_start_statement(s, plan, sql);
                 return frame;
             }

@@ -21,6 +21,7 @@
 #include "router/server/backend.h"
 #include "router/server/oids.h"
 #include "router/server/pool.h"
+#include "router/session/channels.h"
 #include "router/session/portal.h"
 #include "router/session/prepared.h"
 #include "router/session/session.h"
@@ -163,8 +164,9 @@ static bool batch_route(struct session *s, struct batch *b, struct prepared *p, 
     b->plan = p->plan;
     /* What is malformed is the long way's to say; what is not a plain statement goes there, too. */
     if ((p->plan->kind != PLAN_QUERY && p->plan->kind != PLAN_INSERT) || p->plan->long_way ||
-        bind->nparam > BATCH_MAX_PARAMS || bind->nparam != prepared_nparam(p) ||
-        (bind->portal.len && portal_exists(s, bind->portal)) || !fe_bind_values(bind, values, binary)) {
+        (s->channels && channels_plan_notifies(p->plan)) || bind->nparam > BATCH_MAX_PARAMS ||
+        bind->nparam != prepared_nparam(p) || (bind->portal.len && portal_exists(s, bind->portal)) ||
+        !fe_bind_values(bind, values, binary)) {
         b->slow = true;
         return true;
     }

@@ -13,9 +13,9 @@
 #include "router/exec/exec.h"
 #include "router/router.h"
 #include "router/server/backend.h"
-#include "router/server/notify.h"
 #include "router/server/pin.h"
 #include "router/server/pool.h"
+#include "router/session/channels.h"
 #include "router/session/portal.h"
 #include "router/session/prepared.h"
 #include "router/session/query.h"
@@ -98,6 +98,8 @@ void session_end_transaction(struct session *s, bool committed)
     }
     txn_reset(s);
     portal_end(s, committed);
+    if (UNLIKELY(s->channels))
+        channels_end(s, committed);
     session_release(s);
 }
 
@@ -159,7 +161,7 @@ void session_put_ready(struct session *s, struct strbuf *out)
     if (UNLIKELY(s->told != s->env))
         session_put_changes(s, out);
     if (UNLIKELY(s->notices.len) && s->tx == 'I')
-        notify_put(s, out);
+        channels_put(s, out);
     be_put_ready(out, s->tx);
 }
 
@@ -218,6 +220,7 @@ void session_close(struct session *s)
     plan_unref(s->run_plan);
     txn_reset(s);
     portal_drop_all(s);
+    channels_drop(s);
     session_drop_statements(s);
     query_forget_parses(s);
     prepared_unref(w, s->unnamed);
@@ -626,7 +629,7 @@ void session_run_done(struct session *s, struct backend *b)
     s->active_us = loop_now_us(s->worker->loop);
     session_set_state(s, SESSION_READY);
     if (UNLIKELY(s->notices.len) && s->tx == 'I')
-        notify_send(s);
+        channels_send(s);
     if (UNLIKELY(stream_kept(&s->st)))
         session_continue(s);
 }
@@ -650,7 +653,7 @@ void session_backend_lost(struct session *s, struct backend *b, const struct err
     }
     if (b->pins) { /* what lived on it is gone: for the client the session is */
         err_state(&e, "57P01");
-        err_hint(&e, "The session kept advisory locks, channels or cursors there.");
+        err_hint(&e, "The session kept advisory locks or cursors there.");
         backend_close(b);
         session_fatal(s, &e);
         return;

@@ -36,6 +36,7 @@
 
 struct auth;
 struct backend;
+struct channels;
 struct exec;
 struct gate_ticket;
 struct handshake;
@@ -124,6 +125,7 @@ struct session {
     uint32_t npiecewise;               /* of them that were fetched in pieces, so far: names on shards */
     size_t scanned;                    /* bytes of kept input already searched for a Sync */
     struct strbuf held_back;           /* of a login: goes out together with what is sent next */
+    struct channels *channels;         /* what it listens to; owned; NULL: nothing, nor is it about to */
     struct strbuf notices;             /* notifications that wait for the end of the transaction */
     uint64_t since_us;                 /* connected */
     uint64_t active_us;                /* start of the current statement, or end of the last */

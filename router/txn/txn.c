@@ -6,6 +6,7 @@
 #include "router/schema.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
+#include "router/session/channels.h"
 #include "router/session/env.h"
 #include "router/session/session.h"
 #include "router/txn/gtid.h"
@@ -96,6 +97,7 @@ void txn_savepoint(struct session *s, const char *name)
     sp->env = env_ref(s->env);
     sp->modes = s->txn.modes;
     sp->constraints_len = s->txn.constraints_len;
+    sp->nsaid = channels_said(s);
     sp->outer = s->txn.savepoint;
     s->txn.savepoint = sp;
 }
@@ -124,6 +126,7 @@ void txn_rollback_to(struct session *s, const struct savepoint *to)
         drop_innermost(&s->txn);
     s->txn.modes = to->modes;
     s->txn.constraints_len = to->constraints_len;
+    channels_unsay(s, to->nsaid);
 }
 
 void txn_release(struct session *s, struct savepoint *released)

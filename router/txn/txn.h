@@ -26,6 +26,7 @@ struct savepoint {
     struct env *env; /* the session's environment; owned reference */
     struct txn_modes modes;
     size_t constraints_len;
+    uint32_t nsaid; /* of channels */
     char name[];
 };
 

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# What keeps a session's connection after the transaction: advisory locks, channels, cursors WITH HOLD (rules P10, P55).
+# What keeps a session's connection after the transaction: advisory locks, cursors WITH HOLD (rules P10, P55).
 use strict;
 use warnings;
 use Test::More;
@@ -104,7 +104,8 @@ settles(0, 'given back in the end');
 # --- bounded
 $_->do('SELECT pg_advisory_lock_shared(9)') for @w[ 0 .. 2 ];
 is($w[3]->error('SELECT pg_advisory_lock_shared(9)')->{C}, '53300', 'max_pinned_connections bounds what is kept');
-is($w[3]->error('LISTEN x')->{C}, '53300', 'whatever it is kept for');
+is($w[3]->error('DECLARE h CURSOR WITH HOLD FOR SELECT relname FROM pg_class')->{C}, '53300', 'whatever it is kept for');
+is($w[3]->do('LISTEN x', 'UNLISTEN x'), 'UNLISTEN', 'LISTEN keeps none');
 is($w[3]->value('SELECT 1'), 1, 'others go on');
 is_deeply([ sort { $a <=> $b } map { $_->{pinned} } @{ show('CLIENTS') } ], [ (0) x (@{ show('CLIENTS') } - 3), 1, 1, 1 ], 'SHOW CLIENTS tells who keeps one');
 my $in_pools = 0;
@@ -122,36 +123,6 @@ is($q->value('SELECT pg_try_advisory_lock(10)'), 't', 'its lock is free');
 $q->do('SELECT pg_advisory_unlock_all()');
 $p = $w[0] = $router->wire;
 
-# --- LISTEN
-sub heard { my ($w) = @_; my $f = $w->read_frame; return $f->{type} eq 'A' ? "$f->{channel}=$f->{payload}" : $f->{type}; }
-$p->do('LISTEN news', 'LISTEN more', 'SELECT v FROM t WHERE id = 3');
-$r->do('LISTEN news');
-$q->do(q{NOTIFY news, '1'}, q{SELECT pg_notify('more', '2')}, q{NOTIFY other, '3'}, q{NOTIFY news, '4'});
-is(heard($p), $_, "heard: $_") for 'news=1', 'more=2', 'news=4';
-is(heard($r), $_, "heard by another: $_") for 'news=1', 'news=4';
-$q->do('BEGIN', q{NOTIFY news, '5'}, 'UPDATE t SET v = 0', 'ROLLBACK', 'BEGIN', q{NOTIFY news, '6'}, 'UPDATE t SET v = 0', q{NOTIFY news, '7'}, 'COMMIT');
-is(heard($p), $_, "X12: a transaction over several shards notifies when it commits: $_") for 'news=6', 'news=7';
-$p->do('BEGIN', 'SELECT v FROM t WHERE id = 3');
-$q->do(q{NOTIFY news, '8'});
-is(heard($r), $_, "$_") for 'news=6', 'news=7', 'news=8';
-is($p->value('SELECT v FROM t WHERE id = 4'), 0, 'nothing is told inside a transaction');
-$p->send(PgbraidTest::Wire::Query('COMMIT'));
-my @frames = $p->until_ready;
-is(join(' ', map { $_->{type} } @frames), 'C A Z', 'but at its end, before ReadyForQuery');
-# its own
-my @own = @{ $p->query(q{NOTIFY news, 'me'})->{frames} };
-is(join(' ', map { $_->{type} } @own), 'C A Z', 'its own notification comes with the statement');
-is($own[1]{pid}, $p->{pid}, 'from the process id that the client was told');
-$p->do('UNLISTEN news');
-$q->do(q{NOTIFY news, '9'}, q{NOTIFY more, '10'});
-is(heard($p), 'more=10', 'UNLISTEN of one channel');
-$p->do('UNLISTEN *');
-$r->do('DISCARD ALL');
-settles(0, 'who does not listen any more gives the connection back');
-$q->do(q{NOTIFY news, '11'});
-is($p->value('SELECT 1'), 1, 'and hears nothing');
-
 # --- WHAT a later client sees
-is($router->wire->value('SELECT count(*) FROM pg_listening_channels()'), 0, 'nobody listens') for 1 .. 4;
 is(server_locks(), 0, 'no lock is left');
 done_testing();

@@ -63,7 +63,7 @@ sub check
     my @traces;
     my $see = sub { my ($want, $name, $sql) = @_; my $r = $c->query($sql); my $got = $r->{error} ? "error $r->{error}{C}" : join ',', map { $_ // '~' } @{ $r->{rows}[0] // [] }; push @traces, "$name: $got" if $got ne $want; return; };
     $see->('4MB,"$user", public,,postgres,postgres,off,0', 'settings', q{SELECT current_setting('work_mem'), current_setting('search_path'), coalesce(current_setting('app.secret', true), ''), current_user, session_user, current_setting('default_transaction_read_only'), current_setting('statement_timeout')});
-    $see->($_->[2], $_->[0], $_->[1]) for [ 'prepared', 'EXECUTE leak(1)', 'error 26000' ], [ 'cursor', 'FETCH leak', 'error 34000' ], [ 'savepoint', 'ROLLBACK TO leak', 'error 25P01' ], [ 'channels', 'SELECT count(*) FROM pg_listening_channels()', '0' ],
+    $see->($_->[2], $_->[0], $_->[1]) for [ 'prepared', 'EXECUTE leak(1)', 'error 26000' ], [ 'cursor', 'FETCH leak', 'error 34000' ], [ 'savepoint', 'ROLLBACK TO leak', 'error 25P01' ], [ 'channels', 'SELECT pg_listening_channels()', '' ],
         [ 'rows', 'SELECT count(*), sum(v) FROM t', '30,465' ], [ 'transaction', 'SELECT pg_current_xact_id_if_assigned()', '~' ];
     is("@traces", '', $what) or BAIL_OUT("seed $seed");
     return;

@@ -101,6 +101,8 @@ SELECT count(*) FROM pg_catalog.pg_cursors;
 SELECT name FROM pg_prepared_statement();
 LISTEN a;
 UNLISTEN *;
+SELECT pg_listening_channels();
+SELECT c FROM pg_listening_channels() c;
 NOTIFY a, 'b';
 DECLARE c CURSOR FOR SELECT 1;
 FETCH 1 FROM c;
