@@ -61,6 +61,7 @@ struct occurrence {
     enum use use;
     int first_variable;               /* of column 0; the others follow */
     bool linear;                      /* every output row of the statement comes from exactly one of its rows */
+    bool in_arm;                      /* ... or of its arm's (setop.h) */
     struct assigned *assigned;        /* INSERT: the key values, found at the statement */
     const PgQuery__RangeVar *mention; /* NULL: the target of a change */
 };
@@ -190,6 +191,9 @@ struct an {
     struct cte *ctes;
     struct lone_condition *lone;
     struct top_level top;
+    struct setop *setop;          /* NULL: none is looked at */
+    struct arm *arm;              /* the query that is about to be analysed is this one */
+    uint32_t arm_first;           /* first occurrence of the arm that is being analysed */
     const char *blocked;          /* why the statement is not a sum over rows; NULL: it may be */
     const char *inner_blocked;    /* the same for a sub-query in FROM that supplies the rows */
     const char *unknown_relation; /* first name that is no table: PostgreSQL's own 42P01 */

@@ -146,9 +146,21 @@ static bool trim_sort(const struct clauses *c, const PgQuery__Node *n, struct to
     return !is_empty(*r);
 }
 
+static bool find_sorts(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c)
+{
+    const struct tokrange sorts = { c->order.first + 2, c->order.end };
+    if (q->n_sort_clause == 0)
+        return true;
+    c->sorts = cut_items(an, c, sorts, 0, q->n_sort_clause, q->sort_clause);
+    for (size_t i = 0; c->sorts && i < q->n_sort_clause; i++)
+        if (!trim_sort(c, q->sort_clause[i], &c->sorts[i]))
+            return false;
+    return c->sorts;
+}
+
 static bool find_items(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c, struct tokrange targets)
 {
-    const struct tokrange groups = { c->group.first + 2, c->group.end }, sorts = { c->order.first + 2, c->order.end };
+    const struct tokrange groups = { c->group.first + 2, c->group.end };
     c->targets = cut_items(an, c, targets, 0, q->n_target_list, q->target_list);
     if (!c->targets)
         return false;
@@ -161,13 +173,7 @@ static bool find_items(struct an *an, const PgQuery__SelectStmt *q, struct claus
             return false;
         c->groups = cut_items(an, c, groups, 0, q->n_group_clause, q->group_clause);
     }
-    if (q->n_sort_clause) {
-        c->sorts = cut_items(an, c, sorts, 0, q->n_sort_clause, q->sort_clause);
-        for (size_t i = 0; c->sorts && i < q->n_sort_clause; i++)
-            if (!trim_sort(c, q->sort_clause[i], &c->sorts[i]))
-                return false;
-    }
-    return (c->groups || !q->n_group_clause) && (c->sorts || !q->n_sort_clause);
+    return (c->groups || !q->n_group_clause) && find_sorts(an, q, c);
 }
 
 /* ON (...) behind DISTINCT, which ends at *first. */
@@ -212,4 +218,52 @@ bool clauses_find(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c
     c->where_begin = is_empty(c->where) ? c->where_end : c->where.first;
     c->having_expr = (struct tokrange){ c->having.first + 1, c->having.end };
     return targets.first < targets.end && find_items(an, q, c, targets);
+}
+
+bool clauses_find_setop(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c)
+{
+    struct tokrange *last = &c->body;
+    *c = (struct clauses){ 0 };
+    tokens_read(an, &c->ts);
+    if (c->ts.uneven || c->ts.n == 0)
+        return false;
+    c->end = c->ts.n;
+    if (token_is(&c->ts, c->end - 1, ";"))
+        c->end--;
+    for (uint32_t i = 0; i < c->end; i++) {
+        enum clause k = clause_at(&c->ts, i);
+        struct tokrange *next = k == ORDER ? &c->order : k == LIMIT ? &c->limit : last;
+        if (last != &c->body && k != NONE && k != LIMIT)
+            return false;
+        if (next != last)
+            next->first = i;
+        last = next;
+        last->end = i + 1;
+    }
+    return is_empty(c->order) == (q->n_sort_clause == 0) &&
+           is_empty(c->limit) == (!q->limit_count && !q->limit_offset) && !is_empty(c->body) && find_sorts(an, q, c);
+}
+
+/* Nothing in front of the first place in a condition is a WHERE but its own. */
+bool clauses_where(const struct clauses *c, const PgQuery__Node *where, struct tokrange *r)
+{
+    static const char *const words[] = { "group", "having", "window", "order",     "limit", "offset",
+                                         "fetch", "for",    "union",  "intersect", "except" };
+    struct extent x = extent_of(where);
+    uint32_t i = x.low > 0 ? token_at(&c->ts, (uint32_t)x.low) : 0;
+    bool over = false;
+    if (i >= c->end)
+        return false;
+    while (i > 0 && !keyword_is(&c->ts, i, "where"))
+        i--;
+    if (!keyword_is(&c->ts, i, "where"))
+        return false;
+    *r = (struct tokrange){ i, i + 1 };
+    while (r->end < c->end && !over) {
+        over = c->ts.v[r->end].depth < c->ts.v[i].depth;
+        for (size_t k = 0; k < ARRAY_LEN(words); k++)
+            over |= c->ts.v[r->end].depth == c->ts.v[i].depth && keyword_is(&c->ts, r->end, words[k]);
+        r->end += !over;
+    }
+    return (uint32_t)x.high < clause_end(c, *r);
 }

@@ -29,6 +29,14 @@ struct clauses {
 /* False: the text is not plain enough. */
 MUSTCHECK bool clauses_find(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c);
 
+/*
+ * The same for a set operation: of `c` only the tokens, `order`, `limit`, `end` and `sorts` are filled in, and `body`:
+ * all in front of ORDER BY and LIMIT.
+ */
+MUSTCHECK bool clauses_find_setop(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c);
+/* WHERE and its condition, of any query level. */
+MUSTCHECK bool clauses_where(const struct clauses *c, const PgQuery__Node *where, struct tokrange *r);
+
 /* Bytes of a range of tokens. */
 uint32_t clause_start(const struct clauses *c, struct tokrange r);
 uint32_t clause_end(const struct clauses *c, struct tokrange r);

@@ -96,13 +96,18 @@ static bool sort_by_name(struct finish *f, const PgQuery__ColumnRef *ref, struct
     return found && v != NO_COLUMN && v == f->out->cols[at].variable;
 }
 
-bool finish_find_sort(struct finish *f, const PgQuery__SortBy *by, struct sort_item *item)
+void finish_read_direction(const PgQuery__SortBy *by, struct sort_item *item)
 {
-    item->expr = by->node;
     item->desc = by->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
     item->nulls_first = by->sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_DEFAULT
                             ? item->desc
                             : by->sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST;
+}
+
+bool finish_find_sort(struct finish *f, const PgQuery__SortBy *by, struct sort_item *item)
+{
+    item->expr = by->node;
+    finish_read_direction(by, item);
     if (by->node->node_case == PG_QUERY__NODE__NODE_A_CONST) {
         item->output = true;
         item->expr = finish_ordinal(f, by->node->a_const, &item->range, &item->column);
@@ -159,12 +164,12 @@ static bool find_bound(const struct finish *f, const PgQuery__Node *n, bool *has
     return key_family(out->type) == FAMILY_INT;
 }
 
-static bool with_ties(const struct finish *f)
+bool finish_with_ties(const struct finish *f)
 {
     return f->q->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES;
 }
 
-static void find_bounds(struct finish *f)
+void finish_find_bounds(struct finish *f)
 {
     struct plan_bounds *b = &f->an->plan->bounds;
     b->known = find_bound(f, f->q->limit_count, &b->has_limit, &b->limit) &&
@@ -245,7 +250,7 @@ static bool any_column(const struct an *an, bool (*is)(uint32_t type))
     return false;
 }
 
-bool finish_push(struct finish *f, const struct key_class *keys, struct plan_push push, const char *how)
+bool finish_push(struct finish *f, struct plan_push push, const char *how)
 {
     struct an *an = f->an;
     struct arena *a = plan_arena(an->plan);
@@ -259,7 +264,7 @@ bool finish_push(struct finish *f, const struct key_class *keys, struct plan_pus
     struct gather_part *part = ARENA_NEW(a, struct gather_part);
     struct plan_push *copy = ARENA_NEW(a, struct plan_push);
     *copy = push;
-    *part = (struct gather_part){ .scope = SCOPE_KEYED, .keys = *keys };
+    *part = (struct gather_part){ .scope = SCOPE_KEYED };
     *g = (struct plan_gather){ .npart = 1, .parts = part, .push = copy };
     an->plan->gather = g;
     if (how) {
@@ -303,17 +308,28 @@ static void put_keyed(const struct finish *f, struct text_builder *t, bool where
         text_slice(t, clause_start(c, f->sorts[i].range), clause_end(c, f->sorts[i].range));
         text_printf(t, " AS pgbraid_%u, ", i + 1);
     }
-    text_slice(t, c->ts.v[c->body.first].start, c->ts.v[c->where_begin - 1].end);
-    if (where)
+    if (where) {
+        text_slice(t, c->ts.v[c->body.first].start, c->ts.v[c->where_begin - 1].end);
         put_clause(f, t, c->where);
+    } else {
+        finish_put_shape(f, t, (struct tokrange){ c->body.first, c->where_begin });
+    }
     put_group_by(f, t);
     put_clause(f, t, c->having);
 }
 
-static void put_order(const struct finish *f, struct text_builder *t)
+void finish_put_order(const struct finish *f, struct text_builder *t)
 {
     for (uint32_t i = 0; i < f->nsort; i++)
         text_printf(t, "%s%u%s", i ? ", " : " ORDER BY ", i + 1, finish_direction(&f->sorts[i]));
+}
+
+bool finish_merge_key(const struct sort_item *s, struct typing t, struct merge_key *key)
+{
+    bool text;
+    key->desc = s->desc;
+    key->nulls_first = s->nulls_first;
+    return t.type && merge_type_of(t.type, &key->type, &text) && (!text || t.by_bytes);
 }
 
 /* cut: rows that DISTINCT ON takes for one may be on several shards. */
@@ -323,20 +339,17 @@ static bool try_merge(struct finish *f, bool cut)
     struct arena *a = plan_arena(p);
     struct merge_key *keys = ARENA_ARRAY(a, struct merge_key, f->nsort + 1);
     bool *by_bytes = ARENA_ARRAY(a, bool, f->nsort + 1);
-    if (!p->bounds.known || with_ties(f) || !finish_params_stand_alone(f->an))
+    if (!p->bounds.known || finish_with_ties(f) || !finish_params_stand_alone(f->an))
         return false;
     for (uint32_t i = 0; i < f->nsort; i++) {
         struct typing t = f->sorts[i].expr ? typing_of(f->an, f->s, f->sorts[i].expr) : (struct typing){ 0 };
-        bool text;
-        if (!t.type || !merge_type_of(t.type, &keys[i].type, &text) || (text && !t.by_bytes))
+        if (!finish_merge_key(&f->sorts[i], t, &keys[i]))
             return false;
-        keys[i].desc = f->sorts[i].desc;
-        keys[i].nulls_first = f->sorts[i].nulls_first;
         by_bytes[i] = t.by_bytes;
     }
     struct text_builder t = { .a = a };
     put_keyed(f, &t, true);
-    put_order(f, &t);
+    finish_put_order(f, &t);
     struct plan_merge *m = ARENA_NEW(a, struct plan_merge);
     *m = (struct plan_merge){ .nkey = f->nsort,
                               .keys = keys,
@@ -359,7 +372,7 @@ void finish_put_from(struct text_builder *t)
     text_fixed(t, " AS " PARTIAL_ROWS);
 }
 
-static void put_columns(const struct finish *f, struct text_builder *t, uint32_t first)
+void finish_put_columns(const struct finish *f, struct text_builder *t, uint32_t first)
 {
     struct strbuf sb = STRBUF_INIT;
     for (uint32_t i = 0; i < f->out->n; i++) {
@@ -376,7 +389,7 @@ static bool shape_allowed(const struct finish *f)
 {
     const struct clauses *c = &f->c;
     const struct tokrange before = { 0, c->where_begin }, behind = { c->where_end, c->body.end };
-    if (!names_known(f) || !finish_params_stand_alone(f->an) || finish_has_param(f, before) ||
+    if (!names_known(f) || !finish_params_stand_alone(f->an) || finish_shape_has_param(f, before) ||
         finish_has_param(f, behind))
         return false;
     for (size_t i = 0; i < f->q->n_target_list; i++)
@@ -386,7 +399,7 @@ static bool shape_allowed(const struct finish *f)
     return true;
 }
 
-static bool push_order(struct finish *f, const struct key_class *keys, const char *how)
+static bool push_order(struct finish *f, const char *how)
 {
     struct arena *a = plan_arena(f->an->plan);
     struct text_builder shard = { .a = a }, shape = { .a = a }, rest = { .a = a };
@@ -396,23 +409,23 @@ static bool push_order(struct finish *f, const struct key_class *keys, const cha
         if (!f->sorts[i].expr || !finish_can_be_column(f, f->sorts[i].expr) || finish_has_param(f, f->sorts[i].range))
             return false;
     put_keyed(f, &shard, true);
-    put_order(f, &shard);
+    finish_put_order(f, &shard);
     put_clause(f, &shard, f->c.lock); /* who waits for a row sees its new values: they are sorted once more */
     put_keyed(f, &shape, false);
     text_fixed(&rest, f->non ? "SELECT DISTINCT " : "SELECT ");
     for (uint32_t i = 0; i < f->nkey; i++)
         text_printf(&rest, "%s" PARTIAL_ROWS ".c%u%s", i ? ", " : "ON (", i + 1, i + 1 == f->nkey ? ") " : "");
-    put_columns(f, &rest, f->nsort);
+    finish_put_columns(f, &rest, f->nsort);
     for (uint32_t i = 0; i < f->nsort; i++)
         text_printf(&rest, "%s" PARTIAL_ROWS ".c%u%s", i ? ", " : " ORDER BY ", i + 1, finish_direction(&f->sorts[i]));
     finish_put_limit(f, &rest);
-    return finish_push(f, keys,
+    return finish_push(f,
                        (struct plan_push){ .ncolumn = f->nsort + f->out->n,
                                            .shard = text_done(&shard),
                                            .shape = text_done(&shape),
                                            .rest = text_done(&rest),
                                            .limited = true,
-                                           .ties = with_ties(f) },
+                                           .ties = finish_with_ties(f) },
                        how);
 }
 
@@ -434,7 +447,7 @@ static bool find_distinct_columns(struct finish *f)
     return true;
 }
 
-static bool push_distinct(struct finish *f, const struct key_class *keys)
+static bool push_distinct(struct finish *f)
 {
     struct arena *a = plan_arena(f->an->plan);
     struct text_builder shard = { .a = a }, shape = { .a = a }, rest = { .a = a };
@@ -442,7 +455,7 @@ static bool push_distinct(struct finish *f, const struct key_class *keys)
     if (!shape_allowed(f))
         return false;
     text_fixed(&rest, "SELECT DISTINCT ");
-    put_columns(f, &rest, 0);
+    finish_put_columns(f, &rest, 0);
     for (uint32_t i = 0; i < nsort; i++)
         text_printf(&rest, "%s%u%s", i ? ", " : " ORDER BY ", f->sorts[i].column + 1, finish_direction(&f->sorts[i]));
     finish_put_limit(f, &rest);
@@ -451,7 +464,7 @@ static bool push_distinct(struct finish *f, const struct key_class *keys)
     put_keyed(f, &shape, false);
     f->nsort = nsort;
     return finish_push(
-        f, keys,
+        f,
         (struct plan_push){
             .ncolumn = f->out->n, .shard = text_done(&shard), .shape = text_done(&shape), .rest = text_done(&rest) },
         "each shard drops duplicates, the rest of the statement runs over what remains");
@@ -459,11 +472,10 @@ static bool push_distinct(struct finish *f, const struct key_class *keys)
 
 /* --- the way through --- */
 
-static void merge_plan(struct finish *f, const struct key_class *keys)
+void finish_merge_plan(struct finish *f)
 {
     struct plan *p = f->an->plan;
     bool bounds = p->bounds.has_limit || p->bounds.has_offset;
-    (void)push_order(f, keys, NULL); /* for bounds that only a server can judge */
     p->combine = COMBINE_MERGE;
     p->finish = p->merge->nunique
                     ? "each shard sorts and sends the first of each, the router merges and keeps the first"
@@ -475,30 +487,43 @@ static void merge_plan(struct finish *f, const struct key_class *keys)
     err_hint(&p->refusal, "Give it as a plain number that is not negative.");
 }
 
-bool finish_try(struct an *an, const struct key_class *keys)
+static bool any_unsharded(const struct an *an)
+{
+    for (uint32_t i = 0; i < an->nocc; i++)
+        if (an->occs[i]->rel->dist == DIST_UNSHARDED)
+            return true;
+    return false;
+}
+
+const char *finish_how_ordered(const struct finish *f)
+{
+    return finish_with_ties(f) ? "each shard sorts and sends its first rows and their ties, the rest of the statement "
+                                 "runs over them"
+                               : "each shard sorts and sends its first rows, the rest of the statement runs over them";
+}
+
+static bool finish_select(struct an *an)
 {
     struct finish f = { .an = an, .q = an->top.query, .s = an->top.scope, .out = an->top.columns };
     const struct whole w = { an, f.s, 0, an->nocc };
-    for (uint32_t i = 0; i < an->nocc; i++)
-        if (an->occs[i]->rel->dist == DIST_UNSHARDED)
-            return false;
     if (!clauses_find(an, f.q, &f.c) || !find_columns(&f) || !find_sorts(&f))
         return false;
-    find_bounds(&f);
+    finish_find_bounds(&f);
+    finish_find_gaps(&f);
     if (tree_is_distinct_on(f.q) ? !finish_find_ons(&f) : f.q->n_distinct_clause && !find_distinct_columns(&f))
         return false;
-    if (f.non && with_ties(&f) && f.nsort > f.q->n_sort_clause)
+    if (f.non && finish_with_ties(&f) && f.nsort > f.q->n_sort_clause)
         return false; /* keys besides ORDER BY's break ties */
     if (an->top.grouped) {
         if (!finish_group_items(&f))
             return false;
         if (!whole_by(&w, f.q->n_group_clause, f.groups))
-            return finish_groups(&f, keys);
+            return finish_groups(&f);
     }
     if (an->top.windows && !whole_windows(&w, f.q))
         return false;
     if (f.q->n_distinct_clause && !f.non && !whole_answer(&w, f.out))
-        return push_distinct(&f, keys);
+        return push_distinct(&f);
     bool cut = f.non && !finish_ons_whole(&f, &w);
     if (!cut && f.q->n_sort_clause == 0 && !f.q->limit_count && !f.q->limit_offset) {
         an->plan->combine = COMBINE_CONCAT;
@@ -507,12 +532,16 @@ bool finish_try(struct an *an, const struct key_class *keys)
         return true;
     }
     if (!f.q->n_locking_clause && try_merge(&f, cut)) {
-        merge_plan(&f, keys);
+        (void)push_order(&f, NULL); /* for bounds that only a server can judge */
+        finish_merge_plan(&f);
         return true;
     }
-    return push_order(&f, keys,
-                      with_ties(&f) ? "each shard sorts and sends its first rows and their ties, the rest of the "
-                                      "statement runs over them"
-                                    : "each shard sorts and sends its first rows, the rest of the statement runs "
-                                      "over them");
+    return push_order(&f, finish_how_ordered(&f));
+}
+
+bool finish_try(struct an *an)
+{
+    if (any_unsharded(an))
+        return false;
+    return an->top.query->op == PG_QUERY__SET_OPERATION__SETOP_NONE ? finish_select(an) : finish_setop(an);
 }

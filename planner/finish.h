@@ -17,9 +17,9 @@
 #include "planner/analyse_int.h"
 
 /*
- * The statement's top level; `keys` are those of the occurrence that cuts its rows. True: plan->combine, finish and
- * what belongs to them are filled in.
+ * The statement's top level, whose rows are cut by a table's or the arms' tables' (setop.h). True: plan->combine,
+ * finish and what belongs to them are filled in.
  */
-MUSTCHECK bool finish_try(struct an *an, const struct key_class *keys);
+MUSTCHECK bool finish_try(struct an *an);
 
 #endif

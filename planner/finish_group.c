@@ -461,17 +461,19 @@ static void put_partials(const struct rewrite *w, struct text_builder *t, bool w
         text_fixed(t, " pg_catalog.count(*)");
     text_all(t, &w->partials);
     text_fixed(t, " ");
-    put_range(w, t, c->from);
     if (where) {
+        put_range(w, t, c->from);
         text_fixed(t, " ");
         put_range(w, t, c->where);
+    } else {
+        finish_put_shape(w->f, t, c->from);
     }
     put_grouping(w, t);
 }
 
 static bool shape_allowed(const struct finish *f)
 {
-    if (!finish_params_stand_alone(f->an) || finish_has_param(f, f->c.head) || finish_has_param(f, f->c.from))
+    if (!finish_params_stand_alone(f->an) || finish_has_param(f, f->c.head) || finish_shape_has_param(f, f->c.from))
         return false;
     for (size_t i = 0; i < f->q->n_group_clause; i++)
         if (!finish_can_be_column(f, f->groups[i]) || finish_has_param(f, f->group_ranges[i]))
@@ -479,7 +481,7 @@ static bool shape_allowed(const struct finish *f)
     return true;
 }
 
-bool finish_groups(struct finish *f, const struct key_class *keys)
+bool finish_groups(struct finish *f)
 {
     struct arena *a = plan_arena(f->an->plan);
     struct rewrite w = { .f = f, .partials = { .a = a }, .distinct = { .a = a } };
@@ -493,7 +495,7 @@ bool finish_groups(struct finish *f, const struct key_class *keys)
     put_partials(&w, &shard, true);
     put_partials(&w, &shape, false);
     return finish_push(
-        f, keys,
+        f,
         (struct plan_push){
             .ncolumn = w.ncolumn, .shard = text_done(&shard), .shape = text_done(&shape), .rest = text_done(&rest) },
         "each shard aggregates, the rest of the statement runs over the partial rows");

@@ -6,6 +6,8 @@
 
 #include "planner/clauses.h"
 #include "planner/finish.h"
+#include "planner/op_merge.h"
+#include "planner/typing.h"
 #include "planner/whole.h"
 
 /* A text being put together, in the plan's arena. */
@@ -46,6 +48,8 @@ struct finish {
     const PgQuery__Node **groups; /* what GROUP BY's items mean, and where that is */
     struct tokrange *group_ranges;
     uint32_t *group_columns; /* of those that are numbers */
+    struct tokrange *gaps;   /* conditions of a set operation's arms, in the order of the text */
+    uint32_t ngap;
 };
 
 /* The name of the temporary table in the remainder. */
@@ -57,12 +61,29 @@ const char *finish_direction(const struct sort_item *s);
 /* What a number in ORDER BY or GROUP BY means: the column (none: out->n), and its expression, NULL: a star's. */
 const PgQuery__Node *finish_ordinal(struct finish *f, const PgQuery__AConst *c, struct tokrange *range,
                                     uint32_t *column);
+void finish_read_direction(const PgQuery__SortBy *by, struct sort_item *item);
 /* What an item of ORDER BY or DISTINCT ON means; its range is the item's own. False: not looked at. */
 MUSTCHECK bool finish_find_sort(struct finish *f, const PgQuery__SortBy *by, struct sort_item *item);
+/* What a shape is made of: tokens without the conditions of a set operation's arms. */
+void finish_find_gaps(struct finish *f);
+void finish_put_shape(const struct finish *f, struct text_builder *t, struct tokrange r);
+bool finish_shape_has_param(const struct finish *f, struct tokrange r);
 /* Is there a parameter among the tokens? */
 bool finish_has_param(const struct finish *f, struct tokrange r);
 /* The plan of partial work; takes the texts. False: not allowed here. */
-MUSTCHECK bool finish_push(struct finish *f, const struct key_class *keys, struct plan_push push, const char *how);
+MUSTCHECK bool finish_push(struct finish *f, struct plan_push push, const char *how);
+/* LIMIT and OFFSET: plan->bounds. */
+void finish_find_bounds(struct finish *f);
+bool finish_with_ties(const struct finish *f);
+/* How a sort key of this type is merged; false: only PostgreSQL knows its order. */
+MUSTCHECK bool finish_merge_key(const struct sort_item *s, struct typing t, struct merge_key *key);
+/* ORDER BY the first columns; the answer's columns from the temporary table's behind `first`, with FROM. */
+void finish_put_order(const struct finish *f, struct text_builder *t);
+void finish_put_columns(const struct finish *f, struct text_builder *t, uint32_t first);
+/* plan->merge is made: the rest of a plan that merges. */
+void finish_merge_plan(struct finish *f);
+/* What is done for an order that only PostgreSQL knows. */
+const char *finish_how_ordered(const struct finish *f);
 
 /* May it be a temporary table's column, as far as its type goes? */
 bool finish_can_be_column(const struct finish *f, const PgQuery__Node *n);
@@ -77,6 +98,8 @@ bool finish_ons_whole(const struct finish *f, const struct whole *w);
 /* finish_group.c: what GROUP BY's items mean. False: grouping sets and other things that are not looked at. */
 MUSTCHECK bool finish_group_items(struct finish *f);
 /* Partial aggregates. */
-MUSTCHECK bool finish_groups(struct finish *f, const struct key_class *keys);
+MUSTCHECK bool finish_groups(struct finish *f);
+/* finish_setop.c: a statement that is a set operation. */
+MUSTCHECK bool finish_setop(struct an *an);
 
 #endif

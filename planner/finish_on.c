@@ -1,8 +1,8 @@
 /*
- * DISTINCT ON (a, b): of rows that agree in a and b the first in the order of ORDER BY, which has to begin with them, in
- * any order. Each shard keeps its own first rows, and of those the first is the answer's. What ORDER BY does not have of
- * them becomes a sort key behind it: which order rows come in that ORDER BY does not tell apart is PostgreSQL's to
- * choose.
+ * DISTINCT ON (a, b): of rows that agree in a and b the first in the order of ORDER BY, which has to begin with them,
+ * in any order. Each shard keeps its own first rows, and of those the first is the answer's. What ORDER BY does not
+ * have of them becomes a sort key behind it: which order rows come in that ORDER BY does not tell apart is PostgreSQL's
+ * to choose.
  */
 #include "planner/finish_int.h"
 #include "planner/same.h"

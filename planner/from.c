@@ -92,8 +92,9 @@ static struct collist from_cte(struct an *an, struct scope *s, const PgQuery__Ra
         e->list.open = true;
         return e->list;
     }
-    /* One evaluation serves all mentions: no mention's condition may restrict it, none makes its rows linear. */
-    if (!linear || !cte->single)
+    /* One evaluation serves all mentions: no mention's condition may restrict it, none makes its rows linear; nor one
+     * of an arm those of a query outside it. */
+    if (!linear || !cte->single || cte->first_occ < an->arm_first)
         for (uint32_t i = cte->first_occ; i < cte->end_occ; i++)
             an->occs[i]->linear = false;
     e->list = derived(an, cte->query, cte->single && !cte->recursive, !cte->single);

@@ -4,6 +4,7 @@
  */
 #include "planner/analyse_int.h"
 #include "planner/finish.h"
+#include "planner/setop.h"
 
 #include <string.h>
 
@@ -306,15 +307,15 @@ static bool colocated(const struct cat_rel *a, const struct cat_rel *b)
     return true;
 }
 
-/* The first sharded occurrence that does not follow d; NULL: all do. */
-static const struct occurrence *stray(struct an *an, const struct occurrence *d)
+/* The first sharded occurrence among [first, end) that does not follow d; NULL: all do. */
+static const struct occurrence *stray(struct an *an, const struct occurrence *d, uint32_t first, uint32_t end)
 {
     bool *hit[CAT_MAX_KEY];
     if (d->rel->nkey == 0)
         return d;
     for (uint32_t k = 0; k < d->rel->nkey; k++)
         hit[k] = prove_followers(an, d->first_variable + (int)d->rel->key[k]);
-    for (uint32_t i = 0; i < an->nocc; i++) {
+    for (uint32_t i = first; i < end; i++) {
         const struct occurrence *o = an->occs[i];
         if (o == d || !is_sharded(o))
             continue;
@@ -335,15 +336,39 @@ static const struct occurrence *find_driver(struct an *an, const struct occurren
         changes |= an->occs[i]->use != USE_READ;
     for (uint32_t i = 0; i < an->nocc; i++) {
         const struct occurrence *o = an->occs[i];
-        if (!is_sharded(o) || !o->linear || (changes && o->use == USE_READ))
+        if (!is_sharded(o) || !o->linear || o->in_arm || (changes && o->use == USE_READ))
             continue;
-        const struct occurrence *other = stray(an, o);
+        const struct occurrence *other = stray(an, o, 0, an->nocc);
         if (!other)
             return o;
         if (!*apart)
             *apart = other;
     }
     return NULL;
+}
+
+static bool drives_arm(struct an *an, const struct occurrence *o, uint32_t first, uint32_t end)
+{
+    return is_sharded(o) && o->linear && !stray(an, o, first, end);
+}
+
+/* The occurrences that rows are cut by: one, or those of a set operation's arms. */
+static uint32_t find_drivers(struct an *an, const struct occurrence **drivers, const struct occurrence **apart)
+{
+    uint32_t n = 0;
+    bool only_arms = an->setop && an->top.query == an->setop->query;
+    const struct occurrence *one = only_arms ? NULL : find_driver(an, apart);
+    if (one) {
+        drivers[0] = one;
+        return 1;
+    }
+    if (!an->setop)
+        return 0;
+    setop_prove(an, drives_arm);
+    for (uint32_t i = 0; i < an->setop->narm && an->setop->kind != SETOP_NOTHING; i++)
+        if (an->setop->arms[i].driver)
+            drivers[n++] = an->setop->arms[i].driver;
+    return n;
 }
 
 static void block_by_inventory(struct an *an)
@@ -414,50 +439,63 @@ static void forget_unused(struct an *an)
             an->occs[i]->linear = false;
 }
 
+/* "orders are cut by customer_id, lines by customer_id" */
+static const char *cuts(struct an *an, const struct occurrence *const *drivers, uint32_t n)
+{
+    struct strbuf sb = STRBUF_INIT;
+    for (uint32_t i = 0; i < n; i++) {
+        bool said = false;
+        for (uint32_t k = 0; k < i; k++)
+            said |= strcmp(drivers[k]->name, drivers[i]->name) == 0;
+        if (!said)
+            strbuf_printf(&sb, "%s%s %s %s", i ? ", " : "", drivers[i]->name, i ? "by" : "are cut by",
+                          drivers[i]->rel->columns[drivers[i]->rel->key[0]].name);
+    }
+    const char *text = arena_strdup(an->a, strbuf_str(&sb));
+    strbuf_fini(&sb);
+    return text;
+}
+
 void prove(struct an *an)
 {
     struct groups *gs = ARENA_ARRAY(an->a, struct groups, an->nocc);
-    const struct occurrence *unbound = NULL, *apart = NULL, *driver = NULL;
-    uint32_t n = 0;
+    const struct occurrence **drivers = ARENA_ARRAY(an->a, const struct occurrence *, an->nocc + 1);
+    const struct occurrence *unbound = NULL, *apart = NULL;
+    uint32_t n = 0, ndriver = 0;
     forget_unused(an);
     flow_all(an);
     block_by_inventory(an);
     if (!an->blocked)
-        driver = find_driver(an, &apart);
-    if (driver && an->top.query) {
-        struct key_class keys;
-        class_of_occurrence(an, driver, &keys);
-        driver = finish_try(an, &keys) ? driver : NULL;
-    }
-    if (!driver && an->top.query)
+        ndriver = find_drivers(an, drivers, &apart);
+    if (ndriver && an->top.query && !finish_try(an))
+        ndriver = 0;
+    if (!ndriver && an->top.query)
         cut_blocked(an, an->top.blocker);
-    for (uint32_t i = 0; i < an->nocc; i++) {
+    for (uint32_t i = 0; !ndriver && i < an->nocc; i++) {
         const struct occurrence *o = an->occs[i];
         if (!is_sharded(o))
             continue;
         groups_of(an, o, &gs[n]);
         if (gs[n++].n == 0 && !unbound)
             unbound = o;
-        if (o == driver) {
-            gs[0] = gs[n - 1];
-            n = 1;
-            break;
-        }
+    }
+    bool bound = true; /* each driver's key */
+    for (; n < ndriver; n++) {
+        groups_of(an, drivers[n], &gs[n]);
+        bound = bound && gs[n].n;
     }
     plan_classes(an, n, gs);
     an->plan->scope = SCOPE_KEYED;
-    if (driver && an->top.query) {
-        if (gs[0].n)
+    if (ndriver) {
+        if (an->top.query && bound)
             plan_reason(an->plan, "one shard: every sharded table is bound by its key");
+        else if (an->top.query)
+            plan_reason(an->plan, "scatter: rows of %s", cuts(an, drivers, ndriver));
         else
-            plan_reason(an->plan, "scatter: rows of %s are cut by %s", driver->name,
-                        driver->rel->columns[driver->rel->key[0]].name);
-        return;
-    }
-    if (driver) {
-        an->plan->combine = COMBINE_CONCAT;
-        plan_reason(an->plan, "%s: rows of %s are cut by %s, the shards' answers concatenated",
-                    gs[0].n ? "by key" : "scatter", driver->name, driver->rel->columns[driver->rel->key[0]].name);
+            plan_reason(an->plan, "%s: rows of %s, the shards' answers concatenated", bound ? "by key" : "scatter",
+                        cuts(an, drivers, ndriver));
+        if (!an->top.query)
+            an->plan->combine = COMBINE_CONCAT;
         return;
     }
     refuse_several(an, unbound, apart);

@@ -3,6 +3,7 @@
  */
 #include "planner/analyse_int.h"
 #include "planner/gather.h"
+#include "planner/setop.h"
 #include "planner/whole.h"
 
 #include <string.h>
@@ -323,6 +324,10 @@ static void query_values(struct an *an, const struct scope *s, const PgQuery__Se
 static void query_set_operation(struct an *an, const struct scope *s, const PgQuery__SelectStmt *q, struct collist *out)
 {
     struct collist left = { 0 }, right = { 0 };
+    if (an->setop && an->setop->query == q) {
+        setop_arms(an, s, out);
+        return;
+    }
     query_select(an, s, q->larg, false, false, &left);
     query_select(an, s, q->rarg, false, false, &right);
     *out = left;
@@ -392,13 +397,15 @@ static bool locks_plainly(const PgQuery__SelectStmt *q, const struct own *own)
  * Can the router finish what the statement's own level does over rows that are a sum (finish.h)? FROM and WHERE are
  * then looked at as if nothing stood above them.
  */
-static bool finishable(const struct an *an, const PgQuery__SelectStmt *q, const struct own *own)
+static bool finishable(struct an *an, const PgQuery__SelectStmt *q, const struct own *own)
 {
     /* A cursor's rows are one shard's after another's, or gathered. */
     if (an->in->tree->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT)
         return false;
-    return an->whole && q->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !q->n_window_clause && !q->n_values_lists &&
-           q->n_from_clause > 0 && (!q->n_locking_clause || locks_plainly(q, own));
+    if (q->op != PG_QUERY__SET_OPERATION__SETOP_NONE)
+        return an->whole && setop_note(an, q);
+    return an->whole && !q->n_window_clause && !q->n_values_lists && q->n_from_clause > 0 &&
+           (!q->n_locking_clause || locks_plainly(q, own));
 }
 
 static void note_top(struct an *an, const PgQuery__SelectStmt *q, const struct scope *s, const struct own *own,
@@ -456,6 +463,13 @@ static void level_check(struct an *an, const PgQuery__SelectStmt *q, const struc
         an->inner_blocked = blocker;
 }
 
+/* A set operation of which rows come one by one (setop.h). */
+static bool is_summed(struct an *an, const PgQuery__SelectStmt *q)
+{
+    return q->op != PG_QUERY__SET_OPERATION__SETOP_NONE && !q->n_sort_clause && !q->limit_count && !q->limit_offset &&
+           setop_note(an, q);
+}
+
 void query_select(struct an *an, const struct scope *parent, const PgQuery__SelectStmt *q, bool linear, bool top,
                   struct collist *out)
 {
@@ -463,8 +477,13 @@ void query_select(struct an *an, const struct scope *parent, const PgQuery__Sele
     struct own own;
     uint32_t first_occ = an->nocc;
     const char *blocker = level_blocker(an, q, &own);
+    setop_arm_begins(an, s, q, !blocker);
     if (blocker && top && finishable(an, q, &own)) {
         note_top(an, q, s, &own, out, blocker);
+        blocker = NULL;
+    }
+    if (blocker && !top && linear && is_summed(an, q)) {
+        an->inner_blocked = an->inner_blocked ? an->inner_blocked : blocker; /* if it comes to nothing */
         blocker = NULL;
     }
     an->locks_top |= top && q->n_locking_clause && an->top.query == q;

@@ -353,6 +353,20 @@ static bool route_rows(struct routing *r, struct route *out, struct err *e)
     return true;
 }
 
+/* Rows of any class may be needed. */
+static void classes_shards(struct routing *r, struct shardset *set)
+{
+    const struct plan *p = r->plan;
+    for (uint32_t i = 0; i < p->nclass; i++) {
+        struct shardset one;
+        class_shards(r, &p->classes[i], &one);
+        for (size_t w = 0; w < ARRAY_LEN(one.w); w++)
+            set->w[w] |= one.w[w];
+    }
+    if (p->nclass == 0)
+        shardset_all(set, r->db->nshard);
+}
+
 static bool route_keyed(struct routing *r, struct route *out, struct err *e)
 {
     const struct plan *p = r->plan;
@@ -369,14 +383,7 @@ static bool route_keyed(struct routing *r, struct route *out, struct err *e)
             return true;
         }
     }
-    for (uint32_t i = 0; i < p->nclass; i++) {
-        struct shardset one;
-        class_shards(r, &p->classes[i], &one);
-        for (size_t w = 0; w < ARRAY_LEN(one.w); w++)
-            out->set.w[w] |= one.w[w];
-    }
-    if (p->nclass == 0)
-        shardset_all(&out->set, r->db->nshard);
+    classes_shards(r, &out->set);
     return finish(r, out, e);
 }
 
@@ -398,7 +405,10 @@ void plan_gather_route(const struct plan *p, const struct gather_part *part, con
                        const struct literals *lits, const struct bind_values *binds, struct route *out)
 {
     *out = (struct route){ .any = part->scope == SCOPE_ANY };
-    if (part->scope == SCOPE_KEYED) {
+    if (p->gather->push) {
+        struct routing r = { .plan = p, .db = db, .sql = sql, .lits = lits, .binds = binds };
+        classes_shards(&r, &out->set);
+    } else if (part->scope == SCOPE_KEYED) {
         struct routing r = { .plan = p, .db = db, .sql = sql, .lits = lits, .binds = binds };
         class_shards(&r, &part->keys, &out->set);
     } else if (part->scope == SCOPE_HOME) {

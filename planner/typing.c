@@ -79,6 +79,15 @@ static bool implicit_casts(const struct an *an)
     return false;
 }
 
+struct typing typing_common(const struct an *an, struct typing a, struct typing b)
+{
+    if (a.type && a.type == b.type && a.by_bytes == b.by_bytes)
+        return a;
+    if (rank(a.type) < 0 || rank(b.type) < 0 || implicit_casts(an))
+        return unknown;
+    return rank(a.type) > rank(b.type) ? a : b;
+}
+
 static struct typing of_operator(const struct an *an, const struct scope *s, const PgQuery__AExpr *x)
 {
     static const char *const arithmetic[] = { "+", "-", "*", "/", "%" };

@@ -29,6 +29,12 @@ struct typing {
 
 struct typing typing_of(const struct an *an, const struct scope *s, const PgQuery__Node *n);
 
+/*
+ * The type that both become: of exact numbers and double precision the wider one, as PostgreSQL resolves operators,
+ * CASE and UNION; else it is known only if they are the same.
+ */
+struct typing typing_common(const struct an *an, struct typing a, struct typing b);
+
 /* A function or aggregate of pg_catalog by this name that nobody can have put another before. */
 bool is_catalog_function(const struct an *an, const PgQuery__FuncCall *f, const char **name);
 /* No operator of this name but pg_catalog's. */
