@@ -132,7 +132,7 @@ static void gather_route(struct exec *x, struct gather *g)
 
 /*
  * A temporary table is known by what it is made of, under this catalog; the nth one of its kind in a statement is
- * another one. The name cannot be guessed by who may name tables in a statement (rule P32).
+ * another one.
  */
 static void gather_name(struct exec *x, struct gather *g, uint32_t i)
 {
@@ -151,8 +151,7 @@ static void gather_name(struct exec *x, struct gather *g, uint32_t i)
     for (uint32_t k = 0; k < i; k++)
         nth += (g->tables[k].id[0] ^ t->id[0]) < GATHER_PARTS_MAX && g->tables[k].id[1] == t->id[1];
     t->id[0] ^= nth; /* less than a power of two, so it is not another one's */
-    snprintf(t->name, GATHER_NAME_MAX, "pgbraid_%016llx%016llx", (unsigned long long)t->id[0],
-             (unsigned long long)t->id[1]);
+    kept_name(t->id, t->name);
 }
 
 static bool gather_allowed(struct exec *x, struct gather *g)
@@ -256,6 +255,7 @@ static void gather_flush(struct exec *x)
     if (g->out.len == 0 || !b)
         return;
     stream_write(&b->st, g->out.ptr, g->out.len);
+    kept_fill(&b->kept, g->tables[g->current].id, g->out.len);
     strbuf_reset(&g->out);
     if (stream_queued(&b->st) > STREAM_HIGH_WATER)
         gather_pause_shards(x, true, PAUSE_PEER_SLOW);

@@ -6,8 +6,7 @@
 
 #include "net/stream.h"
 #include "router/exec/exec_int.h"
-
-#define GATHER_NAME_MAX 48u
+#include "router/server/kept.h"
 
 enum gather_phase {
     GATHER_LEASE,  /* taking connections */
@@ -29,7 +28,7 @@ struct gather_table {
     uint64_t rows;
     struct span columns;   /* as the first shard described them, in the arena */
     const char *described; /* which that was; NULL: none has yet */
-    char name[GATHER_NAME_MAX];
+    char name[KEPT_NAME_MAX];
     uint64_t id[2];
 };
 

@@ -7,7 +7,6 @@
  */
 #include "router/exec/gather_int.h"
 
-#include "base/mem.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
 #include "router/session/session.h"
@@ -18,24 +17,6 @@
 
 #define GATHER_KEPT_MAX 32u   /* temporary tables kept on a connection, but for those of a statement that has more */
 #define GATHER_ANALYZE  2000u /* rows from which the server's planner should know how many there are */
-
-static bool gather_has(const struct backend *b, const uint64_t id[2])
-{
-    for (uint32_t i = 0; i < b->nkept; i++) {
-        if (b->kept[i][0] == id[0] && b->kept[i][1] == id[1])
-            return true;
-    }
-    return false;
-}
-
-static void gather_keep(struct backend *b, const uint64_t id[2])
-{
-    if (!b->kept)
-        b->kept = mem_zalloc(GATHER_PARTS_MAX * sizeof(*b->kept));
-    BUG_ON(b->nkept == GATHER_PARTS_MAX);
-    b->kept[b->nkept][0] = id[0];
-    b->kept[b->nkept++][1] = id[1];
-}
 
 static void gather_send(struct exec *x, struct strbuf *out)
 {
@@ -55,25 +36,25 @@ static bool gather_put_create(struct exec *x, struct strbuf *sql)
     uint32_t missing = 0;
 
     for (uint32_t i = 0; i < g->plan->npart; i++)
-        missing += !gather_has(b, g->tables[i].id);
+        missing += !kept_has(&b->kept, g->tables[i].id);
     if (missing == 0)
         return false;
     strbuf_puts(sql, "BEGIN READ WRITE; SET LOCAL client_min_messages = error;");
-    if (b->nkept + missing > GATHER_KEPT_MAX) {
+    if (b->kept.n + missing > GATHER_KEPT_MAX) {
         strbuf_puts(sql, "DISCARD TEMP;");
-        b->nkept = 0;
+        kept_clear(&b->kept);
     }
     for (uint32_t i = 0; i < g->plan->npart; i++) {
         const struct gather_part *part = g->tables[i].part;
 
-        if (gather_has(b, g->tables[i].id))
+        if (kept_has(&b->kept, g->tables[i].id))
             continue;
         /* It may be there: one that was made for a statement that failed meanwhile is not known. */
         strbuf_printf(sql, "DROP TABLE IF EXISTS pg_temp.\"%s\";", g->tables[i].name);
         strbuf_printf(sql, "CREATE TEMP TABLE \"%s\"", g->tables[i].name);
         for (uint32_t k = 0; g->plan->push && k < g->plan->push->ncolumn; k++)
             strbuf_printf(sql, "%sc%u", k ? ", " : " (", k + 1);
-        strbuf_puts(sql, g->plan->push ? ") ON COMMIT DELETE ROWS AS " : " ON COMMIT DELETE ROWS AS ");
+        strbuf_puts(sql, g->plan->push ? ") AS " : " AS ");
         plan_gather_shape(x->plan, part, x->text, &x->lits_copy, sql);
         strbuf_puts(sql, " WITH NO DATA;");
         /* Made by the login role, used by the session's; nobody else sees this connection's tables (rule P35). */
@@ -265,6 +246,7 @@ static void gather_analyze(struct exec *x)
 void exec_gather_ready(struct exec *x)
 {
     struct gather *g = x->gather;
+    struct kept *kept = &gather_own(x)->backend->kept;
 
     g->quiet = true;
     if (x->failed) {
@@ -274,8 +256,8 @@ void exec_gather_ready(struct exec *x)
     switch (g->phase) {
     case GATHER_CREATE:
         for (uint32_t i = 0; i < g->plan->npart; i++) {
-            if (!gather_has(gather_own(x)->backend, g->tables[i].id))
-                gather_keep(gather_own(x)->backend, g->tables[i].id);
+            if (!kept_has(kept, g->tables[i].id))
+                kept_add(kept, g->tables[i].id, GATHER_PARTS_MAX);
         }
         gather_begin(x);
         break;

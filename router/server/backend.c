@@ -643,7 +643,7 @@ static void backend_free(void *arg)
 
     BUG_ON(b->cancels != 0);
     free(b->fatal);
-    free(b->kept);
+    kept_fini(&b->kept);
     free(b);
 }
 

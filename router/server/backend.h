@@ -25,6 +25,7 @@
 #include "base/list.h"
 #include "net/pgconn.h"
 #include "net/stream.h"
+#include "router/server/kept.h"
 #include "router/session/env.h"
 
 #include <stdbool.h>
@@ -103,8 +104,7 @@ struct backend {
     struct hmap statements;                   /* prepared on this connection, by serial */
     struct list statement_lru;                /* most recently used first */
     uint32_t nstatement;
-    uint64_t (*kept)[2]; /* temporary tables of gathered statements, by signature; owned, NULL: none */
-    uint32_t nkept;
+    struct kept kept;       /* temporary tables of gathered statements */
     bool oids_mapped;       /* in the frame at the head, which has not been consumed yet */
     bool shape_next;        /* ParameterDescription was relayed: what follows describes a statement */
     uint64_t internal_rows; /* of the last statement on nobody's behalf */

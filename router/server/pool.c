@@ -397,7 +397,7 @@ static void pool_cleaned(struct backend *b, bool ok)
 static void pool_note_discarded(struct backend *b)
 {
     backend_forget_statements(b);
-    b->nkept = 0;
+    kept_clear(&b->kept);
     b->dirty = false;
     env_unref(b->env);
     env_unref(b->env_next);
@@ -409,6 +409,16 @@ static void pool_discarded(struct backend *b, bool ok)
 {
     pool_note_discarded(b);
     pool_cleaned(b, ok);
+}
+
+/* Temporary tables that have grown are emptied. */
+static void pool_sweep(struct backend *b)
+{
+    struct strbuf sql = STRBUF_INIT;
+
+    kept_sweep(&b->kept, &sql);
+    backend_internal(b, strbuf_str(&sql), pool_cleaned);
+    strbuf_fini(&sql);
 }
 
 /* --- handing a connection to another worker --- */
@@ -475,10 +485,12 @@ void pool_release(struct backend *b)
         b->dirty = true;
     if (b->state == BACKEND_CLOSING)
         return;
+    if (b->tx == 'I')
+        kept_ended(&b->kept, b->lost);
     b->announced = ANNOUNCED_NOT;
     b->begun = b->wrote = b->unpreparable = false;
     b->used_us = loop_now_us(p->worker->loop);
-    if (UNLIKELY(b->tx != 'I' || b->dirty || b->suspect || b->nexpect || b->env->idle_timeout)) {
+    if (UNLIKELY(b->tx != 'I' || b->dirty || b->suspect || b->nexpect || b->env->idle_timeout || b->kept.full)) {
         if (b->state != BACKEND_CLEANING)
             backend_set_state(b, BACKEND_CLEANING);
         if (b->nexpect) /* something still runs: it cannot be waited for without a bound */
@@ -489,8 +501,10 @@ void pool_release(struct backend *b)
             backend_prove_quiet(b, pool_cleaned);
         else if (b->tx != 'I')
             backend_internal(b, "ROLLBACK", pool_cleaned);
-        else
+        else if (b->dirty || b->env->idle_timeout)
             backend_internal(b, "DISCARD ALL", pool_discarded);
+        else
+            pool_sweep(b);
         return;
     }
     if (UNLIKELY(b->used_us - b->opened_us > (uint64_t)c->server_lifetime_ms * 1000u)) {
