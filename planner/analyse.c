@@ -140,13 +140,17 @@ bool check_code(struct an *an)
     return err_hint(an->e, "Use the view's query, or its table, in the statement itself.");
 }
 
+static bool refuse_setting(struct an *an)
+{
+    err_set(an->e, PB0313, "set_config() is not supported inside a statement");
+    err_detail(an->e, "The router has to know the setting, to give it to every connection of the session.");
+    return err_hint(an->e, "Use SELECT set_config('name', value, true or false) as a statement of its own.");
+}
+
 static bool check_session(struct an *an)
 {
-    if (an->inv.settings) { /* utility_set.c has not taken it */
-        err_set(an->e, PB0313, "set_config() is not supported inside a statement");
-        err_detail(an->e, "The router has to know the setting, to give it to every connection of the session.");
-        return err_hint(an->e, "Use SELECT set_config('name', value, true or false) as a statement of its own.");
-    }
+    if (an->inv.nsetting > an->inv.nlocal) /* utility_set.c has not taken it */
+        return refuse_setting(an);
     for (uint32_t i = 0; i < an->nocc; i++) {
         const struct cat_rel *rel = an->occs[i]->rel;
         if (rel->system && (strcmp(rel->name, "pg_prepared_statements") == 0 || strcmp(rel->name, "pg_cursors") == 0)) {
@@ -504,13 +508,25 @@ static void describe(struct an *an, const PgQuery__Node *stmt)
     for (uint32_t i = 0; i < an->nocc; i++)
         p->writes |= an->occs[i]->use != USE_READ;
     p->writes |= stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT;
-    p->opaque = an->inv.declared || an->inv.settings;
+    p->opaque = an->inv.declared || an->inv.nsetting;
+    p->sets_locally = an->inv.nsetting;
     p->unpreparable = an->inv.declared || an->inv.home_writes || an->inv.opaque;
     p->no_share = an->inv.moment_literal;
     p->moment = an->inv.moment || an->inv.moment_literal || an->default_moment || an->clock;
     p->nparam = an->inv.nparam;
     p->pins = an->inv.locks ? PIN_LOCK : 0;
     p->pin_check = an->inv.locks || an->inv.unlocks;
+}
+
+/*
+ * What set_config(name, value, true) sets ends with the transaction. A statement that is alone in one, on one server,
+ * may set what it likes: nobody else sees it.
+ */
+static bool may_set_locally(struct an *an, const PgQuery__Node *stmt)
+{
+    if (an->plan->kind == PLAN_QUERY && an->plan->scope == SCOPE_HOME && an->in->tree->stmts[0]->stmt == stmt)
+        return true;
+    return refuse_setting(an);
 }
 
 /* A query that stands alone, or is a cursor's, COPY's or EXPLAIN's: then its rows can be gathered. */
@@ -533,7 +549,7 @@ bool analyse_query(const struct plan_input *in, const PgQuery__Node *stmt, struc
     an.stmt = tree_message(stmt);
     inventory_take(&an, an.stmt);
     query_statement(&an, scope_new(&an, NULL), stmt, true, true, &unused);
-    if (!decide(&an, stmt)) {
+    if (!decide(&an, stmt) || (an.inv.nsetting && !may_set_locally(&an, stmt))) {
         plan_unref(an.plan);
         return false;
     }
@@ -545,9 +561,9 @@ bool analyse_query(const struct plan_input *in, const PgQuery__Node *stmt, struc
         plan_unref(an.plan);
         return false;
     }
-    an.plan->long_way = an.plan->rewritten || an.plan->pins || an.plan->pin_check;
+    an.plan->long_way = an.plan->rewritten || an.plan->pins || an.plan->pin_check || an.plan->sets_locally;
     *out = (struct plan_result){ .plan = an.plan,
-                                 .cacheable = !an.inv.moment_literal && !an.plan->rewritten,
+                                 .cacheable = !an.inv.moment_literal && !an.plan->rewritten && !an.inv.nsetting,
                                  .nfixed = an.nfixed,
                                  .fixed = an.fixed,
                                  .npair = an.npair,

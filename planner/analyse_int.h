@@ -133,7 +133,8 @@ struct inventory {
     const char *system_column;  /* ctid ... */
     const char *oid;            /* tableoid, a cast to regclass ...: numbers that are one server's */
     bool home_writes;           /* a home_function is volatile: it may change something */
-    bool settings;              /* set_config() */
+    uint32_t nsetting;          /* calls of set_config() */
+    uint32_t nlocal;            /* ... that last as long as the transaction, of settings that are like any other */
     bool declared;              /* calls code that was declared safe */
     bool sublink;
     bool locking; /* FOR UPDATE and its kin */

@@ -10,6 +10,7 @@
  */
 #include "planner/analyse_int.h"
 #include "planner/moment.h"
+#include "planner/utility_int.h"
 
 #include <string.h>
 
@@ -200,7 +201,7 @@ static void take_builtin(struct an *an, const struct cat_func *f)
         keep_first(&inv->moment, f->name);
         break;
     case CALL_SETTINGS:
-        inv->settings = true;
+        inv->nsetting++;
         keep_first(&inv->home_function, f->name);
         break;
     case CALL_SESSION:
@@ -251,8 +252,10 @@ static void take_implicit(struct an *an, const char *function)
         keep_first(&an->inv.opaque, arena_printf(an->a, "function %s()", function));
 }
 
-static void take_call(struct an *an, size_t n, PgQuery__Node *const *names)
+static void take_call(struct an *an, const PgQuery__FuncCall *f)
 {
+    size_t n = f->n_funcname;
+    PgQuery__Node *const *names = f->funcname;
     const char *schema, *name = tree_name(n, names, &schema);
     bool catalog_only = strcmp(schema, "pg_catalog") == 0;
     const struct cat_func *builtin = !*schema || catalog_only ? catalog_builtin_function(an->in->cat, name) : NULL;
@@ -262,6 +265,8 @@ static void take_call(struct an *an, size_t n, PgQuery__Node *const *names)
     /* An unqualified name may mean either: which one depends on argument types that are not computed here. */
     if (builtin)
         take_builtin(an, builtin);
+    if (builtin && builtin_call(builtin) == CALL_SETTINGS)
+        an->inv.nlocal += utility_sets_locally(an->in, f);
     if (user)
         take_user(an, arena_printf(an->a, "%s.%s", user->schema, name), user->harmless, user->volatility);
 }
@@ -376,7 +381,7 @@ static void take_message(const ProtobufCMessage *m, void *arg)
     const ProtobufCMessageDescriptor *d = m->descriptor;
     const void *v = m;
     if (d == &pg_query__func_call__descriptor) {
-        take_call(an, ((const PgQuery__FuncCall *)v)->n_funcname, ((const PgQuery__FuncCall *)v)->funcname);
+        take_call(an, v);
     } else if (d == &pg_query__a__expr__descriptor) {
         take_operator(an, ((const PgQuery__AExpr *)v)->n_name, ((const PgQuery__AExpr *)v)->name);
     } else if (d == &pg_query__sort_by__descriptor) {

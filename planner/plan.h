@@ -361,6 +361,7 @@ struct plan {
     bool long_way;      /* even on one shard the client's bytes do not just go out: rewritten, or pins */
     uint8_t pins;       /* enum plan_pin: the connection may have to be kept after it */
     bool pin_check;     /* after it there may be no reason any more to keep the connection */
+    bool sets_locally;  /* set_config(..., true) inside: it has to be alone in its transaction */
     bool no_share;      /* holds 'now', 'today' ... as a string: never a shared prepared statement (rule P13) */
     uint32_t nclass;
     const struct key_class *classes;

@@ -313,7 +313,7 @@ static bool plan_in(const struct plan_input *in, const PgQuery__CopyStmt *stmt, 
         plan_unref(p);
         return false;
     }
-    p->opaque = an.inv.declared || an.inv.settings;
+    p->opaque = an.inv.declared || an.inv.nsetting > 0;
     *out = (struct plan_result){ .plan = p };
     return true;
 }

@@ -257,6 +257,14 @@ static bool boolean_constant(const PgQuery__Node *n, bool *value)
     return true;
 }
 
+bool utility_sets_locally(const struct plan_input *in, const PgQuery__FuncCall *f)
+{
+    uint32_t unused;
+    const char *name = f->n_args == 3 ? string_constant(in, f->args[0], &unused) : NULL;
+    bool local = false;
+    return name && setting_kind(name) == SETTING_PLAIN && boolean_constant(f->args[2], &local) && local;
+}
+
 /* The value that is set: a string, NULL or a parameter. */
 static bool set_config_value(const struct plan_input *in, const PgQuery__Node *n, const char **value, uint32_t *param)
 {

@@ -497,6 +497,13 @@ void exec_run(struct exec *x)
     const struct bind_values *binds = x->bound ? &x->binds : NULL;
     bool alone = x->plan->kind == PLAN_DDL && x->plan->ddl->no_transaction, gather, ok;
 
+    if (UNLIKELY(x->plan->sets_locally) && exec_in_txn(x)) {
+        err_set(&e, PB0313, "set_config() inside a statement is not supported in a transaction");
+        err_detail(&e, "The router has to know the setting, to give it to every shard of the transaction.");
+        err_hint(&e, "Use SELECT set_config('name', value, true) as a statement of its own.");
+        exec_fail(x, &e);
+        return;
+    }
     if (!alone && !exec_snapshot(x, exec_run))
         return;
     ok = plan_route(x->plan, s->db->map, x->text, &x->lits_copy, binds, &x->arena, &x->route, &e) && exec_hint(x, &e);

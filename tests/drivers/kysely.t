@@ -9,5 +9,4 @@ PgbraidTest::Driver::compare(
     node('kysely.js', qw(pg kysely)),
     checks  => 12,
     sharded => 3,
-    todo    => { migrator => 'it takes its lock in a statement that calls set_config(), which is refused inside a statement' },
 );

@@ -67,6 +67,16 @@ holds($w, 'app.tenant', 'inner', 'local');
 $w->do('COMMIT');
 holds($w, 'app.tenant', "o'\\x", '... ends with the transaction');
 is($w->error("SELECT set_config('a.b', 'c', false), 1")->{C}, '0A000', 'inside a larger statement it is refused, not lost');
+is_deeply($w->rows("SELECT set_config('a.b', 'c', true), current_setting('a.b')"), [ [ 'c', 'c' ] ], 'but where it ends with the statement');
+$w->do('BEGIN');
+is($w->error("SELECT set_config('a.b', 'c', true), 1")->{C}, '0A000', 'so not in a transaction');
+$w->do('ROLLBACK');
+is($w->error("SELECT set_config('a.b', 'c', true), 1; SELECT 1")->{C}, '0A000', 'nor in a string of several');
+$w->do("PREPARE sets AS SELECT set_config('a.b', 'c', true), 1");
+is_deeply($w->rows('EXECUTE sets'), [ [ 'c', '1' ] ], 'prepared in SQL');
+$w->do('BEGIN');
+is($w->error('EXECUTE sets')->{C}, '0A000', '... not in a transaction');
+$w->do('ROLLBACK', 'DEALLOCATE sets');
 
 # What a client asks for when it logs in is what RESET goes back to.
 my $own = $router->wire(params => { options => '-c work_mem=5MB', search_path => 'other', application_name => 'me' });

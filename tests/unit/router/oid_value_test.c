@@ -1,5 +1,5 @@
-/* Object ids inside binary values (P37): values that are not what they should be. tests/e2e/oids_binary.t has those that
- * are. */
+/* Object ids inside binary values (P37): values that are not what they should be. tests/e2e/oids_binary.t has those
+ * that are. */
 #include "base/strbuf.h"
 #include "router/server/oids.h"
 #include "wire/proto.h"
@@ -24,9 +24,8 @@ static void put(struct strbuf *sb, uint32_t n)
 /* ROW(7, ARRAY[ROW(7)], NULL, ROW()) */
 static void put_row(struct strbuf *sb)
 {
-    static const uint32_t words[] = { 4, 23, 4,  7,          OID_RECORD_ARRAY, 40, 1, 0, OID_RECORD, 1,
-                                      1, 16, 1,  23,         4,                7,  OID_RECORD, UINT32_MAX,
-                                      OID_RECORD, 4, 0 };
+    static const uint32_t words[] = { 4, 23, 4, 7, OID_RECORD_ARRAY, 40,         1,          0, OID_RECORD, 1, 1, 16,
+                                      1, 23, 4, 7, OID_RECORD,       UINT32_MAX, OID_RECORD, 4, 0 };
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         put(sb, words[i]);
