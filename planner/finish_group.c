@@ -7,6 +7,7 @@
  *   sum(x)                      sum of sums, in the type that sum(x) has
  *   min, max, bool_and ...      itself
  *   avg(x)                      sum of sums / sum of counts: PostgreSQL divides the same two numbers
+ *   stddev, variance ...        of exact numbers: from counts, sums and sums of squares, see rewrite_deviation()
  *   f(DISTINCT x)               x is one more group on the shards; f(DISTINCT column)
  *
  * Sums of floats depend on the order of rows in PostgreSQL, too (rule P24). Whatever else names a column of a table
@@ -210,6 +211,72 @@ static void rewrite_sum(struct rewrite *w, const PgQuery__FuncCall *call, const 
             put_together(w, type == TYPE_INT2 || type == TYPE_INT4 ? "(" SUM "(1)" AS_BIGINT ")" : SUM "(1)", a, 0));
 }
 
+/* A column of the shards' answer: the sum of the argument, or of its square, as numbers that lose nothing. */
+static uint32_t partial_power(struct rewrite *w, const struct call_range *r, bool square, bool small)
+{
+    const char *cast = small ? "::bigint" : "::numeric"; /* a bigint's square is a numeric, an integer's is none */
+    text_fixed(&w->partials, ", " SUM "(");
+    put_range(w, &w->partials, r->args);
+    text_fixed(&w->partials, cast);
+    if (square) {
+        text_fixed(&w->partials, " OPERATOR(pg_catalog.*) ");
+        put_range(w, &w->partials, r->args);
+        text_fixed(&w->partials, cast);
+    }
+    text_fixed(&w->partials, ") ");
+    put_range(w, &w->partials, r->filter);
+    return ++w->ncolumn;
+}
+
+/* numeric(p, s) of at most a hundred digits: what the scale of a square root is computed for below. */
+static bool has_few_digits(const struct rewrite *w, const PgQuery__Node *n)
+{
+    bool found;
+    int v = n->node_case == PG_QUERY__NODE__NODE_COLUMN_REF ? scope_resolve(w->f->s, n->column_ref, &found) : NO_COLUMN;
+    int32_t typmod = v == NO_COLUMN || w->f->an->vars[v].mixed ? -1 : w->f->an->vars[v].typmod - 4;
+    return typmod >= 0 && (typmod >> 16) <= 100 && (typmod & 0x7ff) <= 100;
+}
+
+/*
+ * From N, the sum and the sum of squares, as numeric_stddev_internal() does it: (N * squares - sum * sum) / (N * (N -
+ * 1)), or / (N * N). Division chooses its scale by its operands, which are the same. A root has the scale r of what it
+ * is taken of, rounded once: it is computed to more than 2 r digits, so far that none of the numbers with r digits has
+ * a root that near to the middle between two others, and rounded then.
+ */
+static void rewrite_deviation(struct rewrite *w, const PgQuery__FuncCall *call, const struct call_range *r,
+                              const char *name)
+{
+    bool root = *name == 's', pop = strstr(name, "_pop") != NULL;
+    uint32_t type = call->n_args == 1 ? typing_of(w->f->an, w->f->s, call->args[0]).type : 0;
+    bool small = type == TYPE_INT2 || type == TYPE_INT4;
+    if ((!small && type != TYPE_INT8 && type != TYPE_NUMERIC) || keyword_is(&w->f->c.ts, r->args.first + 1, "all") ||
+        (root && type == TYPE_NUMERIC && !has_few_digits(w, call->args[0]))) {
+        w->no = true;
+        return;
+    }
+    uint32_t n = partial(w, r, "count"), s = partial_power(w, r, false, small), q = partial_power(w, r, true, small);
+    struct arena *a = w->f->an->a;
+    const char *over = arena_printf(a,
+                                    "((" SUM "(c%u) OPERATOR(pg_catalog.*) " SUM "(c%u)) OPERATOR(pg_catalog.-) (" SUM
+                                    "(c%u) OPERATOR(pg_catalog.*) " SUM "(c%u)))",
+                                    n, q, s, s);
+    const char *variance = arena_printf(
+        a, "(%s OPERATOR(pg_catalog./) (" SUM "(c%u) OPERATOR(pg_catalog.*) (" SUM "(c%u) OPERATOR(pg_catalog.-) %d)))",
+        over, n, n, pop ? 0 : 1);
+    const char *value =
+        root ? arena_printf(a,
+                            "pg_catalog.round(pg_catalog.sqrt(pg_catalog.round(%s, COALESCE(pg_catalog.scale(%s), 0) "
+                            "OPERATOR(pg_catalog.*) 2 OPERATOR(pg_catalog.+) 120)), COALESCE(pg_catalog.scale(%s), 0))",
+                            variance, variance, variance)
+             : variance;
+    replace(w, (struct tokrange){ r->name.first, r->end },
+            arena_printf(a,
+                         "(CASE WHEN " SUM
+                         "(c%u) OPERATOR(pg_catalog.>) %d THEN CASE WHEN %s OPERATOR(pg_catalog.<=) 0 THEN "
+                         "0::numeric ELSE %s END END)",
+                         n, pop ? 0 : 1, over, value));
+}
+
 /* One more group on the shards. */
 static void rewrite_distinct(struct rewrite *w, const PgQuery__FuncCall *call, const struct call_range *r,
                              const char *name)
@@ -233,13 +300,18 @@ static void rewrite_aggregate(struct rewrite *w, const PgQuery__FuncCall *call, 
 {
     static const char *const same[] = { "min", "max", "bool_and", "bool_or", "every", "bit_and", "bit_or", "bit_xor" };
     static const char *const others[] = { "count", "sum", "avg", "array_agg" };
+    static const char *const deviations[] = {
+        "stddev", "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop"
+    };
     struct call_range r;
-    bool itself = false, known = false;
+    bool itself = false, known = false, deviation = false;
     for (size_t i = 0; i < ARRAY_LEN(same); i++)
         itself |= strcmp(same[i], name) == 0;
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         known |= strcmp(others[i], name) == 0;
-    if ((!itself && !known) || call->agg_within_group || call->n_agg_order || call->func_variadic ||
+    for (size_t i = 0; i < ARRAY_LEN(deviations); i++)
+        deviation |= strcmp(deviations[i], name) == 0;
+    if ((!itself && !known && !deviation) || call->agg_within_group || call->n_agg_order || call->func_variadic ||
         !call_range(&w->f->c.ts, call, &r) || finish_has_param(w->f, (struct tokrange){ r.name.first, r.end })) {
         w->no = true;
         return;
@@ -247,6 +319,8 @@ static void rewrite_aggregate(struct rewrite *w, const PgQuery__FuncCall *call, 
     const struct tokrange all = { r.name.first, r.end };
     if (call->agg_distinct)
         rewrite_distinct(w, call, &r, name);
+    else if (deviation)
+        rewrite_deviation(w, call, &r, name);
     else if (itself && call->n_args == 1)
         replace(w, all, arena_printf(w->f->an->a, "pg_catalog.%s(c%u)", name, partial(w, &r, NULL)));
     else if (strcmp(name, "count") == 0 && call->n_args <= 1)

@@ -81,10 +81,12 @@ static struct typing arm_typing(const struct an *an, const struct arm *arm, uint
     int v = arm->columns.cols[column].variable;
     if (v != NO_COLUMN) {
         *typmod = an->vars[v].typmod;
-        return an->vars[v].mixed || an->vars[v].nondeterministic ? unknown
-                                                                 : (struct typing){ an->vars[v].type, an->vars[v].by_bytes };
+        return an->vars[v].mixed || an->vars[v].nondeterministic
+                   ? unknown
+                   : (struct typing){ an->vars[v].type, an->vars[v].by_bytes };
     }
-    if (is_setop(arm->query) || arm->query->n_values_lists || column >= arm->query->n_target_list || has_star(arm->query))
+    if (is_setop(arm->query) || arm->query->n_values_lists || column >= arm->query->n_target_list ||
+        has_star(arm->query))
         return unknown;
     return typing_of(an, arm->scope, arm->query->target_list[column]->res_target->val);
 }
@@ -159,8 +161,7 @@ static bool arm_aligned(const struct an *an, const struct arm *first, const stru
         return false;
     for (uint32_t k = 0; k < a->rel->nkey; k++) {
         uint32_t i = column_of(an, first, key_variable(a, k), 0);
-        while (i < first->columns.n &&
-               (i >= arm->columns.n || column_of(an, arm, key_variable(b, k), i) != i))
+        while (i < first->columns.n && (i >= arm->columns.n || column_of(an, arm, key_variable(b, k), i) != i))
             i = column_of(an, first, key_variable(a, k), i + 1);
         if (i >= first->columns.n)
             return false;

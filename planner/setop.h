@@ -3,9 +3,9 @@
  * of a table of its own (prove.c). What stands over the arms is then
  *
  *   UNION ALL alone       the sum of the arms' sums: each shard runs all of it
- *   aligned               in each arm the same columns of the answer are its table's sharding key, all of one family: equal
- *                         rows of all arms are on one shard, so each shard's UNION, INTERSECT or EXCEPT is a part of the answer
- *   UNION, others below   each shard drops duplicates, what is left is gathered and loses the rest of them; rows that every
+ *   aligned               in each arm the same columns of the answer are its table's sharding key, all of one family:
+ * equal rows of all arms are on one shard, so each shard's UNION, INTERSECT or EXCEPT is a part of the answer UNION,
+ * others below   each shard drops duplicates, what is left is gathered and loses the rest of them; rows that every
  *                         shard has (reference tables, constants) come in once
  *
  * One set operation of a statement is looked at: the statement itself, or a query in FROM that supplies its rows.
@@ -20,7 +20,7 @@ struct arm {
     const struct scope *scope;
     struct collist columns;
     uint32_t first_occ, end_occ;
-    bool plain; /* no groups, windows, order or limits */
+    bool plain;                      /* no groups, windows, order or limits */
     const struct occurrence *driver; /* cuts its rows; NULL: none does */
 };
 
@@ -34,7 +34,7 @@ struct setop {
     const PgQuery__SelectStmt *query;
     struct arm *arms;
     uint32_t narm;
-    bool all;   /* nothing but UNION ALL */
+    bool all;    /* nothing but UNION ALL */
     bool unions; /* nothing but UNION, with ALL or without */
     enum setop_kind kind;
 };

@@ -128,3 +128,11 @@ SELECT * FROM (SELECT DISTINCT ON (customer_id) customer_id, item FROM orders OR
 SELECT item, count(*) FROM (SELECT DISTINCT ON (1) customer_id, item FROM orders ORDER BY 1, at DESC) s GROUP BY item;
 SELECT * FROM (SELECT DISTINCT ON (customer_id) id AS customer_id FROM orders ORDER BY 1) s;
 SELECT * FROM (SELECT DISTINCT ON (item) item FROM orders) s;
+-- deviations of exact numbers
+SELECT stddev(n), var_pop(qty) FROM lines;
+SELECT item, variance(total), stddev(id) FILTER (WHERE total > 3) FROM orders GROUP BY item;
+SELECT stddev(total) FROM orders;
+SELECT stddev(DISTINCT total) FROM orders;
+SELECT stddev(ALL qty) FROM lines;
+SELECT variance(total::double precision) FROM orders;
+SELECT corr(qty, n) FROM lines;

@@ -35,7 +35,7 @@ SELECT min(ts), max(ts) FROM types;
 SELECT k % 2, max(ts), count(ts) FROM types GROUP BY 1;
 SELECT min(tsz), max(tsz) FROM types;
 SELECT k % 2, max(tsz), count(tsz) FROM types GROUP BY 1;
-SELECT min(iv), max(iv) FROM types;
+SELECT justify_interval(min(iv)), justify_interval(max(iv)) FROM types;
 SELECT k % 2, max(iv), count(iv) FROM types GROUP BY 1;
 SELECT min(ine), max(ine) FROM types;
 SELECT k % 2, max(ine), count(ine) FROM types GROUP BY 1;
@@ -271,3 +271,33 @@ SELECT sum(n) FROM (SELECT count(*) AS n FROM orders GROUP BY user_id) q;
 SELECT max(s), min(s), avg(s) FROM (SELECT sum(total) AS s FROM orders GROUP BY status) q;
 SELECT n, count(*) FROM (SELECT user_id, count(*) AS n FROM orders GROUP BY user_id) q GROUP BY n;
 SELECT avg(best) FROM (SELECT user_id, max(total) AS best FROM orders GROUP BY user_id) q;
+
+-- deviations: exact numbers are put together from counts, sums and sums of squares, to the last digit of the scale; others are gathered
+SELECT stddev(qty), stddev_samp(user_id), stddev_pop(id), variance(qty), var_samp(user_id), var_pop(id) FROM orders;
+SELECT stddev(total), stddev_pop(total), variance(total), var_pop(total) FROM orders;
+SELECT status, stddev(total), var_pop(qty), stddev(qty) FILTER (WHERE qty > 2), variance(total) FILTER (WHERE total > 1000) FROM orders GROUP BY status;
+SELECT id, stddev(qty), stddev_pop(qty), variance(total), var_pop(total) FROM orders GROUP BY id;
+SELECT product_id, round(stddev(total), 3) + 1 AS d, -variance(qty)::int, stddev(qty + 1) * 2 FROM orders GROUP BY product_id HAVING stddev(qty) > 0.5;
+!SELECT product_id, stddev(total) FROM orders GROUP BY product_id ORDER BY variance(total) DESC NULLS LAST, product_id LIMIT 5;
+SELECT stddev(price), variance(price), var_pop(price) FROM lines;
+SELECT variance(price), var_pop(price) FROM lines;
+SELECT n, variance(price), var_pop(price - 1.25) FROM lines GROUP BY n;
+SELECT variance(amount), var_pop(amount * 1e10) FROM events;
+SELECT b, variance(n), var_pop(n) FROM types WHERE n <> 'NaN' GROUP BY b;
+SELECT m, variance(n), var_pop(n) FROM types GROUP BY m;
+SELECT m, stddev(nm), stddev_pop(nm), variance(nm), var_pop(nm) FROM types GROUP BY m;
+SELECT m, stddev(i2), stddev_pop(i4), stddev(i8), variance(i2), var_pop(i4), variance(i8) FROM types GROUP BY m;
+SELECT stddev(i8 / 2), stddev(i2 * 3), variance(i4 - i2) FROM types WHERE i4 BETWEEN -10 AND 10;
+SELECT variance(i4 * i4) FROM types;
+SELECT stddev(dm), stddev(ALL i4), stddev(i4::bigint), stddev(i4::numeric), variance(i4::numeric) FROM types;
+SELECT stddev(DISTINCT qty), variance(DISTINCT total), stddev(DISTINCT rating) FROM orders JOIN users u ON u.id = user_id;
+SELECT variance(f8), stddev(f4) FROM types WHERE f8 IN (1.5, -1.5, 0.125);
+SELECT stddev(age), stddev(rating), variance(score) FROM users WHERE id < 0;
+SELECT stddev(age) FROM users WHERE id = 3 OR id < 1;
+SELECT stddev(v), variance(v), var_pop(v) FROM nothing;
+SELECT country, stddev(x), variance(x) FROM (SELECT country, age AS x FROM users UNION ALL SELECT status, id FROM orders) q GROUP BY country;
+SELECT corr(age, id), covar_pop(age, id), regr_slope(age, id) FROM users WHERE age IN (20, 28, 36);
+\values 2
+\types 23
+SELECT stddev(qty * $1), variance(qty) FROM orders WHERE user_id > $1;
+SELECT status, variance(CASE WHEN qty > 2 THEN total ELSE 0 END), stddev(CASE WHEN qty > 2 THEN 1 END) FROM orders GROUP BY status;
