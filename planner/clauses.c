@@ -84,12 +84,8 @@ static uint32_t first_of(const struct clauses *c, const struct tokrange *clauses
     return c->end;
 }
 
-/*
- * Cut [first, end), in so many brackets, at its commas into n items, each of which holds the place that its node begins
- * at.
- */
-static struct tokrange *cut_items(struct an *an, const struct clauses *c, struct tokrange r, int depth, size_t n,
-                                  PgQuery__Node *const *nodes)
+struct tokrange *clauses_items(struct an *an, const struct clauses *c, struct tokrange r, int depth, size_t n,
+                               PgQuery__Node *const *nodes)
 {
     struct tokrange *items = ARENA_ARRAY(an->a, struct tokrange, n + 1);
     size_t k = 0;
@@ -151,7 +147,7 @@ static bool find_sorts(struct an *an, const PgQuery__SelectStmt *q, struct claus
     const struct tokrange sorts = { c->order.first + 2, c->order.end };
     if (q->n_sort_clause == 0)
         return true;
-    c->sorts = cut_items(an, c, sorts, 0, q->n_sort_clause, q->sort_clause);
+    c->sorts = clauses_items(an, c, sorts, 0, q->n_sort_clause, q->sort_clause);
     for (size_t i = 0; c->sorts && i < q->n_sort_clause; i++)
         if (!trim_sort(c, q->sort_clause[i], &c->sorts[i]))
             return false;
@@ -161,7 +157,7 @@ static bool find_sorts(struct an *an, const PgQuery__SelectStmt *q, struct claus
 static bool find_items(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c, struct tokrange targets)
 {
     const struct tokrange groups = { c->group.first + 2, c->group.end };
-    c->targets = cut_items(an, c, targets, 0, q->n_target_list, q->target_list);
+    c->targets = clauses_items(an, c, targets, 0, q->n_target_list, q->target_list);
     if (!c->targets)
         return false;
     for (size_t i = 0; i < q->n_target_list; i++)
@@ -171,7 +167,7 @@ static bool find_items(struct an *an, const PgQuery__SelectStmt *q, struct claus
         if (groups.first >= groups.end || keyword_is(&c->ts, groups.first, "all") ||
             keyword_is(&c->ts, groups.first, "distinct"))
             return false;
-        c->groups = cut_items(an, c, groups, 0, q->n_group_clause, q->group_clause);
+        c->groups = clauses_items(an, c, groups, 0, q->n_group_clause, q->group_clause);
     }
     return (c->groups || !q->n_group_clause) && find_sorts(an, q, c);
 }
@@ -184,7 +180,7 @@ static bool find_ons(struct an *an, const PgQuery__SelectStmt *q, struct clauses
     const struct tokrange ons = { *first + 2, token_closing(&c->ts, *first + 1) };
     if (ons.end >= c->ts.n || ons.first >= ons.end)
         return false;
-    c->ons = cut_items(an, c, ons, 1, q->n_distinct_clause, q->distinct_clause);
+    c->ons = clauses_items(an, c, ons, 1, q->n_distinct_clause, q->distinct_clause);
     *first = ons.end + 1;
     return c->ons;
 }

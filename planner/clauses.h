@@ -34,6 +34,12 @@ MUSTCHECK bool clauses_find(struct an *an, const PgQuery__SelectStmt *q, struct 
  * all in front of ORDER BY and LIMIT.
  */
 MUSTCHECK bool clauses_find_setop(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c);
+/*
+ * Cut [first, end), in so many brackets, at its commas into n items, each of which holds the place that its node begins
+ * at. NULL: it does not fit. In the scratch arena.
+ */
+struct tokrange *clauses_items(struct an *an, const struct clauses *c, struct tokrange r, int depth, size_t n,
+                               PgQuery__Node *const *nodes);
 /* WHERE and its condition, of any query level. */
 MUSTCHECK bool clauses_where(const struct clauses *c, const PgQuery__Node *where, struct tokrange *r);
 

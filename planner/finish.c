@@ -517,7 +517,7 @@ static bool finish_select(struct an *an)
     if (an->top.grouped) {
         if (!finish_group_items(&f))
             return false;
-        if (!whole_by(&w, f.q->n_group_clause, f.groups))
+        if (f.nset || !whole_by(&w, f.ngroup, f.groups))
             return finish_groups(&f);
     }
     if (an->top.windows && !whole_windows(&w, f.q))

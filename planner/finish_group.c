@@ -10,6 +10,8 @@
  *   stddev, variance ...        of exact numbers: from counts, sums and sums of squares, see rewrite_deviation()
  *   f(DISTINCT x)               x is one more group on the shards; f(DISTINCT column)
  *
+ * With grouping sets the shards' GROUPING() of all groups is one more column, c(n+1): partial rows of one set meet.
+ *
  * Sums of floats depend on the order of rows in PostgreSQL, too (rule P24). Whatever else names a column of a table
  * cannot be put over partial rows: then nothing is pushed.
  */
@@ -55,7 +57,7 @@ static const PgQuery__Node *group_by_alias(const struct finish *f, const char *n
 }
 
 /* A bare name is an input column's before it is an output column's. */
-static const PgQuery__Node *group_item(struct finish *f, const PgQuery__Node *n, struct tokrange *range,
+const PgQuery__Node *finish_group_item(struct finish *f, const PgQuery__Node *n, struct tokrange *range,
                                        uint32_t *column)
 {
     bool found;
@@ -74,12 +76,15 @@ static const PgQuery__Node *group_item(struct finish *f, const PgQuery__Node *n,
 bool finish_group_items(struct finish *f)
 {
     size_t n = f->q->n_group_clause;
+    if (finish_has_sets(f->q))
+        return finish_find_sets(f);
+    f->ngroup = (uint32_t)n;
     f->groups = ARENA_ARRAY(f->an->a, const PgQuery__Node *, n + 1);
     f->group_ranges = ARENA_ARRAY(f->an->a, struct tokrange, n + 1);
     f->group_columns = ARENA_ARRAY(f->an->a, uint32_t, n + 1);
     for (size_t i = 0; i < n; i++) {
         f->group_ranges[i] = f->c.groups[i];
-        f->groups[i] = group_item(f, f->q->group_clause[i], &f->group_ranges[i], &f->group_columns[i]);
+        f->groups[i] = finish_group_item(f, f->q->group_clause[i], &f->group_ranges[i], &f->group_columns[i]);
         if (!f->groups[i])
             return false;
     }
@@ -332,12 +337,40 @@ static void rewrite_aggregate(struct rewrite *w, const PgQuery__FuncCall *call, 
         w->no = true;
 }
 
+/* Which group it is; ngroup: none. */
+static uint32_t group_index(const struct rewrite *w, const PgQuery__Node *n)
+{
+    uint32_t i = 0;
+    while (i < w->f->ngroup && n != w->f->groups[i] && !same_expression(w->f->an, w->f->s, n, w->f->groups[i]))
+        i++;
+    return i;
+}
+
 static const char *group_column(struct rewrite *w, const PgQuery__Node *n)
 {
-    for (size_t i = 0; i < w->f->q->n_group_clause; i++)
-        if (n == w->f->groups[i] || same_expression(w->f->an, w->f->s, n, w->f->groups[i]))
-            return arena_printf(w->f->an->a, "c%zu", i + 1);
-    return NULL;
+    uint32_t i = group_index(w, n);
+    return i < w->f->ngroup ? arena_printf(w->f->an->a, "c%u", i + 1) : NULL;
+}
+
+/* GROUPING(a, b): its bits from those that the shards have sent of all groups. */
+static void rewrite_grouping(struct rewrite *w, const PgQuery__GroupingFunc *g)
+{
+    const struct tokens *ts = &w->f->c.ts;
+    uint32_t i = g->location < 0 ? ts->n : token_at(ts, (uint32_t)g->location);
+    struct strbuf sb = STRBUF_INIT;
+    strbuf_putc(&sb, '(');
+    if (i + 1 >= ts->n || !keyword_is(ts, i, "grouping") || !token_is(ts, i + 1, "(") || w->f->nset == 0)
+        w->no = true;
+    for (size_t k = 0; k < g->n_args && !w->no; k++) {
+        uint32_t at = group_index(w, g->args[k]);
+        w->no = at == w->f->ngroup;
+        strbuf_printf(&sb, "%s((c%u OPERATOR(pg_catalog.>>) %u OPERATOR(pg_catalog.&) 1) OPERATOR(pg_catalog.<<) %zu)",
+                      k ? " OPERATOR(pg_catalog.|) " : "", w->f->ngroup + 1, w->f->ngroup - 1 - at, g->n_args - 1 - k);
+    }
+    strbuf_putc(&sb, ')');
+    if (!w->no)
+        replace(w, (struct tokrange){ i, token_closing(ts, i + 1) + 1 }, arena_strdup(w->f->an->a, strbuf_str(&sb)));
+    strbuf_fini(&sb);
 }
 
 static void rewrite_node(struct rewrite *w, const PgQuery__Node *n);
@@ -354,7 +387,7 @@ static void rewrite_call(struct rewrite *w, const PgQuery__Node *n)
     const PgQuery__FuncCall *call = n->func_call;
     const char *name;
     struct call_range r;
-    const char *column = w->f->q->n_group_clause ? group_column(w, n) : NULL;
+    const char *column = w->f->ngroup ? group_column(w, n) : NULL;
     if (!is_catalog_function(w->f->an, call, &name) || call->over) {
         w->no = true;
         return;
@@ -394,8 +427,9 @@ static void rewrite_child(const ProtobufCMessage *m, void *arg)
         n.node_case = PG_QUERY__NODE__NODE_FUNC_CALL;
         n.func_call = (PgQuery__FuncCall *)(uintptr_t)(const void *)m;
         rewrite_call(w, &n);
+    } else if (m->descriptor == &pg_query__grouping_func__descriptor) {
+        rewrite_grouping(w, (const PgQuery__GroupingFunc *)(const void *)m);
     } else if (m->descriptor == &pg_query__sub_link__descriptor ||
-               m->descriptor == &pg_query__grouping_func__descriptor ||
                m->descriptor == &pg_query__select_stmt__descriptor) {
         w->no = true;
     } else {
@@ -494,8 +528,10 @@ static void put_rest(struct rewrite *w, struct text_builder *t)
         strbuf_fini(&sb);
     }
     finish_put_from(t);
-    for (size_t i = 0; i < f->q->n_group_clause; i++)
+    for (size_t i = 0; i < f->ngroup; i++)
         text_printf(t, "%sc%zu", i ? ", " : " GROUP BY ", i + 1);
+    if (f->nset)
+        text_printf(t, ", c%u", f->ngroup + 1);
     if (f->q->having_clause && !w->no) {
         text_fixed(t, " HAVING ");
         rewrite_item(w, f->q->having_clause, f->c.having_expr, t);
@@ -511,7 +547,11 @@ static void put_rest(struct rewrite *w, struct text_builder *t)
 /* GROUP BY numbers of columns: the groups, and arguments of DISTINCT aggregates. */
 static void put_grouping(const struct rewrite *w, struct text_builder *t)
 {
-    size_t n = w->f->q->n_group_clause;
+    size_t n = w->f->ngroup;
+    if (w->f->nset) {
+        finish_put_sets(w->f, t);
+        return;
+    }
     for (size_t i = 0; i < n; i++)
         text_printf(t, "%s%zu", i ? ", " : " GROUP BY ", i + 1);
     for (uint32_t i = 0; i < w->distinct.n; i++) {
@@ -527,11 +567,16 @@ static void put_partials(const struct rewrite *w, struct text_builder *t, bool w
 {
     const struct clauses *c = &w->f->c;
     text_slice(t, w->f->an->in->start, clause_end(c, c->head));
-    for (size_t i = 0; i < w->f->q->n_group_clause; i++) {
+    for (size_t i = 0; i < w->f->ngroup; i++) {
         text_fixed(t, i ? ", " : " ");
         put_range(w, t, w->f->group_ranges[i]);
     }
-    if (w->f->q->n_group_clause == 0) /* the partials begin with a comma */
+    for (size_t i = 0; w->f->nset && i < w->f->ngroup; i++) {
+        text_fixed(t, i ? ", " : ", GROUPING(");
+        put_range(w, t, w->f->group_ranges[i]);
+        text_fixed(t, i + 1 == w->f->ngroup ? ")" : "");
+    }
+    if (w->f->ngroup == 0) /* the partials begin with a comma */
         text_fixed(t, " pg_catalog.count(*)");
     text_all(t, &w->partials);
     text_fixed(t, " ");
@@ -549,7 +594,7 @@ static bool shape_allowed(const struct finish *f)
 {
     if (!finish_params_stand_alone(f->an) || finish_has_param(f, f->c.head) || finish_shape_has_param(f, f->c.from))
         return false;
-    for (size_t i = 0; i < f->q->n_group_clause; i++)
+    for (size_t i = 0; i < f->ngroup; i++)
         if (!finish_can_be_column(f, f->groups[i]) || finish_has_param(f, f->group_ranges[i]))
             return false;
     return true;
@@ -560,11 +605,11 @@ bool finish_groups(struct finish *f)
     struct arena *a = plan_arena(f->an->plan);
     struct rewrite w = { .f = f, .partials = { .a = a }, .distinct = { .a = a } };
     struct text_builder shard = { .a = a }, shape = { .a = a }, rest = { .a = a };
-    w.ncolumn = f->q->n_group_clause ? (uint32_t)f->q->n_group_clause : 1;
+    w.ncolumn = f->nset ? f->ngroup + 1 : f->ngroup ? f->ngroup : 1;
     if (!shape_allowed(f))
         return false;
     put_rest(&w, &rest);
-    if (w.no)
+    if (w.no || (f->nset && w.distinct.n)) /* one more group, and () would have no row of no rows */
         return false;
     put_partials(&w, &shard, true);
     put_partials(&w, &shape, false);

@@ -46,8 +46,11 @@ struct finish {
     uint32_t non;
     uint32_t nkey;                /* so many of `sorts`, the first ones, are what DISTINCT ON has */
     const PgQuery__Node **groups; /* what GROUP BY's items mean, and where that is */
+    uint32_t ngroup;
     struct tokrange *group_ranges;
     uint32_t *group_columns; /* of those that are numbers */
+    uint32_t *sets;          /* grouping sets: BIT(group) */
+    uint32_t nset;           /* 0: there are none, all groups are one */
     struct tokrange *gaps;   /* conditions of a set operation's arms, in the order of the text */
     uint32_t ngap;
 };
@@ -95,8 +98,14 @@ MUSTCHECK bool finish_find_ons(struct finish *f);
 /* Are rows that DISTINCT ON takes for one on one shard? */
 bool finish_ons_whole(const struct finish *f, const struct whole *w);
 
-/* finish_group.c: what GROUP BY's items mean. False: grouping sets and other things that are not looked at. */
+/* finish_group.c: what GROUP BY's items mean. False: not looked at. */
 MUSTCHECK bool finish_group_items(struct finish *f);
+const PgQuery__Node *finish_group_item(struct finish *f, const PgQuery__Node *n, struct tokrange *range,
+                                       uint32_t *column);
+/* finish_sets.c: ROLLUP, CUBE, GROUPING SETS in GROUP BY; what they stand for. False: not looked at. */
+bool finish_has_sets(const PgQuery__SelectStmt *q);
+MUSTCHECK bool finish_find_sets(struct finish *f);
+void finish_put_sets(const struct finish *f, struct text_builder *t);
 /* Partial aggregates. */
 MUSTCHECK bool finish_groups(struct finish *f);
 /* finish_setop.c: a statement that is a set operation. */

@@ -2,9 +2,9 @@
  * Temporary tables of gathered statements that a connection keeps, by the signature of what they are made of
  * (router/exec/gather.c names and fills them): making one costs the catalog more than filling it (rule P5).
  *
- * What fills them is rolled back. Then their rows are dead, but still in the file, and tables in which there are many are
- * truncated. ON COMMIT DELETE ROWS would truncate all tables at every COMMIT that makes one, some milliseconds each.
- * After a COMMIT that let rows live (a cursor WITH HOLD) no table is trusted to be empty.
+ * What fills them is rolled back. Then their rows are dead, but still in the file, and tables in which there are many
+ * are truncated. ON COMMIT DELETE ROWS would truncate all tables at every COMMIT that makes one, some milliseconds
+ * each. After a COMMIT that let rows live (a cursor WITH HOLD) no table is trusted to be empty.
  */
 #ifndef ROUTER_SERVER_KEPT_H
 #define ROUTER_SERVER_KEPT_H

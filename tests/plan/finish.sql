@@ -136,3 +136,25 @@ SELECT stddev(DISTINCT total) FROM orders;
 SELECT stddev(ALL qty) FROM lines;
 SELECT variance(total::double precision) FROM orders;
 SELECT corr(qty, n) FROM lines;
+-- grouping sets
+SELECT item, count(*), GROUPING(item) FROM orders GROUP BY ROLLUP (item);
+SELECT item, at, sum(total), GROUPING(at, item) AS g FROM orders WHERE total > 3 GROUP BY CUBE (item, at) HAVING GROUPING(item) = 0 ORDER BY g, item LIMIT 3;
+SELECT item, at, max(total) FROM orders GROUP BY item, GROUPING SETS ((at), ());
+SELECT item, at, id, count(*) FROM orders GROUP BY ROLLUP ((item, at), id);
+SELECT item, at, id, count(*) FROM orders GROUP BY GROUPING SETS (ROLLUP (item, at), (id), (2, id));
+SELECT extract(year FROM at), extract(month FROM at), count(*) FROM orders GROUP BY ROLLUP (1, 2);
+SELECT lower(item) AS i, sum(total) FROM orders GROUP BY ROLLUP (i);
+SELECT customer_id, item, count(*) FROM orders GROUP BY GROUPING SETS ((customer_id, item), (customer_id));
+SELECT count(*) FROM orders GROUP BY GROUPING SETS ((), item);
+-- ... whose rows could not be told apart, that may be one, or that every shard would have to have
+SELECT item, count(*) FROM orders GROUP BY GROUPING SETS ((item), (item));
+SELECT item, at, count(*) FROM orders GROUP BY ROLLUP (item), ROLLUP (item, at);
+SELECT count(*) FROM orders GROUP BY ROLLUP (id + 1, id + 01);
+SELECT count(*) FROM orders GROUP BY ROLLUP (item, item::text);
+SELECT count(*) FROM orders GROUP BY GROUPING SETS (());
+SELECT item, count(DISTINCT total) FROM orders GROUP BY ROLLUP (item);
+SELECT item, array_agg(total) FROM orders GROUP BY ROLLUP (item);
+SELECT item, sum(count(*)) OVER () FROM orders GROUP BY ROLLUP (item);
+SELECT item, GROUPING(item) FROM orders GROUP BY item;
+SELECT id, at, GROUPING(item) FROM orders GROUP BY ROLLUP (id, at);
+SELECT DISTINCT GROUPING(item) FROM orders GROUP BY DISTINCT ROLLUP (item), ROLLUP (item);

@@ -161,3 +161,69 @@ SELECT CASE WHEN grouping(status) = 1 THEN 'all' ELSE status END, count(*) FROM 
 !SELECT status, sum(qty) FROM orders GROUP BY ROLLUP (status) ORDER BY grouping(status), status;
 !SELECT region, tenant, count(*) FROM points GROUP BY CUBE (region, tenant) ORDER BY region NULLS FIRST, tenant NULLS FIRST;
 SELECT * FROM (SELECT status, sum(total) AS s FROM orders GROUP BY ROLLUP (status)) q WHERE s > 100;
+
+-- grouping sets over partial rows: NULLs that are values and NULLs that are not, sets that come twice, the row of no rows
+SELECT status, count(*), GROUPING(status) FROM orders GROUP BY ROLLUP (status);
+!SELECT status, qty, count(*), sum(total), avg(total), min(placed), GROUPING(status, qty) FROM orders GROUP BY ROLLUP (status, qty) ORDER BY GROUPING(status), GROUPING(qty), status, qty;
+SELECT status, product_id, count(*), GROUPING(product_id, status), GROUPING(status) FROM orders WHERE user_id > 5 GROUP BY CUBE (status, product_id);
+SELECT status, product_id, qty, max(total) FROM orders GROUP BY GROUPING SETS ((status, product_id), (qty), ());
+SELECT status, qty, count(*) FROM orders GROUP BY status, ROLLUP (qty);
+SELECT status, qty, product_id, count(*) FROM orders GROUP BY GROUPING SETS (ROLLUP (status, qty), CUBE (product_id));
+SELECT status, qty, product_id, count(*) FROM orders GROUP BY GROUPING SETS (ROLLUP (status, qty), (product_id));
+SELECT status, qty, count(*) FROM orders GROUP BY ROLLUP ((status, qty));
+SELECT status, qty, product_id, count(*) FROM orders GROUP BY ROLLUP ((status, qty), product_id);
+SELECT status, qty, count(*) FROM orders GROUP BY (status, qty);
+SELECT status, qty, count(*) FROM orders GROUP BY GROUPING SETS ((status, qty), (qty, status));
+SELECT status, count(*) FROM orders GROUP BY GROUPING SETS ((status), (status), ());
+SELECT status, qty, count(*) FROM orders GROUP BY ROLLUP (status), ROLLUP (qty);
+SELECT status, qty, count(*) FROM orders GROUP BY ROLLUP (status), ROLLUP (status, qty);
+SELECT status, qty, count(*) FROM orders GROUP BY DISTINCT ROLLUP (status), ROLLUP (status, qty);
+SELECT count(*), sum(total) FROM orders GROUP BY ();
+SELECT count(*), sum(total) FROM orders GROUP BY GROUPING SETS (());
+SELECT count(*), sum(total) FROM orders GROUP BY GROUPING SETS ((), ());
+SELECT t, count(*), sum(v), GROUPING(t) FROM nothing GROUP BY ROLLUP (t);
+SELECT t, count(*) FROM nothing GROUP BY GROUPING SETS ((t));
+SELECT t, count(DISTINCT v) FROM nothing GROUP BY ROLLUP (t);
+SELECT status, count(*) FROM orders WHERE user_id = 5 AND user_id = 6 GROUP BY ROLLUP (status);
+SELECT status, count(DISTINCT qty), array_agg(DISTINCT qty) FROM orders GROUP BY ROLLUP (status);
+SELECT status, stddev(qty), variance(total) FROM orders GROUP BY ROLLUP (status);
+SELECT coalesce(status, 'all') AS s, sum(total) FROM orders GROUP BY ROLLUP (status);
+SELECT coalesce(status, 'none') AS s, sum(total) FROM orders GROUP BY ROLLUP (coalesce(status, 'none'));
+SELECT coalesce(status, 'none') AS s, sum(total) FROM orders GROUP BY ROLLUP (s);
+SELECT coalesce(status, 'none') AS s, qty, sum(total), GROUPING(coalesce(status, 'none')) FROM orders GROUP BY ROLLUP (1, 2);
+SELECT extract(year FROM placed) AS y, extract(month FROM placed) AS m, count(*) FROM orders GROUP BY ROLLUP (extract(year FROM placed), extract(month FROM placed));
+SELECT date_trunc('month', placed), date_trunc('day', placed), count(*) FROM orders GROUP BY ROLLUP (1, 2);
+SELECT qty + 1, qty + 01, count(*) FROM orders GROUP BY ROLLUP (qty + 1, qty + 01);
+SELECT status, status::text, count(*) FROM orders GROUP BY ROLLUP (status, status::text);
+SELECT lower(status), pg_catalog.lower(status), count(*) FROM orders GROUP BY CUBE (lower(status), pg_catalog.lower(status));
+SELECT o.status, status, count(*) FROM orders o GROUP BY CUBE (o.status, status);
+SELECT qty % 2, id % 3, count(*), sum(qty % 2) FROM orders GROUP BY CUBE (qty % 2, id % 3) HAVING count(*) > 5;
+SELECT status, count(*) FILTER (WHERE qty > 2), sum(total) FROM orders GROUP BY ROLLUP (status) HAVING GROUPING(status) = 1 OR count(*) > 10;
+SELECT DISTINCT GROUPING(status, qty) FROM orders GROUP BY CUBE (status, qty);
+!SELECT DISTINCT ON (GROUPING(status)) status, count(*) FROM orders GROUP BY ROLLUP (status) ORDER BY GROUPING(status), count(*) DESC, status;
+!SELECT status, GROUPING(status) AS g, count(*) FROM orders GROUP BY ROLLUP (status) ORDER BY g DESC, 1 LIMIT 3;
+SELECT u.country, p.category, count(*), sum(o.total) FROM users u JOIN orders o ON o.user_id = u.id LEFT JOIN products p ON p.id = o.product_id GROUP BY CUBE (u.country, p.category);
+SELECT u.id, o.status, count(*) FROM users u JOIN orders o ON o.user_id = u.id GROUP BY GROUPING SETS ((u.id, o.status), (u.id));
+SELECT user_id, count(*), array_agg(id ORDER BY id) FROM orders GROUP BY GROUPING SETS ((user_id, status), (user_id));
+SELECT u.name, count(*) FROM users u JOIN orders o ON o.user_id = u.id GROUP BY ROLLUP (u.id, u.name);
+SELECT u.name, u.id FROM users u GROUP BY GROUPING SETS ((u.id), ());
+SELECT x, g, count(*) FROM (SELECT lower(country) AS x, age % 2 AS g FROM users) s GROUP BY ROLLUP (x, g);
+SELECT x, s.x, count(*) FROM (SELECT lower(country) AS x FROM users) s GROUP BY CUBE (x, s.x);
+SELECT x, count(*), sum(y) FROM (SELECT country AS x, age AS y FROM users UNION ALL SELECT status, qty FROM orders) q GROUP BY ROLLUP (x);
+SELECT nm, b, count(*), sum(n) FROM types GROUP BY CUBE (nm, b);
+SELECT f8, m, count(*), GROUPING(f8, m) FROM types WHERE f8 <> 0 GROUP BY CUBE (f8, m);
+SELECT t, tg, bp, count(*) FROM types GROUP BY GROUPING SETS (t, tg, (tg, t), bp);
+SELECT jb, count(*) FROM types WHERE id % 8 < 5 GROUP BY ROLLUP (jb);
+SELECT status, sum(count(*)) OVER (PARTITION BY GROUPING(status)) FROM orders GROUP BY ROLLUP (status);
+SELECT status, string_agg(note, ',' ORDER BY id) FROM orders GROUP BY ROLLUP (status);
+SELECT GROUPING(status) FROM orders;
+SELECT GROUPING(qty) FROM orders GROUP BY ROLLUP (status);
+SELECT status, qty FROM orders GROUP BY ROLLUP (status);
+SELECT (SELECT count(*) FROM (SELECT status, count(*) FROM orders GROUP BY ROLLUP (status)) s);
+\values 2
+\types 23
+SELECT status, sum(qty * $1) FROM orders WHERE user_id > $1 GROUP BY ROLLUP (status);
+\values 2
+\types 23
+SELECT qty * $1, count(*) FROM orders GROUP BY ROLLUP (qty * $1);
+SELECT status, count(*), GROUPING(status) + 1 AS g, CASE GROUPING(status) WHEN 1 THEN 'all' ELSE status END FROM orders GROUP BY ROLLUP (status);
