@@ -344,19 +344,19 @@ static void allow_split(struct an *an, const PgQuery__InsertStmt *ins)
     why = hooked ? "a statement-level trigger" : why;
     if (p->classes[0].ngroup == 0 || !insert_split(an, ins))
         return;
-    p->combine = why || p->insert->ordered ? COMBINE_NONE : COMBINE_CONCAT;
+    if (!why && p->insert->skips)
+        why = "RETURNING and ON CONFLICT that may leave rows out";
+    p->combine = why ? COMBINE_NONE : COMBINE_CONCAT;
     plan_reason(p, "by key: each of %u rows goes to the shard of its key", p->insert->nrow);
     if (!why && !params_split(an, ins)) {
         p->combine = COMBINE_NONE;
         why = "a parameter that is used several times and has no declared type";
     }
-    if (p->insert->ordered)
-        why = "RETURNING";
     if (!why)
         return;
     err_set(&p->refusal, PB0201, "INSERT of rows for several shards with %s is not supported", why);
-    err_detail(&p->refusal, p->insert->ordered ? "The rows would not come back in the order of VALUES."
-                                               : "The shards' answers would differ within one statement.");
+    err_detail(&p->refusal, p->insert->skips ? "The rows have to come back in the order of VALUES."
+                                             : "The shards' answers would differ within one statement.");
     err_hint(&p->refusal, "Insert the rows of one key at a time, in one transaction.");
 }
 

@@ -341,6 +341,12 @@ bool insert_find_rows(const struct plan_input *in, const PgQuery__InsertStmt *in
     return false;
 }
 
+/* Not every row is inserted or updated, and what is returned does not say which. */
+static bool may_skip(const PgQuery__OnConflictClause *c)
+{
+    return c && (c->action != PG_QUERY__ON_CONFLICT_ACTION__ONCONFLICT_UPDATE || c->where_clause);
+}
+
 bool insert_split(struct an *an, const PgQuery__InsertStmt *ins)
 {
     if (!insert_is_values(ins) || ins->with_clause ||
@@ -359,7 +365,7 @@ bool insert_split(struct an *an, const PgQuery__InsertStmt *ins)
     struct plan_insert *x = ARENA_NEW(a, struct plan_insert);
     x->nrow = (uint32_t)nrow;
     x->rows = rows;
-    x->ordered = ins->n_returning_list > 0;
+    x->skips = ins->n_returning_list > 0 && may_skip(ins->on_conflict_clause);
     plan_keep_literals(an->plan, an->in->lits);
     an->plan->kind = PLAN_INSERT;
     an->plan->insert = x;

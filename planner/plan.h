@@ -102,7 +102,7 @@ struct plan_row {
 struct plan_insert {
     uint32_t nrow;
     const struct plan_row *rows;
-    bool ordered; /* rows are returned (RETURNING): not splittable, several shards are refused */
+    bool skips; /* fewer rows than in VALUES may be returned (RETURNING): several shards are refused */
 };
 
 /* A text that is put together when it is needed, of pieces of the statement's text and of others. */

@@ -211,6 +211,8 @@ static enum exec_action exec_row(struct exec *x, struct part *p, struct span bod
         return exec_merge_row(x, p, body);
     if (UNLIKELY(p->ids) && !exec_ids_replace(x, p, body))
         return EXEC_SWALLOW;
+    if (UNLIKELY(exec_returns_split(x)))
+        return exec_returning_row(x, p, body);
     if (!x->row_desc_sent)
         exec_send_row_desc(x);
     if (UNLIKELY(x->max_rows && x->npart > 1 && x->sent >= x->max_rows))
@@ -232,7 +234,8 @@ enum exec_action exec_chunk_begin(struct exec *x, struct backend *b, uint64_t si
 
     if (x->failed)
         return EXEC_SWALLOW;
-    if (x->task == TASK_GATHER || x->hoard || exec_gate_withholds(x)) /* a row goes on with another header, or stays */
+    if (x->task == TASK_GATHER || x->hoard || exec_gate_withholds(x) ||
+        exec_returns_split(x)) /* a row goes on with another header, or stays */
         return EXEC_WAIT;
     if (x->explain)
         return exec_explain_long_row(x, size);
@@ -581,6 +584,8 @@ void exec_statement_done(struct exec *x)
         return;
     if (x->merge && !x->failed && !x->piecewise)
         exec_merge_done(x);
+    if (x->returning && !x->failed)
+        exec_returning_done(x);
     if (x->failed) {
         bool lost = !x->gather && exec_lost_a_part(x);
 

@@ -181,6 +181,7 @@ struct exec {
     void (*hear_then)(struct exec *x);     /* exec_hear_before, exec_hear_after */
     void (*snapshot_then)(struct exec *x); /* exec_snapshot */
     struct exec_explain *explain;          /* in the arena; NULL: rows are the statement's own */
+    struct exec_returning *returning;      /* owned; NULL: no row of a split INSERT has come */
     struct exec_merge *merge;              /* in the arena; NULL: rows of several parts come as they are */
 
     struct control_request *request;
@@ -546,6 +547,14 @@ struct exec_merge *exec_merge_take(struct exec *x);
 void exec_merge_give(struct exec *x, struct exec_merge *m);
 void exec_merge_free(struct exec_merge *m); /* NULL is fine */
 void exec_merge_fini(struct exec *x);
+
+/* returning.c */
+/* Are the statement's rows those of a split INSERT? Then each goes to exec_returning_row(), and all are told in the
+ * order of VALUES at its end, when x->failed may be set. */
+bool exec_returns_split(const struct exec *x);
+enum exec_action exec_returning_row(struct exec *x, const struct part *p, struct span body);
+void exec_returning_done(struct exec *x);
+void exec_returning_fini(struct exec *x);
 
 /* control.c */
 void control_abandon(struct exec *x);

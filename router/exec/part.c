@@ -28,6 +28,7 @@ void exec_reset_statement(struct exec *x)
     exec_gate_fini(x);
     exec_gather_fini(x);
     exec_merge_fini(x);
+    exec_returning_fini(x);
     exec_explain_fini(x);
     exec_commit_fini(x);
     exec_gate_committed(x, NULL);

@@ -80,6 +80,8 @@ check 'create'
 now = Time.utc(2024, 2, 29, 1, 2, 3, 456_789)
 (1..4).each { |n| Account.create!(account_id: n, owner: "owner #{n}", balance: n * 100, born: Date.new(2000, n, 1), seen: now, data: { n: n, l: [1, nil] }, blob: "\x00\xFF'".b, tags: ['a', n.to_s], rating: n / 8.0, created_at: now, updated_at: now) }
 Item.insert_all((0...60).map { |n| { account_id: n % 4 + 1, item: n, name: "item #{n % 7}", price: n / 4r.to_f } }, returning: false)
+show Item.insert_all!([3, 1, 2, 4].map { |n| { account_id: n, item: 900, name: 'several', price: n } }, returning: %w[account_id name]).rows
+show Item.where(item: 900).delete_all
 show [Account.count, Item.count]
 Log.create!(line: 'one')
 show Log.pluck(:id, :line)

@@ -48,6 +48,8 @@ async function main() {
   await db.batchInsert('items', Array.from({ length: 80 }, (_, n) => ({ account_id: n % 4 + 1, item: n, name: 'item ' + n, price: n / 4 })), 30);
   show(await db('shops').insert({ account_id: 1, shop: 1, name: 'a', data: { x: [1] }, kind: 'small', tags: ['p', 'q'] }).returning(['name', 'data', 'tags']));
   show(await db('shops').insert([{ account_id: 2, shop: 1, name: 'b', kind: 'large' }, { account_id: 2, shop: 2, name: 'c', stars: 4.5 }]).returning('*'));
+  show(await db('shops').insert([3, 1, 2].map((n) => ({ account_id: n, shop: 9, name: 'several' }))).returning(['account_id', 'name']));
+  show(await db('shops').where({ shop: 9 }).del());
   show((await db('shops').insert({ account_id: 1, shop: 1, name: 'z' }).onConflict(['account_id', 'shop']).merge(['name'])).rowCount);
   show((await db('shops').insert({ account_id: 1, shop: 1, name: 'y' }).onConflict().ignore()).rowCount);
   check('select');

@@ -29,8 +29,8 @@ async function main() {
   show(Object.entries(await db.getQueryInterface().describeTable('shops')).map(([k, v]) => [k, v.type, v.allowNull, v.primaryKey]));
   show((await db.getQueryInterface().showAllTables()).sort());
   check('create');
-  await Account.bulkCreate([1, 2, 3, 4].map((n) => ({ account_id: n, owner: 'owner ' + n, balance: n * 100, created: new Date('2024-01-01') })), { returning: false });
-  await Item.bulkCreate(Array.from({ length: 60 }, (_, n) => ({ account_id: n % 4 + 1, item: n, name: 'item ' + n % 7, price: n / 4 })), { returning: false });
+  show((await Account.bulkCreate([4, 2, 3, 1].map((n) => ({ account_id: n, owner: 'owner ' + n, balance: n * 100, created: new Date('2024-01-01') })))).map(plain));
+  await Item.bulkCreate(Array.from({ length: 60 }, (_, n) => ({ account_id: n % 4 + 1, item: n, name: 'item ' + n % 7, price: n / 4 })), { returning: ['account_id', 'item', 'name'] }).then((all) => show(all.slice(0, 9).map(plain)));
   const s = await Shop.create({ id: id(1), name: 'a', tags: ['x', 'y'], data: { n: 1, l: [1, 2] }, kind: 'small', open: true, rating: 0.5, logo: Buffer.from([0, 255]), since: '2024-02-29', account: 2 });
   show([s.name, s.tags, s.data, s.logo, s.since]);
   for (let n = 2; n < 8; n++) await Shop.create({ id: id(n), name: 'shop ' + n, kind: n % 2 ? 'small' : 'large', account: n % 5, rating: n / 8 });
