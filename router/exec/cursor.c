@@ -5,8 +5,9 @@
  * cursor on the gathering server, whose
  * connection the session keeps until the transaction ends (WITH HOLD: until CLOSE).
  *
- * WITH HOLD pins the connections (router/server/pin.h). Over several shards it may not be declared inside a
- * transaction: only one shard of a transaction can keep what cannot be prepared.
+ * WITH HOLD pins the connection (router/server/pin.h). Of a gathered one all rows are on the gathering server when it
+ * is declared, in a transaction that commits at once, inside of the client's transaction, too: that server takes no
+ * part in it. If the client's is rolled back its connection is reset, and the cursor is gone.
  */
 #include "router/exec/exec_int.h"
 #include "router/server/backend.h"
@@ -88,12 +89,6 @@ static bool declare_allowed(struct exec *x, bool several, bool gather)
         e.id = ERR_NONE;
         err_state(&e, "42P03");
         fail(x, &e);
-        return false;
-    }
-    if (several && ps->hold && s->txn.env) {
-        refuse(x, "a cursor WITH HOLD over several shards cannot be declared inside a transaction",
-               "Only one shard of a transaction can keep what PostgreSQL cannot prepare.",
-               "Declare it outside of the transaction, or without WITH HOLD, or give the sharding key.");
         return false;
     }
     if (several && !gather && x->plan->combine != COMBINE_CONCAT) {

@@ -50,7 +50,8 @@ enum exec_action exec_returning_row(struct exec *x, const struct part *p, struct
     if (r->len <= RETURNING_MAX)
         return EXEC_SWALLOW;
     err_set(&x->own_error, PB0308, "the rows that an INSERT over several shards returns are too many");
-    err_detail(&x->own_error, "They are put in the order of VALUES when all shards have answered, at most %u MB of them.",
+    err_detail(&x->own_error,
+               "They are put in the order of VALUES when all shards have answered, at most %u MB of them.",
                RETURNING_MAX >> 20);
     err_hint(&x->own_error, "Insert fewer rows at once, or return fewer columns.");
     x->failed = true;

@@ -13,5 +13,4 @@ PgbraidTest::Driver::compare(
     env     => { ODBC_DRIVER => $library },
     checks  => 23,
     sharded => 3,
-    todo    => { 'declared cursors' => 'UseDeclareFetch declares a cursor WITH HOLD in a transaction: over several shards that is refused' },
 );
