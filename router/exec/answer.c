@@ -681,23 +681,68 @@ void exec_own_txn_done(struct exec *x, bool committed)
         exec_step_done(x);
 }
 
+/* A part is lost: the others work for nothing. */
+static void exec_fail_parts(struct exec *x)
+{
+    if (x->failed)
+        return;
+    x->failed = true;
+    if (x->task != TASK_TXN && x->plan && x->plan->kind == PLAN_COPY_IN) {
+        exec_copy_failed(x);
+        return;
+    }
+    for (uint32_t i = 0; i < x->npart; i++) {
+        struct part *other = &x->parts[i];
+
+        if (other->backend && other->started && !other->done && x->task != TASK_TXN)
+            backend_cancel(other->backend);
+        if (other->backend)
+            stream_resume(&other->backend->st, PAUSE_TURN);
+    }
+}
+
+/*
+ * A connection on which nothing was running is gone. What the transaction had there is lost with it (begun), and a new
+ * connection would be another transaction: the statement must not take one.
+ */
+static void exec_idle_lost(struct exec *x, struct part *p, bool begun, const struct err *cause)
+{
+    struct session *s = x->s;
+    bool acquiring = s->state == SESSION_WAITING;
+
+    if (begun && s->tx == 'T')
+        s->tx = 'E';
+    if (x->task == TASK_TXN || (p && p->done))
+        return;
+    if (acquiring && begun) {
+        pool_cancel_wait(s);
+        session_refused(s, cause);
+    } else if (!acquiring && p) {
+        if (!x->failed && x->error.len == 0)
+            x->own_error = *cause;
+        p->failed = true;
+        exec_fail_parts(x);
+    }
+}
+
 void exec_backend_lost(struct exec *x, struct backend *b, const struct err *cause)
 {
     struct session *s = x->s;
     struct part *p = b->part < x->npart && x->parts[b->part].backend == b ? &x->parts[b->part] : NULL;
-    bool waited = p && p->started && !p->done;
+    bool waited = p && p->started && !p->done, gather = x->gather && b->pool == s->set->gather;
+    bool begun = s->txn.env && b->begun, watched = waited || gather || (p && exec_gate_busy(x));
 
     if (exec_in_two_phase(x)) {
         exec_commit_lost(x, b, cause);
         return;
     }
-    if (!x->own_error.message[0] && x->error.len == 0)
+    if (watched && !x->own_error.message[0] && x->error.len == 0)
         x->own_error = *cause;
-    if (x->gather && b->pool == s->set->gather) {
+    if (gather) {
         exec_gather_own_lost(x, b);
         return;
     }
-    if (s->txn.env && !x->aside)
+    if (begun)
         s->txn.doomed = true;
     if (p)
         p->backend = NULL;
@@ -705,24 +750,10 @@ void exec_backend_lost(struct exec *x, struct backend *b, const struct err *caus
     if (p && exec_gate_lost(x, p))
         return;
     if (!waited) {
-        if (s->txn.env && s->tx == 'T')
-            s->tx = 'E';
+        exec_idle_lost(x, p, begun, cause);
         return;
     }
-    if (!x->failed && x->task != TASK_TXN && x->plan && x->plan->kind == PLAN_COPY_IN) {
-        x->failed = true;
-        exec_copy_failed(x);
-    } else if (!x->failed) {
-        x->failed = true;
-        for (uint32_t i = 0; i < x->npart; i++) {
-            struct part *other = &x->parts[i];
-
-            if (other->backend && other->started && !other->done && x->task != TASK_TXN)
-                backend_cancel(other->backend);
-            if (other->backend)
-                stream_resume(&other->backend->st, PAUSE_TURN);
-        }
-    }
+    exec_fail_parts(x);
     if (x->task == TASK_GATHER)
         exec_gather_shard_lost(x);
     p->failed = true;

@@ -303,8 +303,11 @@ void exec_gather_own_lost(struct exec *x, struct backend *b)
         exec_part_ready(x, p);
         return;
     }
-    if (!x->gate && !x->parts[0].started)
-        return; /* connections are still being taken: the statement meets the loss when it needs this one */
+    if (!x->gate && !x->parts[0].started) { /* connections are still being taken: another one will do */
+        if (!x->failed)
+            x->own_error = ERR_INIT;
+        return;
+    }
     g->quiet = true;
     g->open = false;
     x->failed = true;

@@ -681,6 +681,7 @@ void session_backend_lost(struct session *s, struct backend *b, const struct err
             s->tx = 'E';
         session_release(s);
     }
+    session_unquarantine(s); /* a statement may have waited for it to be quiet */
 }
 
 void session_refuse_held(struct session *s, const struct err *e)
