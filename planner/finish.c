@@ -239,6 +239,81 @@ bool finish_can_be_column(const struct finish *f, const PgQuery__Node *n)
     return true;
 }
 
+/* Values without a type of their own: ROW(a, b), and the row of a sub-query in FROM. */
+struct records {
+    struct an *an;
+    const char **names; /* of sub-queries */
+    uint32_t n, cap;
+    bool target, hit;
+};
+
+static void add_name(struct records *r, const char *name)
+{
+    if (r->n == r->cap) {
+        const char **more = ARENA_ARRAY(r->an->a, const char *, r->cap ? r->cap * 2 : 8);
+        if (r->n)
+            memcpy(more, r->names, r->n * sizeof *more);
+        r->names = more;
+        r->cap = r->cap ? r->cap * 2 : 8;
+    }
+    r->names[r->n++] = name;
+}
+
+static bool has_name(const struct records *r, const char *name)
+{
+    for (uint32_t i = 0; i < r->n; i++)
+        if (*name && strcmp(r->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void find_names(const ProtobufCMessage *m, void *arg)
+{
+    if (m->descriptor == &pg_query__range_subselect__descriptor) {
+        const PgQuery__Alias *alias = ((const PgQuery__RangeSubselect *)(const void *)m)->alias;
+        add_name(arg, alias ? alias->aliasname : "");
+    } else if (m->descriptor == &pg_query__common_table_expr__descriptor) {
+        add_name(arg, ((const PgQuery__CommonTableExpr *)(const void *)m)->ctename);
+    }
+    tree_children(m, find_names, arg);
+}
+
+/* A WITH query may have another name where it is mentioned. */
+static void find_mentions(const ProtobufCMessage *m, void *arg)
+{
+    if (m->descriptor == &pg_query__range_var__descriptor) {
+        const PgQuery__RangeVar *rv = (const PgQuery__RangeVar *)(const void *)m;
+        if (rv->alias && has_name(arg, rv->relname))
+            add_name(arg, rv->alias->aliasname);
+    }
+    tree_children(m, find_mentions, arg);
+}
+
+static void find_record(const ProtobufCMessage *m, void *arg)
+{
+    struct records *r = arg;
+    bool before = r->target;
+    r->hit |= r->target && m->descriptor == &pg_query__row_expr__descriptor;
+    if (r->target && m->descriptor == &pg_query__column_ref__descriptor) {
+        const PgQuery__ColumnRef *ref = (const PgQuery__ColumnRef *)(const void *)m;
+        r->hit |= ref->n_fields == 1 && has_name(r, tree_string(ref->fields[0]));
+    }
+    r->target |= m->descriptor == &pg_query__res_target__descriptor;
+    tree_children(m, find_record, arg);
+    r->target = before;
+}
+
+/* Is there one in a select list? No column of a temporary table can hold it. */
+static bool has_record(struct an *an)
+{
+    struct records r = { .an = an };
+    find_names(an->stmt, &r);
+    if (r.n)
+        find_mentions(an->stmt, &r);
+    find_record(an->stmt, &r);
+    return r.hit;
+}
+
 #define PUSH_COLUMNS_MAX 1600u /* of a temporary table */
 
 static bool any_column(const struct an *an, bool (*is)(uint32_t type))
@@ -257,7 +332,7 @@ bool finish_push(struct finish *f, struct plan_push push, const char *how)
     /* Numbers of one server's catalog do not travel in binary (rule P34). */
     if (an->inv.declared || an->inv.home_function || an->inv.home_writes || an->inv.reads_shard ||
         any_column(an, gather_is_catalog_number) || (how && any_column(an, gather_has_no_binary)) ||
-        (how && push.ncolumn > PUSH_COLUMNS_MAX) || looks_outside(f->q->limit_count) ||
+        (how && push.ncolumn > PUSH_COLUMNS_MAX) || has_record(an) || looks_outside(f->q->limit_count) ||
         looks_outside(f->q->limit_offset))
         return false;
     struct plan_gather *g = ARENA_NEW(a, struct plan_gather);

@@ -43,6 +43,7 @@ struct columns {
     const struct finish *f;
     bool *hit;    /* by variable */
     bool unknown; /* there are others */
+    bool any;
 };
 
 static void columns_visit(const ProtobufCMessage *m, void *arg)
@@ -51,6 +52,7 @@ static void columns_visit(const ProtobufCMessage *m, void *arg)
     bool found;
     if (m->descriptor == &pg_query__column_ref__descriptor) {
         int v = scope_resolve(c->f->s, (const PgQuery__ColumnRef *)(const void *)m, &found);
+        c->any = true;
         if (!found || v == NO_COLUMN || c->f->an->vars[v].mixed)
             c->unknown = true;
         else
@@ -92,8 +94,8 @@ static bool calls_differ(const struct an *an, const PgQuery__FuncCall *a, const 
 }
 
 /*
- * Are they two expressions for PostgreSQL, too? That same_expression() says no is not enough: 1 and 01, a and a::text, lower
- * and pg_catalog.lower may be one. But what is about other columns is another one.
+ * Are they two expressions for PostgreSQL, too? That same_expression() says no is not enough: 1 and 01, a and a::text,
+ * lower and pg_catalog.lower may be one. But what is about other columns is another one.
  */
 static bool surely_differ(const struct finish *f, const PgQuery__Node *a, const PgQuery__Node *b)
 {
@@ -115,7 +117,7 @@ static uint32_t group_bit(struct expansion *x, const PgQuery__Node *n, struct to
     struct finish *f = x->f;
     uint32_t column = 0, i = 0;
     n = finish_group_item(f, n, &range, &column);
-    if (!n) {
+    if (!n || !columns_of(f, n).any) { /* a constant alone has another type in GROUPING() */
         x->no = true;
         return 0;
     }
@@ -142,7 +144,8 @@ static const struct tokrange *bracketed(struct expansion *x, struct tokrange r, 
     const struct clauses *c = &x->f->c;
     const struct tokrange inner = { open + 1, r.end - 1 };
     const struct tokrange *items = NULL;
-    if (open < r.end && token_is(&c->ts, open, "(") && token_closing(&c->ts, open) == r.end - 1 && inner.first < inner.end)
+    if (open < r.end && token_is(&c->ts, open, "(") && token_closing(&c->ts, open) == r.end - 1 &&
+        inner.first < inner.end)
         items = clauses_items(x->f->an, c, inner, c->ts.v[open].depth + 1, n, nodes);
     x->no |= !items;
     return items;

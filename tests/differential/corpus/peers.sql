@@ -143,3 +143,9 @@ SELECT id, sum(v) OVER () FROM nothing;
 SELECT v, count(*) FROM nothing GROUP BY ROLLUP (v);
 SELECT count(*) FROM nothing HAVING count(*) = 0;
 SELECT count(*) FROM nothing HAVING count(*) > 0;
+
+-- rows of sub-queries as values, put in order or made one
+!SELECT x FROM (SELECT s AS x, s.id FROM (SELECT id, status FROM orders) s) r ORDER BY id, x LIMIT 5;
+SELECT DISTINCT x FROM (SELECT s AS x FROM (SELECT status, qty FROM orders) s) r;
+WITH w AS (SELECT status, qty FROM orders) SELECT DISTINCT x FROM (SELECT v AS x FROM w v) r;
+SELECT x, count(*) FROM (SELECT s AS x FROM (SELECT status, qty FROM orders) s) r GROUP BY x;

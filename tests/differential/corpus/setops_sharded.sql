@@ -212,3 +212,43 @@ WITH RECURSIVE r AS (SELECT id, 0 AS d FROM tree WHERE id = 0 UNION ALL SELECT t
 SELECT count(*), sum(x) FROM (SELECT id AS x FROM users WHERE age > $1 UNION ALL SELECT user_id FROM orders) q;
 \values 20 3
 SELECT x, count(*) FROM (SELECT country AS x FROM users WHERE age > $1 UNION ALL SELECT status FROM orders WHERE user_id > $2) q GROUP BY x;
+
+-- what no column of a temporary table can hold, constants, names
+SELECT ROW(id, name) FROM users UNION SELECT ROW(user_id, status) FROM orders;
+SELECT ROW(id, name) FROM users UNION ALL SELECT ROW(user_id, status) FROM orders;
+SELECT u FROM users u UNION SELECT u FROM users u WHERE id > 3;
+SELECT u FROM users u UNION ALL SELECT u FROM users u WHERE id > 3;
+SELECT u FROM users u UNION ALL SELECT u FROM users u WHERE id > 3 LIMIT 100;
+!SELECT u.id, u FROM users u UNION ALL SELECT id, u FROM users u WHERE id > 3 ORDER BY 1;
+SELECT u FROM users u UNION ALL SELECT u FROM users u WHERE id > 3 ORDER BY u;
+!SELECT ROW(id, 1) AS r, id FROM users UNION ALL SELECT ROW(user_id, 1), id FROM orders ORDER BY id, r LIMIT 4;
+SELECT x FROM (SELECT ROW(id, 1) AS x, note FROM orders) s ORDER BY x;
+SELECT DISTINCT x FROM (SELECT ROW(id, 1) AS x, note FROM orders) s;
+!SELECT x FROM (SELECT ROW(id, 1) AS x, note, id FROM orders) s ORDER BY note, id;
+SELECT x FROM (SELECT ROW(id, 1) AS x FROM orders) s UNION SELECT ROW(1, 2) FROM users;
+SELECT DISTINCT ON (x) x FROM (SELECT ROW(id, 1) AS x FROM orders) s;
+SELECT DISTINCT ON (m) u FROM (SELECT mood AS m, u FROM users u) s ORDER BY m, (u).id;
+!SELECT DISTINCT ON (mood) u FROM users u ORDER BY mood, id;
+!SELECT DISTINCT ON (age) u FROM users u ORDER BY age, id;
+SELECT unnest(tags) FROM users UNION SELECT status FROM orders;
+SELECT unnest(tags) FROM users UNION ALL SELECT status FROM orders;
+!SELECT unnest(tags) AS t, id FROM users UNION ALL SELECT status, id FROM orders ORDER BY id, t;
+SELECT cp FROM types UNION SELECT cp FROM types;
+!SELECT cp, id FROM types UNION ALL SELECT cp, id FROM types WHERE id < 9 ORDER BY cp, id;
+SELECT moods FROM types UNION SELECT moods FROM types;
+SELECT json_build_object('a', id) FROM users UNION ALL SELECT json_build_object('b', id) FROM orders;
+!SELECT json_build_object('a', id), id FROM users UNION ALL SELECT json_build_object('b', id), id FROM orders WHERE id > 40 ORDER BY id;
+!SELECT DISTINCT ON (id) id, json_build_object('a', id) FROM users ORDER BY id;
+SELECT 'a'::text AS x FROM users UNION SELECT NULL FROM orders;
+SELECT NULL AS x FROM users UNION SELECT NULL FROM orders;
+SELECT NULL AS x FROM users UNION ALL SELECT NULL FROM orders ORDER BY x;
+SELECT 'a' AS x FROM users UNION ALL SELECT 'b' FROM orders ORDER BY x;
+SELECT 'a' AS x FROM users UNION SELECT 'b' FROM orders ORDER BY x;
+SELECT DISTINCT ON (x) x FROM (SELECT 'a' AS x FROM users) s;
+SELECT 'a' AS x, count(*) FROM users GROUP BY ROLLUP (x);
+SELECT x, count(*) FROM (SELECT 'a' AS x FROM users) s GROUP BY ROLLUP (x);
+SELECT id AS "A b", name AS "select" FROM users UNION SELECT user_id, status FROM orders;
+!SELECT id AS "A b", name AS "select" FROM users UNION ALL SELECT user_id, status FROM orders ORDER BY "A b", "select";
+SELECT id AS pgbraid_1, name AS c1 FROM users UNION ALL SELECT user_id, status FROM orders ORDER BY pgbraid_1 LIMIT 3;
+!SELECT id AS c2, name AS c1 FROM users UNION ALL SELECT user_id, status FROM orders ORDER BY c1, c2;
+SELECT id AS c2, name AS c1 FROM users UNION SELECT user_id, status FROM orders ORDER BY c1, c2;
