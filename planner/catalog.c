@@ -257,6 +257,7 @@ static void row_column(struct catalog_builder *b, struct row *r)
         [CAT_DEFAULT_SEQUENCE] = "sequence",   [CAT_DEFAULT_OPAQUE] = "opaque",
         [CAT_DEFAULT_GENERATED] = "generated", NULL,
     };
+    static const char *const orders[] = { "default", "default by bytes", "other", "other by bytes", NULL };
     struct raw_column *raw = VEC_PUSH(&b->columns);
     raw->rel = row_oid(r, 1);
     raw->column.attnum = (int16_t)row_int(r, 2, 1, INT16_MAX);
@@ -266,7 +267,8 @@ static void row_column(struct catalog_builder *b, struct row *r)
     raw->column.notnull = row_bool(r, 6);
     raw->column.primary = row_bool(r, 9);
     raw->column.nondeterministic = row_bool(r, 7);
-    raw->column.by_bytes = row_bool(r, 10);
+    raw->column.by_bytes = row_choice(r, 10, orders) % 2 == 1;
+    raw->column.collated = row_choice(r, 10, orders) >= 2;
     raw->column.def = (enum cat_default)row_choice(r, 8, how);
     raw->column.default_text = row_text_or_null(r, 11);
     raw->column.key = -1;

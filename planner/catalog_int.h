@@ -47,6 +47,7 @@ struct cat_column {
     bool primary;          /* part of the primary key */
     bool nondeterministic; /* its collation may call unequal bytes equal (P15) */
     bool by_bytes;         /* its collation sorts by the bytes of UTF-8: "C" and its kin */
+    bool collated;         /* it has a collation, and not the database's */
     int8_t key;            /* position in the sharding key, -1: not part of it */
     enum cat_default def;
     const char *default_text; /* CAT_DEFAULT_MOMENT: the expression, under the path pg_catalog; else NULL */

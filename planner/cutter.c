@@ -11,6 +11,12 @@ void cutter_init(struct cutter *c, struct strbuf *out, uint32_t nparam, uint16_t
     c->renumbered = nparam > ARRAY_LEN(c->few) ? mem_zalloc(nparam * sizeof *c->renumbered) : c->few;
 }
 
+void cutter_reserve(struct cutter *c, uint32_t n)
+{
+    c->reserved = n;
+    c->full = n + c->nparam > UINT16_MAX;
+}
+
 static uint32_t renumber(struct cutter *c, uint32_t param)
 {
     BUG_ON(param >= c->nparam);
@@ -21,8 +27,8 @@ static uint32_t renumber(struct cutter *c, uint32_t param)
         return 1;
     }
     c->map[c->n++] = (uint16_t)param;
-    c->renumbered[param] = (uint16_t)c->n;
-    return c->n;
+    c->renumbered[param] = (uint16_t)(c->reserved + c->n);
+    return c->reserved + c->n;
 }
 
 void cutter_copy(struct cutter *c, struct span sql, uint32_t from, uint32_t to)

@@ -1,5 +1,6 @@
 #include "planner/finish_int.h"
 
+#include "planner/arrays.h"
 #include "planner/figure.h"
 #include "planner/gather.h"
 #include "planner/op_merge.h"
@@ -341,6 +342,7 @@ bool finish_push(struct finish *f, struct plan_push push, const char *how)
     *copy = push;
     *part = (struct gather_part){ .scope = SCOPE_KEYED };
     *g = (struct plan_gather){ .npart = 1, .parts = part, .push = copy };
+    g->arrays = arrays_decide(an, g, NULL);
     an->plan->gather = g;
     if (how) {
         an->plan->combine = COMBINE_GATHER;
@@ -442,7 +444,7 @@ static bool try_merge(struct finish *f, bool cut)
  * PARTIAL_ROWS. */
 void finish_put_from(struct text_builder *t)
 {
-    text_fixed(t, " FROM pg_temp.");
+    text_fixed(t, " FROM ");
     text_table(t);
     text_fixed(t, " AS " PARTIAL_ROWS);
 }

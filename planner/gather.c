@@ -1,5 +1,6 @@
 #include "planner/gather.h"
 
+#include "planner/arrays.h"
 #include "planner/semijoin.h"
 #include "planner/tokens.h"
 #include "planner/typing.h"
@@ -555,7 +556,7 @@ static bool part_columns(struct an *an, const struct names *ns, const struct occ
         }
         strbuf_puts(&sb, sb.len ? ", " : "");
         strbuf_put_ident(&sb, span_str(c->name));
-        types[p->ncolumn] = (struct gather_type){ c->type, c->typmod };
+        types[p->ncolumn] = (struct gather_type){ c->type, c->typmod, quoted(an, c->name) };
         places[i] = (uint16_t)++p->ncolumn;
     }
     p->types = types;
@@ -722,6 +723,7 @@ bool gather_try(struct an *an, const PgQuery__Node *stmt)
     g->moment = an->inv.moment || an->inv.moment_literal;
     g->seen = ARENA_ARRAY(plan_arena(an->plan), _Atomic uint64_t, an->nocc);
     semijoin_find(an, g, occs, places);
+    g->arrays = arrays_decide(an, g, occs);
     an->plan->gather = g;
     if (g->always)
         an->plan->kind = PLAN_GATHER;

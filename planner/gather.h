@@ -1,8 +1,8 @@
 /*
  * Gather, the plan of a SELECT that needs rows of several shards put together: every mention of a table becomes a
- * *part*, a query for that table's rows, run where they are; the rows go into temporary tables on the home shard, where
- * the statement runs as it was written, with those tables in the place of the mentions. So all the rest is PostgreSQL's
- * own.
+ * *part*, a query for that table's rows, run where they are; the rows go into temporary tables on the home shard (few
+ * of them: into array parameters, planner/arrays.h), where the statement runs as it was written, with those tables in
+ * the place of the mentions. So all the rest is PostgreSQL's own.
  *
  * A condition of WHERE or ON that is about one table alone goes with the part, and the statement has "true" in its
  * place. A part has the columns whose names occur anywhere in what is left of the statement, in the table's order: then

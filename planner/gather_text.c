@@ -2,8 +2,13 @@
  * The texts of an execution over several shards: each part's query, the shape of its temporary table, and the statement
  * over those.
  */
+#include "base/bug.h"
+#include "base/mem.h"
+#include "planner/arrays.h"
 #include "planner/cutter.h"
 #include "planner/plan_int.h"
+
+#include <stdlib.h>
 
 static void put_head(const struct gather_part *part, struct strbuf *out)
 {
@@ -21,8 +26,59 @@ static void put_table_query(struct cutter *c, const struct plan *p, const struct
     }
 }
 
+/* A source, the names of its columns if they are a table's, and its first parameter. */
+struct source {
+    const struct gather_source *rows;
+    const struct gather_type *named; /* NULL: c1, c2 ... */
+    uint32_t param;
+};
+
+/* The parameters that they need together. */
+static uint32_t number_sources(const struct plan_gather *g, const struct gather_source *sources, struct source *from)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < g->npart; i++) {
+        from[i] = (struct source){ &sources[i], g->parts[i].types, n + 1 };
+        if (!sources[i].table)
+            n += sources[i].ncolumn ? sources[i].ncolumn : 1;
+    }
+    return n;
+}
+
+static void put_arrays(const struct source *from, struct strbuf *out)
+{
+    const struct gather_source *rows = from->rows;
+    const uint32_t n = rows->ncolumn ? rows->ncolumn : 1;
+    strbuf_puts(out, "(SELECT ");
+    for (uint32_t i = 0; i < rows->ncolumn; i++) {
+        strbuf_printf(out, "%sr.c%u", i ? ", " : "", i + 1);
+        arrays_put_cast(out, rows->types[i].oid, rows->types[i].typmod);
+        if (from->named)
+            strbuf_printf(out, " AS %s", from->named[i].name);
+        else
+            strbuf_printf(out, " AS c%u", i + 1);
+    }
+    strbuf_puts(out, " FROM ROWS FROM (");
+    for (uint32_t i = 0; i < n; i++)
+        strbuf_printf(out, "%spg_catalog.unnest($%u)", i ? ", " : "", from->param + i);
+    strbuf_puts(out, ") AS r(");
+    for (uint32_t i = 0; i < n; i++)
+        strbuf_printf(out, "%sc%u", i ? ", " : "", i + 1);
+    strbuf_puts(out, "))");
+}
+
+static void put_source(const struct source *from, struct strbuf *out)
+{
+    if (!from->rows->table) {
+        put_arrays(from, out);
+        return;
+    }
+    strbuf_puts(out, "pg_temp.");
+    strbuf_put_ident(out, span_str(from->rows->table));
+}
+
 static void put_pieces(struct cutter *c, const struct plan *p, const struct plan_text *text, struct span sql,
-                       const struct literals *lits, const char *table)
+                       const struct literals *lits, const struct source *from)
 {
     for (uint32_t i = 0; i < text->n; i++) {
         const struct text_piece *piece = &text->v[i];
@@ -34,7 +90,8 @@ static void put_pieces(struct cutter *c, const struct plan *p, const struct plan
             cutter_copy(c, sql, plan_offset(p, lits, piece->start), plan_offset(p, lits, piece->end));
             break;
         case PIECE_TABLE:
-            strbuf_put_ident(c->out, span_str(table));
+            BUG_ON(!from); /* only in what runs where the rows are */
+            put_source(from, c->out);
             break;
         }
     }
@@ -105,17 +162,16 @@ void plan_gather_shape(const struct plan *p, const struct gather_part *part, str
     BUG_ON(!cutter_fini(&c, &n, &e)); /* a shape has no parameters */
 }
 
-static void put_mention(const struct gather_part *part, const char *name, struct strbuf *out)
+static void put_mention(const struct gather_part *part, const struct source *from, struct strbuf *out)
 {
-    strbuf_puts(out, "pg_temp.");
-    strbuf_put_ident(out, span_str(name));
+    put_source(from, out);
     if (part->put_alias)
         strbuf_printf(out, " AS %s", part->alias);
 }
 
 /* The statement, with other tables in the place of the mentions, and without what the parts have seen to. */
 static void put_statement(struct cutter *c, const struct plan *p, struct span sql, const struct literals *lits,
-                          const char *const *names)
+                          const struct source *from)
 {
     const struct plan_gather *g = p->gather;
     uint32_t done = 0, i = 0, k = 0;
@@ -124,7 +180,7 @@ static void put_statement(struct cutter *c, const struct plan *p, struct span sq
         uint32_t start = mention ? g->parts[i].start : g->dropped[k].start;
         cutter_copy(c, sql, done, plan_offset(p, lits, start));
         if (mention)
-            put_mention(&g->parts[i], names[i], c->out);
+            put_mention(&g->parts[i], &from[i], c->out);
         else
             strbuf_puts(c->out, " true ");
         done = plan_offset(p, lits, mention ? g->parts[i].end : g->dropped[k].end);
@@ -134,19 +190,29 @@ static void put_statement(struct cutter *c, const struct plan *p, struct span sq
     cutter_copy(c, sql, done, (uint32_t)sql.len);
 }
 
-bool plan_gather_text(const struct plan *p, struct span sql, const struct literals *lits, const char *const *names,
-                      struct strbuf *out, uint16_t *param_map, uint32_t cap, uint32_t *nparam_map, struct err *e)
+static void put_rest(struct cutter *c, const struct plan *p, struct span sql, const struct literals *lits,
+                     const struct source *from)
+{
+    uint32_t start = p->copy ? p->copy->start : 0, end = p->copy ? p->copy->end : (uint32_t)sql.len;
+    if (!p->gather->push) {
+        put_statement(c, p, sql, lits, from);
+        return;
+    }
+    strbuf_put(c->out, sql.ptr, start);
+    put_pieces(c, p, &p->gather->push->rest, sql, lits, from);
+    strbuf_put(c->out, sql.ptr + end, sql.len - end);
+}
+
+bool plan_gather_text(const struct plan *p, struct span sql, const struct literals *lits,
+                      const struct gather_source *sources, struct strbuf *out, uint16_t *param_map, uint32_t cap,
+                      uint32_t *nparam_map, struct err *e)
 {
     struct cutter c;
+    struct source *from = mem_zalloc(p->gather->npart * sizeof *from);
     cutter_init(&c, out, p->nparam, param_map, cap);
-    if (!p->gather->push) {
-        put_statement(&c, p, sql, lits, names);
-        return cutter_fini(&c, nparam_map, e);
-    }
-    uint32_t start = p->copy ? p->copy->start : 0, end = p->copy ? p->copy->end : (uint32_t)sql.len;
-    strbuf_put(out, sql.ptr, start);
-    put_pieces(&c, p, &p->gather->push->rest, sql, lits, names[0]);
-    strbuf_put(out, sql.ptr + end, sql.len - end);
+    cutter_reserve(&c, number_sources(p->gather, sources, from));
+    put_rest(&c, p, sql, lits, from);
+    free(from);
     return cutter_fini(&c, nparam_map, e);
 }
 

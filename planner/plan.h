@@ -106,7 +106,7 @@ struct plan_insert {
 };
 
 /* A text that is put together when it is needed, of pieces of the statement's text and of others. */
-enum piece_kind { PIECE_FIXED, PIECE_SLICE, PIECE_TABLE /* the temporary table's name */ };
+enum piece_kind { PIECE_FIXED, PIECE_SLICE, PIECE_TABLE /* the gathered rows */ };
 struct text_piece {
     enum piece_kind kind;
     const char *fixed;   /* PIECE_FIXED */
@@ -149,6 +149,14 @@ struct plan_push {
 struct gather_type {
     uint32_t oid;
     int32_t typmod;
+    const char *name; /* quoted; of a part that is a table */
+};
+
+/* Where the statement finds the rows of a part. */
+struct gather_source {
+    const char *table; /* in this temporary table; NULL: in array parameters, one a column (arrays.h) */
+    uint32_t ncolumn;  /* ... of these types; without columns there is one parameter for the number of rows */
+    const struct gather_type *types;
 };
 
 /*
@@ -191,6 +199,7 @@ struct plan_gather {
     _Atomic uint64_t *seen; /* by part: 1 + rows that it had when last asked without a semi-join; 0: never */
     bool always; /* tables of the home shard take part: a PLAN_GATHER. Else only when the keys name several shards */
     bool moment; /* reads the clock: the transaction's, which the gathering server does not know */
+    bool arrays; /* few rows may come as array parameters */
     const struct plan_push *push; /* the one part is a query of its own; NULL: parts are tables */
 };
 
@@ -460,11 +469,12 @@ MUSTCHECK bool plan_gather_joined_text(const struct plan *p, const uint32_t *par
 void plan_gather_shape(const struct plan *p, const struct gather_part *part, struct span sql,
                        const struct literals *lits, struct strbuf *out);
 /*
- * The statement over the parts' temporary tables: names[i], unquoted, for part i. Parameters as in plan_insert_text.
+ * The statement over the parts' rows: sources[i] for part i. Parameters as in plan_insert_text, but that the arrays
+ * come before them, in the order of parts and columns.
  */
 MUSTCHECK bool plan_gather_text(const struct plan *p, struct span sql, const struct literals *lits,
-                                const char *const *names, struct strbuf *out, uint16_t *param_map, uint32_t cap,
-                                uint32_t *nparam_map, struct err *e);
+                                const struct gather_source *sources, struct strbuf *out, uint16_t *param_map,
+                                uint32_t cap, uint32_t *nparam_map, struct err *e);
 
 /* What each shard of a COMBINE_MERGE is asked; otherwise as plan_gather_part_text(). */
 MUSTCHECK bool plan_merge_text(const struct plan *p, struct span sql, const struct literals *lits, uint64_t rows,

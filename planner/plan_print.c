@@ -199,7 +199,7 @@ static void print_text(const char *what, const struct plan_text *t, struct strbu
         if (t->v[i].kind == PIECE_FIXED)
             strbuf_puts(out, t->v[i].fixed);
         else if (t->v[i].kind == PIECE_TABLE)
-            strbuf_puts(out, "table");
+            strbuf_puts(out, "pg_temp.table");
         else
             strbuf_puts(out, "...");
     }

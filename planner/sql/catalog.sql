@@ -191,9 +191,10 @@ SELECT 'column', r.oid::text, a.attnum::text, a.attname, a.atttypid::oid::text, 
        CASE WHEN a.attidentity <> '' THEN 'sequence' ELSE COALESCE(f.how, 'null') END,
        EXISTS (SELECT FROM pg_catalog.pg_index i
                WHERE i.indrelid = r.oid AND i.indisprimary AND i.indimmediate AND a.attnum = ANY (i.indkey))::text,
-       -- does its collation sort by the bytes that clients get?
-       COALESCE(d.utf8 AND (l.collprovider = 'c' AND l.collcollate IN ('C', 'POSIX') OR l.collprovider = 'd' AND d.by_bytes),
-                false)::text,
+       -- the database's collation, or none; does it sort by the bytes that clients get?
+       CASE WHEN a.attcollation IN (0, 100) THEN 'default' ELSE 'other' END
+           || CASE WHEN d.utf8 AND (l.collprovider = 'c' AND l.collcollate IN ('C', 'POSIX') OR l.collprovider = 'd' AND d.by_bytes)
+                   THEN ' by bytes' ELSE '' END,
        CASE WHEN f.how = 'moment' THEN f.text END
 FROM userrel r
 CROSS JOIN (SELECT datlocprovider = 'c' AND datcollate IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8') AS by_bytes,

@@ -78,6 +78,7 @@ struct config {
     uint64_t server_idle_timeout_ms;
     uint32_t max_prepared_statements; /* per server connection */
     uint32_t max_pinned_connections;  /* per shard, user and database: kept by sessions */
+    uint32_t gather_array_rows;       /* 0: always temporary tables */
 
     /* Clients. */
     uint32_t max_client_conn;

@@ -87,6 +87,9 @@ const struct setting config_settings[] = {
     { INTEGER("max_pinned_connections", max_pinned_connections, "10", 0, 100000),
       .doc = "Of pool_size: connections that sessions may keep after a transaction, for advisory locks or "
              "cursors WITH HOLD." },
+    { INTEGER("gather_array_rows", gather_array_rows, "1000", 0, 100000),
+      .doc = "Rows of a gathered statement, up to 64 kB, that go to the gathering server as array parameters; where "
+             "there are more, temporary tables are filled. 0 is always temporary tables." },
     { INTEGER("connect_threads", connect_threads, "2", 1, 64), .restart = true,
       .doc = "Threads that log in on servers; a SCRAM login costs 3 ms of CPU." },
     { STRING("server_check_query", server_check_query, "select 1"),

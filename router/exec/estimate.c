@@ -81,7 +81,8 @@ static void put_explain(struct exec *x, const struct part *p, uint32_t i, struct
     BUG_ON(!plan_gather_part_text(x->plan, &g->parts[i], x->text, &x->lits_copy, UINT64_MAX, &text, map, cap, &n, &e));
     exec_put_types(x, map, n, &types);
     backend_put_parse(p->backend, out, (struct span){ 0 }, strbuf_span(&text), strbuf_str(&types), (uint16_t)n);
-    at = exec_begin_bind(x, (struct span){ 0 }, map, n, (struct span){ 0 }, out);
+    at = exec_begin_bind(x, (struct span){ 0 }, map, n, 0, 0, out);
+    exec_put_values(x, map, n, out);
     msg_u16(out, 0); /* all results as text */
     msg_end(out, at);
     fe_put_execute(out, (struct span){ 0 }, 0);

@@ -240,12 +240,14 @@ void exec_start_parts(struct exec *x);
 /* Parse (if need be) and Bind of a part, in the extended protocol. */
 MUSTCHECK bool exec_put_bind(struct exec *x, struct part *p, struct strbuf *out, struct err *e);
 /*
- * A Bind of the unnamed statement with n of the client's parameters, map[i] the 0-based number of the ith, and one more
- * in binary (ptr NULL: none): up to its result formats, which the caller puts, and then ends the message that began at
- * the returned offset.
+ * Bind of a statement that has some of the client's parameters, by the map, and others of our own, in binary, before
+ * and behind those. What follows are the values in that order (exec_put_values() puts the client's), the result formats
+ * (exec_end_bind(): the client's), and the end of the message that began at the returned offset.
  */
-size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t *map, uint32_t n, struct span more,
-                       struct strbuf *out);
+size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t *map, uint32_t n, uint32_t before,
+                       uint32_t behind, struct strbuf *out);
+void exec_put_values(const struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out);
+void exec_end_bind(const struct exec *x, size_t at, struct strbuf *out);
 /* The same, whole, with the client's portal and result formats. */
 void exec_put_bind_some(const struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out);
 /* The types of these parameters, as Parse said them. */

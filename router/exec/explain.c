@@ -96,15 +96,15 @@ static void ask_merge(struct exec *x, struct exec_explain *ex)
 /* The statement over the parts, which are named by their numbers. */
 static void name_rest(struct exec *x, struct exec_explain *ex)
 {
-    const char **names = ARENA_ARRAY(&x->arena, const char *, ex->npart);
+    struct gather_source *sources = ARENA_ARRAY(&x->arena, struct gather_source, ex->npart);
     uint16_t *map = ARENA_ARRAY(&x->arena, uint16_t, (x->bound ? x->binds.n : 0) + 1);
     struct strbuf text = STRBUF_INIT;
     struct err e = ERR_INIT;
     uint32_t n, start = x->plan->gather->push ? 0 : x->plan->explain->start;
 
     for (uint32_t i = 0; i < ex->npart; i++)
-        names[i] = arena_printf(&x->arena, "part_%u", i + 1);
-    BUG_ON(!plan_gather_text(x->plan, x->text, &x->lits_copy, names, &text, map, x->bound ? x->binds.n : 0, &n, &e));
+        sources[i].table = arena_printf(&x->arena, "part_%u", i + 1);
+    BUG_ON(!plan_gather_text(x->plan, x->text, &x->lits_copy, sources, &text, map, x->bound ? x->binds.n : 0, &n, &e));
     ex->rest = arena_strdup(&x->arena, strbuf_str(&text) + start);
     strbuf_fini(&text);
 }
@@ -193,7 +193,6 @@ void exec_explain_fini(struct exec *x)
 void exec_explain_put(struct exec *x, struct part *p, struct strbuf *out)
 {
     struct exec_explain *ex = x->explain;
-    uint16_t nresult = x->bound ? x->bind.nresult : 0;
 
     ex->since_us[p - x->parts] = loop_now_us(x->s->worker->loop);
     for (uint32_t i = next_part(ex, 0, p->shard); i < ex->npart; i = next_part(ex, i + 1, p->shard)) {
@@ -203,10 +202,9 @@ void exec_explain_put(struct exec *x, struct part *p, struct strbuf *out)
 
         exec_put_types(x, part->map, part->nmap, &types);
         backend_put_parse(p->backend, out, (struct span){ 0 }, part->text, strbuf_str(&types), (uint16_t)part->nmap);
-        at = exec_begin_bind(x, (struct span){ 0 }, part->map, part->nmap, (struct span){ 0 }, out);
-        msg_u16(out, nresult);
-        strbuf_put(out, x->bind.results, nresult * 2u);
-        msg_end(out, at);
+        at = exec_begin_bind(x, (struct span){ 0 }, part->map, part->nmap, 0, 0, out);
+        exec_put_values(x, part->map, part->nmap, out);
+        exec_end_bind(x, at, out);
         if (i == ex->at[p - x->parts])
             fe_put_describe(out, 'P', (struct span){ 0 });
         fe_put_execute(out, (struct span){ 0 }, 0);

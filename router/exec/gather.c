@@ -231,6 +231,16 @@ void exec_gather(struct exec *x)
     exec_acquire(x);
 }
 
+/* All connections are there. */
+void gather_start(struct exec *x)
+{
+    gather_ask(x);
+    if (gather_hold_allowed(x))
+        gather_hold_begin(x);
+    else
+        gather_load(x);
+}
+
 /* --- rows --- */
 
 void gather_pause_shards(struct exec *x, bool pause, enum stream_pause why)
@@ -288,7 +298,10 @@ static void gather_part_ended(struct exec *x, const struct part *p)
 
     g->tables[*at].left--;
     *at = gather_next(g, *at + 1, p->shard);
-    gather_check_loaded(x);
+    if (g->holds)
+        gather_hold_check(x);
+    else
+        gather_check_loaded(x);
 }
 
 /* A row of a query of several parts; false: malformed. */
@@ -350,10 +363,18 @@ static void gather_described(struct exec *x, struct part *p, struct span body)
             err_set(&x->own_error, PB0310, "shard \"%s\" describes columns that were not asked for",
                     p->backend->pool->shard_name);
         ok = ok && gather_shape_fits(x, t, p, columns);
+        if (ok)
+            gather_hold_described(x, t);
         i = gather_next(g, i + 1, p->shard);
     }
     if (!ok)
         gather_shard_is_wrong(x, p);
+}
+
+static void gather_row_is_wrong(struct exec *x, const struct part *p)
+{
+    err_set(&x->own_error, PB0310, "shard \"%s\" sent a row that was not asked for", p->backend->pool->shard_name);
+    gather_shard_is_wrong(x, p);
 }
 
 static enum exec_action gather_row(struct exec *x, struct part *p, struct span body)
@@ -363,31 +384,37 @@ static enum exec_action gather_row(struct exec *x, struct part *p, struct span b
     struct span fields = body.len < 2 ? body : span_make(body.ptr + 2, body.len - 2);
     uint16_t ncolumn = body.len < 2 ? 0 : proto_get16(body.ptr);
     bool present = true, ok = body.len >= 2;
+    struct gather_table *t;
+    struct strbuf *out;
 
     if (x->failed)
         return EXEC_SWALLOW;
+    ok = ok && g->at[i] < g->plan->npart;
     if (ok && gather_joins(x, p->shard)) {
         ok = gather_cut(x, p, body, &fields, &present);
         ncolumn = ok ? (uint16_t)g->tables[g->at[i]].part->ncolumn : 0;
     }
     if (!ok) {
-        err_set(&x->own_error, PB0310, "shard \"%s\" sent a row that was not asked for", p->backend->pool->shard_name);
-        gather_shard_is_wrong(x, p);
+        gather_row_is_wrong(x, p);
         return EXEC_SWALLOW;
     }
     if (!present)
         return EXEC_SWALLOW;
-    if (!g->open || g->at[i] != g->current) {
+    if (!g->holds && (!g->open || g->at[i] != g->current)) {
         stream_pause(&p->backend->st, PAUSE_TURN);
         return EXEC_WAIT;
     }
+    t = &g->tables[g->at[i]];
+    out = g->holds ? &t->held : &g->out;
     if (g->keys)
-        gather_keys_take(x, &g->tables[g->current], fields);
-    msg_u8(&g->out, FE_COPY_DATA);
-    msg_u32(&g->out, (uint32_t)fields.len + 6);
-    msg_u16(&g->out, ncolumn);
-    strbuf_put(&g->out, fields.ptr, fields.len);
-    g->tables[g->current].rows++;
+        gather_keys_take(x, t, fields);
+    msg_u8(out, FE_COPY_DATA);
+    msg_u32(out, (uint32_t)fields.len + 6);
+    msg_u16(out, ncolumn);
+    strbuf_put(out, fields.ptr, fields.len);
+    t->rows++;
+    if (g->holds && !gather_hold_row(x, t, fields))
+        gather_row_is_wrong(x, p);
     if (g->out.len > GATHER_FLUSH)
         gather_flush(x);
     return EXEC_SWALLOW;
@@ -484,6 +511,8 @@ void exec_gather_fini(struct exec *x)
     gather_let_go(x); /* a client that has gone */
     gather_keys_fini(g);
     strbuf_fini(&g->out);
+    for (uint32_t i = 0; i < g->plan->npart; i++)
+        strbuf_fini(&g->tables[i].held);
     x->gather = NULL;
     b = session_lease_of(x->s, x->s->set->gather);
     if (b && !(x->gather_keep && !x->failed))

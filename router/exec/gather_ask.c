@@ -12,8 +12,13 @@
 
 static void put_part_bind(struct exec *x, const uint16_t *map, uint32_t n, struct span more, struct strbuf *out)
 {
-    size_t at = exec_begin_bind(x, (struct span){ 0 }, map, n, more, out);
+    size_t at = exec_begin_bind(x, (struct span){ 0 }, map, n, 0, more.ptr != NULL, out);
 
+    exec_put_values(x, map, n, out);
+    if (more.ptr) {
+        msg_u32(out, (uint32_t)more.len);
+        strbuf_put(out, more.ptr, more.len);
+    }
     msg_u16(out, 1);
     msg_u16(out, 1); /* all results in binary */
     msg_end(out, at);

@@ -10,6 +10,7 @@
 
 enum gather_phase {
     GATHER_LEASE,  /* taking connections */
+    GATHER_HOLD,   /* rows are few so far: they are kept here, the gatherer has not been asked for anything */
     GATHER_CREATE, /* temporary tables that are missing */
     GATHER_COPY,   /* asked for COPY, or copying */
     GATHER_LOADED, /* the last COPY is answered, ANALYZE may run */
@@ -26,8 +27,10 @@ struct gather_table {
     struct route route;
     uint32_t left; /* shards that have not ended it */
     uint64_t rows;
-    struct span columns;   /* as the first shard described them, in the arena */
-    const char *described; /* which that was; NULL: none has yet */
+    struct strbuf held;        /* GATHER_HOLD: its rows, as messages of COPY */
+    struct span columns;       /* as the first shard described them, in the arena */
+    const char *described;     /* which that was; NULL: none has yet */
+    struct gather_type *types; /* ... read; NULL: not yet */
     char name[KEPT_NAME_MAX];
     uint64_t id[2];
 };
@@ -44,6 +47,9 @@ struct gather {
     struct gather_keys *keys; /* by semi-join; NULL: nothing waits for values */
     enum gather_phase phase;
     uint32_t current;  /* table being loaded */
+    bool holds;        /* rows stay here */
+    size_t held;       /* bytes, of all tables */
+    uint32_t nheld;    /* rows */
     bool open;         /* the gatherer takes rows of it */
     bool quiet;        /* the gatherer has answered everything */
     struct strbuf out; /* rows on their way to it */
@@ -72,6 +78,28 @@ void gather_check_loaded(struct exec *x);
 
 /* gather_own.c: a frame of the gatherer's. */
 enum exec_action gather_own_frame(struct exec *x, char type, struct span body);
+/* Make the tables that are missing, then fill them one after the other, beginning with what has been held. */
+void gather_load(struct exec *x);
+/* All rows are where the statement finds them, and every shard is ready. */
+void gather_run(struct exec *x);
+/* What the session has set goes before what follows; begin: and a transaction. sync: that ends with a Sync. */
+void gather_put_settings(struct exec *x, bool begin, bool sync);
+/* From here on the gatherer's statement is an ordinary one with one part: its text has been sent. */
+void gather_became_statement(struct exec *x);
+
+/* gather_hold.c: rows that need no temporary tables. */
+/* May this execution's rows be held? */
+bool gather_hold_allowed(const struct exec *x);
+/* The shards have been asked. */
+void gather_hold_begin(struct exec *x);
+/* The type of a described column decides whether it can be held on. */
+void gather_hold_described(struct exec *x, struct gather_table *t);
+/* There is one row more, whose message is at the end of t->held; false: it is malformed. */
+bool gather_hold_row(struct exec *x, struct gather_table *t, struct span fields);
+/* A shard has sent all of a table: perhaps the next round's turn has come. */
+void gather_hold_check(struct exec *x);
+/* All rows are there, and every shard is ready: the statement, with arrays. */
+void gather_hold_run(struct exec *x);
 
 /* gather_ask.c: ask the shards for their rows. */
 void gather_ask(struct exec *x);

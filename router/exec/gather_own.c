@@ -40,7 +40,7 @@ static bool gather_put_create(struct exec *x, struct strbuf *sql)
     if (missing == 0)
         return false;
     strbuf_puts(sql, "BEGIN READ WRITE; SET LOCAL client_min_messages = error;");
-    if (b->kept.n + missing > GATHER_KEPT_MAX) {
+    if (b->kept.unknown || b->kept.n + missing > GATHER_KEPT_MAX) {
         strbuf_puts(sql, "DISCARD TEMP;");
         kept_clear(&b->kept);
     }
@@ -81,16 +81,18 @@ static void gather_start_copy(struct exec *x)
 }
 
 /* The session's settings, and the beginning of a transaction. */
-static void gather_put_settings(struct exec *x, bool begin)
+void gather_put_settings(struct exec *x, bool begin, bool alone)
 {
     struct session *s = x->s;
     struct backend *b = gather_own(x)->backend;
     struct strbuf *out = &s->worker->out;
-    uint32_t n = b->env_next != s->env;
+    uint32_t n = 0;
 
     /* What was set before may make this transaction read-only, and after the first query that cannot be changed. */
-    if (n)
+    if (b->env_next != s->env && alone) {
         fe_put_statement(out, SPAN("SET transaction_read_only = off"), NULL, 0);
+        n = 1;
+    }
     n += env_put_changes(out, b->env_next, s->env);
     env_unref(b->env_next);
     b->env_next = env_ref(s->env);
@@ -100,28 +102,28 @@ static void gather_put_settings(struct exec *x, bool begin)
         struct expect *e = backend_expect(b, EXPECT_PREFIX);
 
         e->count = n + begin;
-        e->send_sync = true;
+        e->send_sync = alone;
     }
 }
 
 /* Settings, then the transaction in which everything happens. */
 static void gather_begin(struct exec *x)
 {
-    gather_put_settings(x, true);
+    gather_put_settings(x, true, true);
     gather_start_copy(x);
 }
 
-/* All connections are there. */
-void gather_start(struct exec *x)
+void gather_load(struct exec *x)
 {
     struct gather *g = x->gather;
     struct strbuf sql = STRBUF_INIT;
 
-    gather_ask(x);
+    g->holds = false;
+    g->current = 0;
     if (gather_put_create(x, &sql)) {
         g->phase = GATHER_CREATE;
         if (g->plan->push) /* the shape's names are the session's */
-            gather_put_settings(x, false);
+            gather_put_settings(x, false, true);
         fe_put_query(&x->s->worker->out, strbuf_span(&sql));
         gather_send(x, &x->s->worker->out);
     } else {
@@ -148,12 +150,27 @@ static void gather_put_statement(struct exec *x, const struct backend *b, struct
     strbuf_fini(&types);
 }
 
-/* The statement itself: from here on an ordinary one with one part. */
+void gather_became_statement(struct exec *x)
+{
+    struct part *p = gather_own(x);
+
+    x->task = TASK_STATEMENT;
+    x->parts = p;
+    p->backend->part = 0;
+    p->done = p->described = false;
+    x->npart = x->next_part = 1;
+    x->ndone = x->ndescribed = 0;
+    strbuf_fini(&x->gather->out);
+    backend_expect(p->backend, EXPECT_EXEC);
+    exec_write(x, p);
+}
+
+/* The statement over the temporary tables. */
 static void gather_run_statement(struct exec *x)
 {
     struct gather *g = x->gather;
     struct strbuf text = STRBUF_INIT, *out = &x->s->worker->out;
-    const char **names = ARENA_ARRAY(&x->arena, const char *, g->plan->npart);
+    struct gather_source *sources = ARENA_ARRAY(&x->arena, struct gather_source, g->plan->npart);
     struct part *p = gather_own(x);
     struct err e = ERR_INIT;
     uint32_t cap = x->bound ? x->binds.n : 0, n = 0;
@@ -161,15 +178,8 @@ static void gather_run_statement(struct exec *x)
     bool hold;
 
     for (uint32_t i = 0; i < g->plan->npart; i++)
-        names[g->tables[i].number] = g->tables[i].name;
-    BUG_ON(!plan_gather_text(x->plan, x->text, &x->lits_copy, names, &text, map, cap, &n, &e));
-    x->task = TASK_STATEMENT;
-    x->parts = p;
-    p->backend->part = 0;
-    p->started = true;
-    p->done = p->described = false;
-    x->npart = x->next_part = 1;
-    x->ndone = x->ndescribed = 0;
+        sources[g->tables[i].number].table = g->tables[i].name;
+    BUG_ON(!plan_gather_text(x->plan, x->text, &x->lits_copy, sources, &text, map, cap, &n, &e));
     hold = x->gather_keep && exec_is_declare(x->plan) && x->plan->session->hold;
     if (hold && !x->bound)
         strbuf_puts(&text, "\n;\nCOMMIT");
@@ -177,11 +187,16 @@ static void gather_run_statement(struct exec *x)
         gather_put_statement(x, p->backend, strbuf_span(&text), map, n, hold, out);
     else
         fe_put_query(out, strbuf_span(&text));
-    backend_expect(p->backend, EXPECT_EXEC);
-    stream_write(&p->backend->st, out->ptr, out->len);
-    strbuf_reset(out);
     strbuf_fini(&text);
-    strbuf_fini(&g->out);
+    gather_became_statement(x);
+}
+
+void gather_run(struct exec *x)
+{
+    if (x->gather->holds)
+        gather_hold_run(x);
+    else
+        gather_run_statement(x);
 }
 
 enum exec_action gather_own_frame(struct exec *x, char type, struct span body)
@@ -189,6 +204,7 @@ enum exec_action gather_own_frame(struct exec *x, char type, struct span body)
     static const char header[] = { FE_COPY_DATA, 0,    0,    0, 23, 'P', 'G', 'C', 'O', 'P', 'Y', '\n',
                                    '\xFF',       '\r', '\n', 0, 0,  0,   0,   0,   0,   0,   0,   0 };
     struct gather *g = x->gather;
+    struct strbuf *held = &g->tables[g->current].held;
 
     switch (type) {
     case BE_COPY_IN:
@@ -199,6 +215,8 @@ enum exec_action gather_own_frame(struct exec *x, char type, struct span body)
         }
         g->open = true;
         strbuf_put(&g->out, header, sizeof(header));
+        strbuf_put(&g->out, held->ptr, held->len);
+        strbuf_fini(held);
         gather_pause_shards(x, false, PAUSE_TURN);
         gather_check_loaded(x);
         return EXEC_SWALLOW;
@@ -239,7 +257,7 @@ static void gather_analyze(struct exec *x)
     }
     strbuf_fini(&sql);
     if (g->quiet && x->ndone == x->next_part)
-        gather_run_statement(x);
+        gather_run(x);
 }
 
 /* ReadyForQuery from the gatherer. */
@@ -273,9 +291,10 @@ void exec_gather_ready(struct exec *x)
         break;
     case GATHER_LOADED:
         if (x->ndone == x->next_part)
-            gather_run_statement(x);
+            gather_run(x);
         break;
     case GATHER_LEASE:
+    case GATHER_HOLD:
     case GATHER_FAILED:
         BUG_ON(true); /* the gatherer answered what nobody asked */
     }
@@ -287,7 +306,7 @@ void exec_gather_parts_done(struct exec *x)
     if (x->failed)
         gather_check_end(x);
     else if (x->gather->phase == GATHER_LOADED && x->gather->quiet)
-        gather_run_statement(x);
+        gather_run(x);
 }
 
 /* The gatherer's connection is gone. That is not the client's transaction's loss: it took no part in it. */

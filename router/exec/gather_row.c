@@ -94,6 +94,18 @@ bool gather_columns_equal(struct span a, struct span b)
     return ra.pos == ra.end && rb.pos == rb.end;
 }
 
+void gather_columns_read(struct span columns, struct gather_type *types, uint32_t n)
+{
+    struct reader r = rd_make(columns);
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct column c = read_column(&r);
+
+        types[i].oid = c.type;
+        types[i].typmod = c.typmod;
+    }
+}
+
 /* A domain's column is described as its base type's, so only types of pg_catalog are compared. */
 bool gather_columns_are(struct span columns, const struct gather_type *types)
 {

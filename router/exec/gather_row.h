@@ -25,6 +25,8 @@ MUSTCHECK bool gather_row_cut(struct span body, uint32_t at, uint32_t ncolumn, s
 MUSTCHECK bool gather_columns_cut(struct span row_desc, uint32_t at, uint32_t ncolumn, struct span *columns);
 /* Do two shards say the same of their columns? */
 MUSTCHECK bool gather_columns_equal(struct span a, struct span b);
+/* The types of n columns as gather_columns_cut() found them. */
+void gather_columns_read(struct span columns, struct gather_type *types, uint32_t n);
 /* Are they as the catalog has them? */
 MUSTCHECK bool gather_columns_are(struct span columns, const struct gather_type *types);
 

@@ -123,7 +123,8 @@ void exec_merge_bind(struct exec *x, const struct part *p, struct strbuf *out)
     BUG_ON(!plan_merge_text(x->plan, x->text, &x->lits_copy, x->merge->wanted, &text, map, cap, &n, &e));
     exec_put_types(x, map, n, &types);
     backend_put_parse(p->backend, out, (struct span){ 0 }, strbuf_span(&text), strbuf_str(&types), (uint16_t)n);
-    at = exec_begin_bind(x, exec_portal_there(x), map, n, (struct span){ 0 }, out);
+    at = exec_begin_bind(x, exec_portal_there(x), map, n, 0, 0, out);
+    exec_put_values(x, map, n, out);
     put_formats(x, out);
     msg_end(out, at);
     if (!p->described)

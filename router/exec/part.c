@@ -231,19 +231,26 @@ void exec_put_types(const struct exec *x, const uint16_t *map, uint32_t n, struc
         msg_u32(out, map[i] < x->prepared->ntype ? proto_get32(x->prepared->types + 4 * (size_t)map[i]) : 0);
 }
 
-size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t *map, uint32_t n, struct span more,
-                       struct strbuf *out)
+size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t *map, uint32_t n, uint32_t before,
+                       uint32_t behind, struct strbuf *out)
 {
     size_t at = msg_begin(out, FE_BIND);
 
     msg_cstr(out, portal);
     msg_cstr(out, (struct span){ 0 });
-    msg_u16(out, (uint16_t)(n + (more.ptr != NULL)));
+    msg_u16(out, (uint16_t)(before + n + behind));
+    for (uint32_t i = 0; i < before; i++)
+        msg_u16(out, 1);
     for (uint32_t i = 0; i < n; i++)
         msg_u16(out, x->binds.binary[map[i]]);
-    if (more.ptr)
+    for (uint32_t i = 0; i < behind; i++)
         msg_u16(out, 1);
-    msg_u16(out, (uint16_t)(n + (more.ptr != NULL)));
+    msg_u16(out, (uint16_t)(before + n + behind));
+    return at;
+}
+
+void exec_put_values(const struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out)
+{
     for (uint32_t i = 0; i < n; i++) {
         struct span v = x->binds.values[map[i]];
 
@@ -251,22 +258,25 @@ size_t exec_begin_bind(const struct exec *x, struct span portal, const uint16_t 
         if (v.ptr)
             strbuf_put(out, v.ptr, v.len);
     }
-    if (more.ptr) {
-        msg_u32(out, (uint32_t)more.len);
-        strbuf_put(out, more.ptr, more.len);
-    }
-    return at;
+}
+
+void exec_end_bind(const struct exec *x, size_t at, struct strbuf *out)
+{
+    struct reader results = rd_make(span_make(x->bind.results, x->bind.nresult * 2u));
+    uint16_t n = x->bound ? x->bind.nresult : 0;
+
+    msg_u16(out, n);
+    for (uint32_t i = 0; i < n; i++)
+        msg_u16(out, rd_u16(&results));
+    msg_end(out, at);
 }
 
 void exec_put_bind_some(const struct exec *x, const uint16_t *map, uint32_t n, struct strbuf *out)
 {
-    size_t at = exec_begin_bind(x, x->portal, map, n, (struct span){ 0 }, out);
-    struct reader results = rd_make(span_make(x->bind.results, x->bind.nresult * 2u));
+    size_t at = exec_begin_bind(x, x->portal, map, n, 0, 0, out);
 
-    msg_u16(out, x->bind.nresult);
-    for (uint32_t i = 0; i < x->bind.nresult; i++)
-        msg_u16(out, rd_u16(&results));
-    msg_end(out, at);
+    exec_put_values(x, map, n, out);
+    exec_end_bind(x, at, out);
 }
 
 bool exec_is_copy(const struct exec *x)

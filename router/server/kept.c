@@ -48,8 +48,10 @@ void kept_fill(struct kept *k, const uint64_t id[2], size_t bytes)
 
 void kept_ended(struct kept *k, bool lost)
 {
-    if (k->filled && !lost)
+    if (k->filled && !lost) {
         kept_clear(k);
+        k->unknown = true;
+    }
     k->filled = false;
 }
 
@@ -74,7 +76,7 @@ void kept_sweep(struct kept *k, struct strbuf *sql)
 void kept_clear(struct kept *k)
 {
     k->n = 0;
-    k->full = false;
+    k->full = k->unknown = false;
 }
 
 void kept_fini(struct kept *k)

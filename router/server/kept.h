@@ -25,8 +25,9 @@ struct kept_table {
 struct kept {
     struct kept_table *v; /* owned; NULL: none */
     uint32_t n;
-    bool filled; /* in the transaction that runs */
-    bool full;   /* a table has many dead rows */
+    bool filled;  /* in the transaction that runs */
+    bool full;    /* a table has many dead rows */
+    bool unknown; /* there are tables that may hold rows: all have to be dropped before the next is made */
 };
 
 /* The table's name, which nobody can guess who may name tables in a statement (rule P32). */

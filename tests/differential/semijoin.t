@@ -27,7 +27,7 @@ INSERT INTO uns SELECT i, NULLIF(i * 5, 50), 'u' || i % 4 FROM generate_series(1
 INSERT INTO big SELECT i, i % 700 FROM generate_series(1, 12000) i;
 END
 my $twin = PgbraidTest::Twin->new(tables => $tables, sharded => { cus => ['id'], ord => ['id'], lin => ['ord_id'], two => [ 'a', 'b' ], big => ['id'] }, reference => ['ref'],
-    settings => { log_statement => 'all' });
+    settings => { log_statement => 'all' }, config => { gather_array_rows => 30 }); # more go into temporary tables
 my $cluster = $twin->cluster;
 $cluster->do($_, 'ANALYZE') for 1 .. 3; # sizes are asked for at first
 my $log_from = 0;

@@ -32,7 +32,7 @@ sub new
         $self->load($i, $common);
     }
     $self->load($_, $opt{tables} // '') for 1, $opt{cluster} ? () : $self->{plain};
-    $self->{router} = PgbraidTest::Router->new(cluster => $cluster, ranges => \@ranges, config => $opt{config} // {});
+    $self->{router} = PgbraidTest::Router->new(cluster => $cluster, ranges => \@ranges, config => { ($n == 5 ? (gather_array_rows => 0) : ()), %{ $opt{config} // {} } });
     for my $table (sort keys %{ $self->{sharded} }) {
         $self->{router}->do('SELECT pgbraid.shard_table(' . join(', ', map { "'$_'" } $table, @{ $self->{sharded}{$table} }) . ')');
     }
