@@ -358,9 +358,11 @@ static void put_lines(struct strbuf *out, const char *text, size_t len, const ch
     }
 }
 
-static const char *way_name(const struct exec_explain *ex)
+static const char *way_name(const struct exec *x)
 {
-    return ex->way == WAY_GATHER ? "gathered" : ex->way == WAY_MERGE ? "merged" : "concatenated";
+    if (x->explain->way == WAY_MERGE)
+        return x->plan->merge->nunique ? "merged, the first of equal ones" : "merged";
+    return x->explain->way == WAY_GATHER ? "gathered" : "concatenated";
 }
 
 /* Without EXPLAIN. */
@@ -409,7 +411,7 @@ static void put_text(struct exec *x, struct strbuf *out)
 {
     const struct exec_explain *ex = x->explain;
 
-    strbuf_printf(out, "Rows of %u shard%s, %s\n", x->npart, x->npart == 1 ? "" : "s", way_name(ex));
+    strbuf_printf(out, "Rows of %u shard%s, %s\n", x->npart, x->npart == 1 ? "" : "s", way_name(x));
     strbuf_printf(out, "  Combining Server: %s\n",
                   ex->way == WAY_GATHER ? x->s->set->pools[x->s->set->home]->shard_name : "router");
     if (ex->rest) {
@@ -499,7 +501,7 @@ static void put_document(struct exec *x, struct strbuf *out)
 
     strbuf_puts(out, json ? "[\n  {\n    \"Plan\": {\n" : "- Plan:\n");
     strbuf_printf(out, "%s%sNode Type%s: \"Shards\"%s\n", in, q, q, m->comma);
-    strbuf_printf(out, "%s%sAnswers%s: \"%s\"%s\n", in, q, q, way_name(ex), m->comma);
+    strbuf_printf(out, "%s%sAnswers%s: \"%s\"%s\n", in, q, q, way_name(x), m->comma);
     strbuf_printf(out, "%s%sNumber of Shards%s: %u%s\n", in, q, q, x->npart, m->comma);
     strbuf_printf(out, "%s%sCombining Server%s: ", in, q, q);
     put_string(out, ex->way == WAY_GATHER ? x->s->set->pools[x->s->set->home]->shard_name : "router");

@@ -40,6 +40,9 @@ my $p = json('EXPLAIN (FORMAT JSON) SELECT k, n FROM t ORDER BY n LIMIT 5 OFFSET
 is("$p->{Answers} $p->{'Combining Server'} $p->{'Number of Shards'}", 'merged router 3', 'merged');
 like($p->{Parts}[0]{Statement}, qr/LIMIT 7$/, 'what the shards are asked');
 is($p->{Parts}[0]{Shards}[0]{'Shard Plan'}[0]{Plan}{'Node Type'}, 'Limit', "a shard's own plan stands in the document");
+is(json('EXPLAIN (FORMAT JSON) SELECT DISTINCT ON (n) k FROM t')->{Answers}, 'merged, the first of equal ones', 'DISTINCT ON');
+$p = json('EXPLAIN (FORMAT JSON) SELECT k FROM t UNION ALL SELECT n FROM t WHERE k > 3 ORDER BY 1');
+like("$p->{Answers}: $p->{Parts}[0]{Statement}", qr/^merged: SELECT .* FROM \(SELECT k FROM t UNION ALL SELECT n FROM t WHERE k > 3\) AS/, 'UNION ALL');
 $p = json('EXPLAIN (FORMAT JSON) SELECT k, n FROM t ORDER BY n OFFSET 2 FETCH FIRST 5 ROWS WITH TIES');
 like($p->{Parts}[0]{Statement}, qr/ORDER BY 1 ASC FETCH FIRST 7 ROWS WITH TIES$/, '... with ties');
 $p = json('EXPLAIN (FORMAT JSON, ANALYZE) SELECT k FROM t ORDER BY n LIMIT 5');

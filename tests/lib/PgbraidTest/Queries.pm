@@ -337,9 +337,34 @@ sub select
 
 sub kind_at { my ($self, $items, $text) = @_; my ($i) = grep { index($text, $items->[$_][0]) == 0 } 0 .. $#$items; my $k = defined $i ? $items->[$i][1] : 'text'; return $cast{$k} ? $k : 'text'; }
 
+# An arm whose first column is the sharding key, or nearly so.
+sub arm_by_key
+{
+    my ($self) = @_;
+    my ($table, $key, @others) = @{ pick([qw(users id age)], [qw(orders user_id id)], [qw(orders user_id qty)], [qw(lines user_id order_id)], [qw(lines user_id n)], [qw(tree id parent)], [qw(types k id)],
+        [ 'users u JOIN orders o ON o.user_id = u.id', 'u.id', 'o.id' ], [ 'users u LEFT JOIN orders o ON o.user_id = u.id', 'o.user_id', 'u.id' ], [ 'orders', 'user_id + 0', 'id' ], [ 'products', 'id', 'id' ]) };
+    my $c = pick($key, @others);
+    my $where = chance(0.6) ? " WHERE $c " . pick('>', '<', '=', '<>') . ' ' . $self->const('int') : '';
+    return "SELECT $key AS c1, " . pick(@others, @others, 'NULL::int') . " AS c2 FROM $table$where" if chance(0.85);
+    return "SELECT $key AS c1, count(*) AS c2 FROM $table$where GROUP BY $key";
+}
+
+sub set_operation_by_key
+{
+    my ($self) = @_;
+    my $sql = $self->arm_by_key;
+    for (1 .. 1 + int rand 2) {
+        my $b = $self->arm_by_key;
+        $b = "($b " . pick('UNION', 'EXCEPT') . ' ' . $self->arm_by_key . ')' if chance(0.1);
+        $sql = "$sql " . pick('UNION', 'UNION ALL', 'UNION ALL', 'INTERSECT', 'EXCEPT', 'EXCEPT ALL', 'INTERSECT ALL') . " $b";
+    }
+    return ($sql, [ [qw(c1 int)], [qw(c2 int)] ]);
+}
+
 sub set_operation
 {
     my ($self, $depth, $outer, %opt) = @_;
+    return $self->set_operation_by_key if chance(0.3);
     my @kinds = map { pick(qw(int int text num bool date uuid mood)) } 1 .. 1 + int rand 3;
     my ($a, $columns) = $self->select($depth - 1, $outer, named => 1, kinds => \@kinds);
     my $sql = $a;
@@ -383,7 +408,10 @@ sub query
     my ($sql, $columns) = $self->select(2, []);
     my $order = '';
     if (chance(0.5) && !grep { $_->[1] eq 'json' || $no_equal{ $_->[1] } } @$columns) {
-        $order = ' ORDER BY ' . join ', ', map { $_ . pick('', '', ' DESC', ' ASC', ' NULLS FIRST', ' DESC NULLS LAST') } shuffle(1 .. @$columns);
+        my @by = shuffle(1 .. @$columns);
+        $order = ' ORDER BY ' . join ', ', map { $_ . pick('', '', ' DESC', ' ASC', ' NULLS FIRST', ' DESC NULLS LAST') } @by;
+        my $on = join ', ', @by[0 .. int rand @by];
+        $sql =~ s/^SELECT (?!DISTINCT)/SELECT DISTINCT ON ($on) / if $sql !~ /\b(?:UNION|INTERSECT|EXCEPT)\b/ && chance(0.15);
         $order .= ' ' . pick('LIMIT ' . int(rand 12), 'LIMIT 5 OFFSET ' . int(rand 6), 'OFFSET 3', 'FETCH FIRST 4 ROWS ONLY', 'FETCH FIRST 3 ROWS WITH TIES', 'LIMIT ' . $self->const('int')) if chance(0.4);
     }
     return $self->render(($order ? '!' : '') . "$with$sql$order");
