@@ -11,6 +11,6 @@ PgbraidTest::Driver::compare(
     command => [ '/usr/bin/ruby', '-W0', program('activerecord.rb') ],
     schema  => undef,
     config  => { sharding_key => 'account_id' },
-    checks  => 15,
+    checks  => 16,
     sharded => 2,
 );

@@ -10,6 +10,6 @@ PgbraidTest::Driver::compare(
     python('django', 'django_app.py'),
     schema  => undef,
     config  => { sharding_key => 'uid' },
-    checks  => 19,
+    checks  => 20,
     sharded => 1,
 );

@@ -7,6 +7,6 @@ use PgbraidTest::Driver qw(compare node program python);
 PgbraidTest::Driver::compare(
     name    => 'Kysely',
     node('kysely.js', qw(pg kysely)),
-    checks  => 12,
+    checks  => 13,
     sharded => 3,
 );

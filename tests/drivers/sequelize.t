@@ -7,6 +7,6 @@ use PgbraidTest::Driver qw(compare node program python);
 PgbraidTest::Driver::compare(
     name    => 'Sequelize',
     node('sequelize.js', qw(pg sequelize)),
-    checks  => 13,
+    checks  => 14,
     sharded => 4,
 );

@@ -178,6 +178,18 @@ threads = (0...6).map do |k|
 end
 threads.each(&:join)
 show Account.sum(:balance)
+check 'cancel'
+canceller = Thread.new do
+  sleep 0.3
+  c.raw_connection.cancel
+end
+begin
+  c.execute('SELECT account_id, pg_sleep(60) FROM accounts')
+rescue ActiveRecord::QueryCanceled => e
+  show e.class.name
+end
+canceller.join
+show Account.count
 check 'schema'
 show ActiveRecord::SchemaDumper.dump(c, StringIO.new).string.lines.grep_v(/^#|^$|pgbraid/).join
 check 'rollback'

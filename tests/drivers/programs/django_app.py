@@ -208,6 +208,16 @@ show(Order.objects.filter(account=key(1)).delete())
 show(Account.objects.filter(pk=key(2)).delete())
 show(Order.objects.filter(price__gt=10).delete())
 show((Account.objects.count(), Order.objects.count()))
+check("cancel")
+timer = threading.Timer(0.3, connection.connection.cancel)
+timer.start()
+try:
+    with connection.cursor() as c:
+        c.execute("SELECT uid, pg_sleep(60) FROM shop_account")
+except django.db.OperationalError as e:
+    show((type(e).__name__, e.__cause__.pgcode))
+timer.join()
+show(Account.objects.count())
 check("concurrency")
 Account.objects.update(balance=100)
 faults = []

@@ -68,6 +68,13 @@ async function main() {
   let n = 0;
   for (const r of await db.selectFrom('items').select('item').orderBy('item').execute()) n += r.item;
   show(n);
+  check('cancel');
+  await db.connection().execute(async (c) => {
+    const { pid } = (await sql`SELECT pg_backend_pid() AS pid`.execute(c)).rows[0];
+    setTimeout(() => sql`SELECT pg_cancel_backend(${pid})`.execute(db), 300);
+    await fails(sql`SELECT account_id, pg_sleep(60) FROM accounts`.execute(c));
+    show((await sql`SELECT 1 AS one`.execute(c)).rows);
+  });
   check('concurrency');
   await db.updateTable('accounts').set({ balance: 1000 }).execute();
   await Promise.all(Array.from({ length: 60 }, (_, i) => (async () => {

@@ -84,6 +84,15 @@ async function main() {
   check('locks');
   await db.transaction(async (t) => show(plain(await Account.findByPk(2, { lock: t.LOCK.UPDATE, transaction: t }))));
   await db.transaction(async (t) => show((await Account.findAll({ lock: true, skipLocked: true, transaction: t })).length));
+  check('cancel');
+  await db.transaction(async (t) => {
+    const [{ pid }] = await db.query('SELECT pg_backend_pid() AS pid', { type: QueryTypes.SELECT, transaction: t });
+    setTimeout(() => db.query(`SELECT pg_cancel_backend(${pid})`), 300);
+    await fails(db.query('SELECT account_id, pg_sleep(60) FROM accounts', { transaction: t }));
+    await fails(db.query('SELECT 1', { transaction: t }));
+    throw new Error('rolled back');
+  }).catch((e) => show(e.message));
+  show(plain(await db.query('SELECT 1 AS one', { type: QueryTypes.SELECT })));
   check('concurrency');
   await Account.update({ balance: 1000 }, { where: {} });
   await Promise.all(Array.from({ length: 60 }, (_, i) => (async () => {
