@@ -4,22 +4,7 @@
 use strict;
 use warnings;
 use Test::More;
-use PgbraidTest::Truth qw(cases);
+use PgbraidTest::Truth;
 
-my $t = PgbraidTest::Truth->new('tpch', shards => [3]);
-is(($t->twins)[0]->contents_differ, undef, 'the same rows to begin with');
-my @cases = cases('tpch.sql');
-is(scalar @cases, 22, '22 queries');
-my $plain = $t->{cluster}->wire(1);
-my $router = ($t->twins)[0]->router;
-my %plans = (1 => 'aggregated', 2 => 'merged', 4 => 'aggregated', 6 => 'aggregated', 12 => 'aggregated', 16 => 'aggregated', 21 => 'aggregated');
-for my $i (1 .. @cases) {
-    my $rows = $plain->rows($cases[$i - 1]{sql});
-    ok((grep { grep { defined } @$_ } @$rows), "Q$i: " . @$rows . ' rows');
-    is($router->plan($cases[$i - 1]{sql}), $plans{$i} // 'gathered', "Q$i: how");
-}
-is($t->complain($t->run_cases(\@cases, stop => 22)), 0, 'as one server');
-note $t->summary;
-note $_ for $t->reasons;
-is($t->{count}{same}, 66, 'all run');
+PgbraidTest::Truth::benchmark('tpch', 22, 1 => 'aggregated', 2 => 'merged', 4 => 'aggregated', 6 => 'aggregated', 12 => 'aggregated', 16 => 'aggregated', 21 => 'aggregated');
 done_testing();

@@ -14,42 +14,15 @@ import (
 	"github.com/lib/pq"
 )
 
-func check(name string) { fmt.Println("##", name) }
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
 func fault(err error) string {
 	var e *pq.Error
 	if errors.As(err, &e) {
-		return fmt.Sprint(e.Severity, " ", e.Code, " ", e.Message, " ", e.Constraint, " ", e.Table, " ", e.Column)
+		return said(e.Severity, string(e.Code), e.Message, e.Constraint, e.Table, e.Column)
 	}
 	if err == nil {
 		return "no error"
 	}
 	return err.Error()
-}
-
-func spell(v any) string {
-	switch x := v.(type) {
-	case []byte:
-		if len(x) > 60 {
-			return fmt.Sprintf("%d bytes", len(x))
-		}
-		return fmt.Sprintf("%q", string(x))
-	case string:
-		if len(x) > 60 {
-			return fmt.Sprintf("%d characters", len(x))
-		}
-		return fmt.Sprintf("%q", x)
-	case time.Time:
-		return x.UTC().Format(time.RFC3339Nano)
-	}
-	return fmt.Sprintf("%v", v)
 }
 
 type querier interface {
@@ -76,7 +49,7 @@ func show(q querier, text string, args ...any) {
 		}
 		must(0, rows.Scan(into...))
 		for _, v := range row {
-			fmt.Print("  ", spell(v))
+			fmt.Print("  ", spellPlain(v))
 		}
 		fmt.Println()
 	}

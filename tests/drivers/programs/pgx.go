@@ -21,20 +21,10 @@ import (
 
 var ctx = context.Background()
 
-func check(name string) { fmt.Println("##", name) }
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
-// An error as far as servers must agree.
 func fault(err error) string {
 	var e *pgconn.PgError
 	if errors.As(err, &e) {
-		return fmt.Sprint(e.Severity, " ", e.Code, " ", e.Message, " ", e.ConstraintName, " ", e.TableName, " ", e.ColumnName)
+		return said(e.Severity, e.Code, e.Message, e.ConstraintName, e.TableName, e.ColumnName)
 	}
 	if err == nil {
 		return "no error"
@@ -44,18 +34,6 @@ func fault(err error) string {
 
 func spell(v any) string {
 	switch x := v.(type) {
-	case []byte:
-		if len(x) > 40 {
-			return fmt.Sprintf("%d bytes", len(x))
-		}
-		return fmt.Sprintf("%x", x)
-	case string:
-		if len(x) > 60 {
-			return fmt.Sprintf("%d characters", len(x))
-		}
-		return fmt.Sprintf("%q", x)
-	case time.Time:
-		return x.UTC().Format(time.RFC3339Nano)
 	case pgtype.Numeric:
 		return spell(must(x.Value()))
 	case []any:
@@ -65,7 +43,7 @@ func spell(v any) string {
 		}
 		return "[" + strings.Join(s, " ") + "]"
 	}
-	return fmt.Sprintf("%v", v)
+	return spellPlain(v)
 }
 
 type querier interface {

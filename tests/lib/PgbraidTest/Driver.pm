@@ -76,7 +76,7 @@ sub go
         present => sub {
             return 'no Go' if !$go;
             return "Go's proxy has not given $module" if !-e "$dir/go.mod" || PgbraidTest::Tree::slurp("$dir/go.mod") !~ /^\s*(?:require )?\Q$module\E /m;
-            my $r = run([ $go, '-C', $dir, 'build', '-o', $binary, program($program) ], timeout_s => 300);
+            my $r = run([ $go, '-C', $dir, 'build', '-o', $binary, program($program), program('common.go') ], timeout_s => 300);
             die "go build: $r->{err}" if $r->{rc};
             return undef;
         },

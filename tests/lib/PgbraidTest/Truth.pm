@@ -243,6 +243,28 @@ sub summary
     return join ', ', map { "$_ " . ($self->{count}{$_} // 0) } qw(same errors refused), 'refused an error', qw(skipped wrong);
 }
 
+# A benchmark's queries, "$name.sql" over "schema/$name.sql", on three shards and on one plain server in each protocol: there are $n, each
+# gives rows, is combined as %plans says (number => how; the others are gathered), and gives what one server gives.
+sub benchmark
+{
+    my ($name, $n, %plans) = @_;
+    my $self = PgbraidTest::Truth->new($name, shards => [3]);
+    Test::More::is(($self->twins)[0]->contents_differ, undef, 'the same rows to begin with');
+    my @cases = cases("$name.sql");
+    Test::More::is(scalar @cases, $n, "$n queries");
+    my $plain = $self->{cluster}->wire(1);
+    my $router = ($self->twins)[0]->router;
+    for my $i (1 .. @cases) {
+        my $rows = $plain->rows($cases[$i - 1]{sql});
+        Test::More::ok((grep { grep { defined } @$_ } @$rows), "Q$i: " . @$rows . ' rows');
+        Test::More::is($router->plan($cases[$i - 1]{sql}), $plans{$i} // 'gathered', "Q$i: how");
+    }
+    Test::More::is($self->complain($self->run_cases(\@cases, stop => $n)), 0, 'as one server');
+    Test::More::note($_) for $self->summary, $self->reasons;
+    Test::More::is($self->{count}{same}, 3 * $n, 'all run');
+    return;
+}
+
 # Why statements that the plain server answers were refused: "PBnnnn message: n (an example)", most frequent first.
 sub reasons
 {
