@@ -4,16 +4,16 @@
  *
  *   (SELECT r."id", r."name"::pg_catalog.varchar(9) AS "name" FROM pg_catalog.unnest($1, $2) AS r("id", "name"))
  *
- * in the place of the table. That is the same to all that looks at it if the columns' types are PostgreSQL's own and their
- * collations the default one.
+ * in the place of the table. That is the same to all that looks at it if the columns' types are PostgreSQL's own and
+ * their collations the default one.
  */
 #ifndef PLANNER_ARRAYS_H
 #define PLANNER_ARRAYS_H
 
 #include "planner/analyse_int.h"
 
-/* May the parts of g come so, as far as the statement and the tables say? occs[i]: the mention that is part i; NULL: the one part
- * is a query of its own, whose types the shards tell. */
+/* May the parts of g come so, as far as the statement and the tables say? occs[i]: the mention that is part i; NULL:
+ * the one part is a query of its own, whose types the shards tell. */
 bool arrays_decide(struct an *an, const struct plan_gather *g, const struct occurrence *const *occs);
 
 /* The array type of a column's type; 0: such columns cannot come in arrays. */

@@ -169,26 +169,38 @@ static bool arm_aligned(const struct an *an, const struct arm *first, const stru
     return true;
 }
 
-static void find_query(const ProtobufCMessage *m, void *arg)
+struct unlike {
+    const struct an *an;
+    bool hit;
+};
+
+static void find_unlike(const ProtobufCMessage *m, void *arg)
 {
-    bool *hit = arg;
-    *hit |= m->descriptor == &pg_query__select_stmt__descriptor;
-    if (!*hit)
-        tree_children(m, find_query, arg);
+    struct unlike *u = arg;
+    const ProtobufCMessageDescriptor *d = m->descriptor;
+    u->hit |= d == &pg_query__select_stmt__descriptor || d == &pg_query__sqlvalue_function__descriptor;
+    if (d == &pg_query__func_call__descriptor) {
+        const char *name;
+        bool known = is_catalog_function(u->an, (const PgQuery__FuncCall *)(const void *)m, &name);
+        const struct cat_func *f = catalog_builtin_function(u->an->in->cat, name);
+        u->hit |= !known || (f && (f->volatility != CAT_IMMUTABLE || f->aggregate || f->window));
+    }
+    if (!u->hit)
+        tree_children(m, find_unlike, arg);
 }
 
 /*
  * Has an arm without sharded tables the same rows on every shard, to the last digit? Aggregates, windows and limits
- * depend on the order that a copy's rows lie in.
+ * depend on the order that a copy's rows lie in, version() and current_setting() on the server.
  */
 static bool is_copied(const struct an *an, const struct arm *arm)
 {
-    bool below = false;
+    struct unlike u = { .an = an };
     for (uint32_t i = arm->first_occ; i < arm->end_occ; i++)
         if (an->occs[i]->rel->dist == DIST_SHARDED)
             return false;
-    tree_children(&arm->query->base, find_query, &below);
-    return arm->plain && !below;
+    tree_children(&arm->query->base, find_unlike, &u);
+    return arm->plain && !u.hit;
 }
 
 /* Prefer one whose key is where the first arm's is. */

@@ -1,17 +1,17 @@
 /*
- * Gathered statements with few rows: no temporary table is made or filled for them (rule P5). The rows are held here until
- * all have come, then the statement runs with them as array parameters (planner/arrays.h), in one round trip.
+ * Gathered statements with few rows: no temporary table is made or filled for them (rule P5). The rows are held here
+ * until all have come, then the statement runs with them as array parameters (planner/arrays.h), in one round trip.
  *
  *   shards:    part, part ...                      as in gather.c
  *   gatherer:  [settings] Parse, Bind, Execute     when every shard is ready
  *
- * Where there are more rows, or they have columns that no array takes, the temporary tables are made after all, and what
- * has been held goes into them first.
+ * Where there are more rows, or they have columns that no array takes, the temporary tables are made after all, and
+ * what has been held goes into them first.
  */
 #include "planner/arrays.h"
+#include "router/config/config.h"
 #include "router/exec/gather_int.h"
 #include "router/exec/gather_row.h"
-#include "router/config/config.h"
 #include "router/server/backend.h"
 #include "router/session/session.h"
 #include "router/worker.h"
@@ -27,8 +27,8 @@ static uint32_t ncolumn(const struct gather *g, const struct gather_table *t)
 
 bool gather_hold_allowed(const struct exec *x)
 {
-    return x->plan->gather->arrays && x->s->worker->config->gather_array_rows && !x->gather_keep && !x->portal.len && !x->max_rows && !exec_is_copy(x) &&
-           !exec_is_declare(x->plan);
+    return x->plan->gather->arrays && x->s->worker->config->gather_array_rows && !x->gather_keep && !x->portal.len &&
+           !x->max_rows && !exec_is_copy(x) && !exec_is_declare(x->plan);
 }
 
 void gather_hold_begin(struct exec *x)
@@ -159,8 +159,7 @@ static void arrays_make(struct exec *x, struct arrays *a)
         uint32_t n = ncolumn(g, t);
 
         a->tables[t->number] = t;
-        a->sources[t->number] =
-            (struct gather_source){ .ncolumn = n, .types = t->types ? t->types : t->part->types };
+        a->sources[t->number] = (struct gather_source){ .ncolumn = n, .types = t->types ? t->types : t->part->types };
         a->n += n ? n : 1;
     }
 }
@@ -181,7 +180,7 @@ static void put_parse(struct exec *x, const struct arrays *a, struct span text, 
     struct strbuf types = STRBUF_INIT;
 
     ARRAYS_EACH(x->gather, a, part, column)
-        msg_u32(&types, arrays_type(element_type(a, part, column), -1));
+    msg_u32(&types, arrays_type(element_type(a, part, column), -1));
     exec_put_types(x, map, n, &types);
     backend_put_parse(gather_own(x)->backend, out, (struct span){ 0 }, text, strbuf_str(&types), (uint16_t)(a->n + n));
     strbuf_fini(&types);
@@ -192,7 +191,7 @@ static void put_bind(struct exec *x, const struct arrays *a, const uint16_t *map
     size_t at = exec_begin_bind(x, x->portal, map, n, a->n, 0, out);
 
     ARRAYS_EACH(x->gather, a, part, column)
-        put_array(a->tables[part], column, a->sources[part].ncolumn == 0, element_type(a, part, column), out);
+    put_array(a->tables[part], column, a->sources[part].ncolumn == 0, element_type(a, part, column), out);
     exec_put_values(x, map, n, out);
     exec_end_bind(x, at, out);
 }

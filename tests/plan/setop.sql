@@ -46,6 +46,9 @@ SELECT item FROM orders UNION SELECT string_agg(name, ',') FROM countries;
 SELECT id FROM orders UNION SELECT row_number() OVER () FROM countries;
 SELECT item FROM orders UNION (SELECT name FROM countries LIMIT 1);
 SELECT item FROM orders UNION SELECT (SELECT string_agg(name, ',') FROM countries);
+SELECT item FROM orders UNION SELECT version();
+SELECT item FROM orders UNION SELECT lower(name) || 'x' FROM countries UNION SELECT current_setting('port');
+SELECT item FROM orders UNION SELECT lower(name) || generate_series(1, 2)::text FROM countries;
 SELECT item FROM orders UNION SELECT s.n FROM (SELECT string_agg(name, ',') AS n FROM countries) s;
 -- equal rows are on one shard where the sharding key is in the same columns
 SELECT customer_id, id FROM orders UNION SELECT customer_id, n FROM lines;
