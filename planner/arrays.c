@@ -91,10 +91,9 @@ static void collation_visit(const ProtobufCMessage *m, void *arg)
         tree_children(m, collation_visit, arg);
 }
 
-/* Not after ONLY or TABLE, where no query may stand. */
-static bool is_plain_part(const struct occurrence *occ, const struct gather_part *p)
+static bool is_plain_part(const struct gather_part *p)
 {
-    if (p->primary_key || !occ->mention->inh || (!p->put_alias && !occ->mention->alias))
+    if (p->primary_key || p->collated || !p->plain)
         return false;
     for (uint32_t i = 0; i < p->ncolumn; i++)
         if (!arrays_type(p->types[i].oid, p->types[i].typmod))
@@ -102,16 +101,16 @@ static bool is_plain_part(const struct occurrence *occ, const struct gather_part
     return true;
 }
 
-bool arrays_decide(struct an *an, const struct plan_gather *g, const struct occurrence *const *occs)
+bool arrays_decide(const struct an *an, const struct plan_gather *g)
 {
     bool other = an->inv.opaque != NULL;
     uint32_t ncolumn = 0;
     collation_visit(an->stmt, &other);
-    for (uint32_t i = 0; i < an->nocc && !other; i++)
+    for (uint32_t i = 0; i < an->nocc && g->push; i++)
         for (uint32_t k = 0; k < an->occs[i]->rel->ncolumn; k++)
             other |= an->occs[i]->rel->columns[k].collated;
-    for (uint32_t i = 0; occs && i < g->npart && !other; i++) {
-        other |= !is_plain_part(occs[i], &g->parts[i]);
+    for (uint32_t i = 0; !g->push && i < g->npart; i++) {
+        other |= !is_plain_part(&g->parts[i]);
         ncolumn += g->parts[i].ncolumn;
     }
     return !other && ncolumn <= ARRAYS_MAX;

@@ -12,9 +12,9 @@
 
 #include "planner/analyse_int.h"
 
-/* May the parts of g come so, as far as the statement and the tables say? occs[i]: the mention that is part i; NULL:
- * the one part is a query of its own, whose types the shards tell. */
-bool arrays_decide(struct an *an, const struct plan_gather *g, const struct occurrence *const *occs);
+/* May the parts of g come so, as far as the statement and the tables say? The types of a part that is a query of its
+ * own the shards tell. */
+bool arrays_decide(const struct an *an, const struct plan_gather *g);
 
 /* The array type of a column's type; 0: such columns cannot come in arrays. */
 uint32_t arrays_type(uint32_t oid, int32_t typmod);

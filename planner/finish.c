@@ -342,7 +342,7 @@ bool finish_push(struct finish *f, struct plan_push push, const char *how)
     *copy = push;
     *part = (struct gather_part){ .scope = SCOPE_KEYED };
     *g = (struct plan_gather){ .npart = 1, .parts = part, .push = copy };
-    g->arrays = arrays_decide(an, g, NULL);
+    g->arrays = arrays_decide(an, g);
     an->plan->gather = g;
     if (how) {
         an->plan->combine = COMBINE_GATHER;

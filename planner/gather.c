@@ -556,6 +556,7 @@ static bool part_columns(struct an *an, const struct names *ns, const struct occ
         }
         strbuf_puts(&sb, sb.len ? ", " : "");
         strbuf_put_ident(&sb, span_str(c->name));
+        p->collated |= c->collated;
         types[p->ncolumn] = (struct gather_type){ c->type, c->typmod, quoted(an, c->name) };
         places[i] = (uint16_t)++p->ncolumn;
     }
@@ -580,7 +581,9 @@ static bool part_place(struct an *an, const struct tokens *ts, const struct occu
         i += 2;
     p->end = ts->v[i].end;
     p->put_alias = !occ->mention->alias && !command;
-    if (p->put_alias && i + 1 < ts->n && token_is(ts, i + 1, "*"))
+    bool star = i + 1 < ts->n && token_is(ts, i + 1, "*");
+    p->plain = occ->mention->inh && !command && !star;
+    if (p->put_alias && star)
         return refuse_gather(an, "a table name with an asterisk");
     return true;
 }
@@ -723,7 +726,7 @@ bool gather_try(struct an *an, const PgQuery__Node *stmt)
     g->moment = an->inv.moment || an->inv.moment_literal;
     g->seen = ARENA_ARRAY(plan_arena(an->plan), _Atomic uint64_t, an->nocc);
     semijoin_find(an, g, occs, places);
-    g->arrays = arrays_decide(an, g, occs);
+    g->arrays = arrays_decide(an, g);
     an->plan->gather = g;
     if (g->always)
         an->plan->kind = PLAN_GATHER;

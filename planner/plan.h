@@ -169,9 +169,11 @@ struct gather_part {
     const char *columns; /* quoted, separated by commas; may be empty */
     uint32_t ncolumn;
     const struct gather_type *types; /* of the columns, as the catalog has them; NULL: a query of its own */
+    bool collated;                   /* a column has a collation, and not the database's */
     const char *primary_key;         /* quoted columns; NULL: not wanted */
     uint32_t start, end;             /* the table's name in the text */
     bool put_alias;                  /* the text gives it none */
+    bool plain;                      /* a query in brackets may stand there, too */
     enum plan_scope scope;           /* KEYED, HOME or ANY */
     struct key_class keys;           /* SCOPE_KEYED */
     uint32_t nfilter;

@@ -230,3 +230,23 @@ SELECT u.id FROM users u JOIN words w ON w.word = u.name WHERE u.nothere > 20 AN
 SELECT w.age FROM users u JOIN words w ON w.word = u.name WHERE u.age > 20;
 SELECT id FROM users u JOIN orders o ON o.id = u.age WHERE o.qty > 1;
 SELECT u.id FROM users u JOIN words w ON w.word = u.name WHERE u.age / 0 > 20 AND w.freq > 1;
+-- few rows come as arrays: the types stay what they are
+SELECT a.id, b.* FROM types a JOIN types b ON b.id = a.i4 WHERE a.id < 20;
+SELECT a.id, b.by, b.u, b.d, b.ti, b.tz, b.ts, b.tsz, b.iv, b.ine, b.ci, b.js, b.jb, b.bp, b.v, b.nm, b.ch FROM types a JOIN types b ON b.id = a.id + 1;
+SELECT row_to_json(b) FROM (SELECT id, bp, v, nm, ts FROM types) a JOIN (SELECT id, i4, v, bp, nm FROM types) b ON b.id = a.id + 1;
+SELECT count(b), count(*), b IS NULL FROM users a LEFT JOIN orders b ON b.id = a.age GROUP BY 3;
+SELECT pg_typeof(b.v), pg_typeof(b.nm), pg_typeof(b.ch), b.bp || '|' FROM types a JOIN types b ON b.id = a.id + 1;
+SELECT a.id, b.v::varchar(2), b.bp = 'ab', b.bp || 'x' = 'abx', length(b.bp) FROM types a JOIN types b ON b.id = a.id + 1;
+SELECT a.id FROM types a JOIN types b ON b.bp = a.v;
+SELECT a.id, b.id FROM types a JOIN types b ON b.bp = a.bp AND b.k <> a.k;
+SELECT a.t < b.t, count(*) FROM types a JOIN types b ON b.id = a.id + 1 GROUP BY 1;
+!SELECT a.t, b.v FROM types a JOIN types b ON b.id = a.id + 1 ORDER BY b.t, a.t, b.id;
+SELECT max(b.t), min(b.v), max(b.bp) FROM types a JOIN types b ON b.id = a.id + 1;
+SELECT a.id, b.tc FROM types a JOIN types b ON b.id = a.id + 1 WHERE b.tc > 'A';
+SELECT max(b.tc), min(b.tg) FROM types a JOIN types b ON b.id = a.id + 1;
+SELECT string_agg(b.t, ',' ORDER BY b.t, b.id) FROM types a JOIN types b ON b.id = a.id + 1;
+SELECT extract(epoch FROM max(b.iv)), max(b.tz)::text, min(b.ti) FROM types a JOIN types b ON b.id = a.id + 1;
+SELECT b.ts, b.tsz::text, age(b.d, '2020-01-01'::date) FROM types a JOIN types b ON b.id = a.id + 1 WHERE isfinite(b.d) AND b.d < '2100-01-01' AND b.d > '1900-01-01';
+SELECT ONLY.id FROM ONLY users AS only JOIN words w ON w.word = only.name;
+SELECT u.id FROM ONLY users u JOIN words w ON w.word = u.name;
+SELECT u.id FROM users * u JOIN words w ON w.word = u.name;
