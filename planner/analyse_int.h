@@ -325,6 +325,8 @@ struct occurrence *assign_row(struct an *an, const struct scope *s, const struct
 void class_of_occurrence(struct an *an, const struct occurrence *occ, struct key_class *out);
 /* prove.c: by variable, does it follow `from`? Itself included. In the scratch arena. */
 bool *prove_followers(struct an *an, int from);
+/* Are rows with equal keys of the two on one shard? */
+bool prove_colocated(const struct cat_rel *a, const struct cat_rel *b);
 /* prove.c: fill plan->classes and plan->combine for a statement on sharded tables. */
 void prove(struct an *an);
 

@@ -726,6 +726,7 @@ bool gather_try(struct an *an, const PgQuery__Node *stmt)
     g->moment = an->inv.moment || an->inv.moment_literal;
     g->seen = ARENA_ARRAY(plan_arena(an->plan), _Atomic uint64_t, an->nocc);
     semijoin_find(an, g, occs, places);
+    semijoin_find_local(an, parts, g->npart, occs);
     g->arrays = arrays_decide(an, g);
     an->plan->gather = g;
     if (g->always)

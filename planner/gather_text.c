@@ -15,13 +15,28 @@ static void put_head(const struct gather_part *part, struct strbuf *out)
     strbuf_printf(out, "SELECT %s FROM %s AS %s", part->columns, part->table, part->alias);
 }
 
+static void put_filters(struct cutter *c, const struct plan *p, const struct gather_part *part, struct span sql,
+                        const struct literals *lits, const char *before)
+{
+    for (uint32_t i = 0; i < part->nfilter; i++) {
+        strbuf_printf(c->out, "%s(", before);
+        cutter_copy(c, sql, plan_offset(p, lits, part->filters[i].start), plan_offset(p, lits, part->filters[i].end));
+        strbuf_putc(c->out, ')');
+        before = " AND ";
+    }
+}
+
 static void put_table_query(struct cutter *c, const struct plan *p, const struct gather_part *part, struct span sql,
                             const struct literals *lits)
 {
     put_head(part, c->out);
-    for (uint32_t i = 0; i < part->nfilter; i++) {
-        strbuf_puts(c->out, i ? " AND (" : " WHERE (");
-        cutter_copy(c, sql, plan_offset(p, lits, part->filters[i].start), plan_offset(p, lits, part->filters[i].end));
+    put_filters(c, p, part, sql, lits, " WHERE ");
+    for (uint32_t i = 0; i < part->nlocal; i++) {
+        const struct gather_local *l = &part->locals[i];
+        const struct gather_part *from = &p->gather->parts[l->from];
+        strbuf_printf(c->out, "%s EXISTS (SELECT FROM %s AS %s WHERE %s OPERATOR(pg_catalog.=) %s",
+                      i || part->nfilter ? " AND" : " WHERE", from->table, from->alias, l->from_key, l->key);
+        put_filters(c, p, from, sql, lits, " AND ");
         strbuf_putc(c->out, ')');
     }
 }

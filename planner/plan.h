@@ -159,6 +159,12 @@ struct gather_source {
     const struct gather_type *types;
 };
 
+/* Rows of a part are needed only where part `from` has a row with the same sharding key: both are on one shard. */
+struct gather_local {
+    uint32_t from;
+    const char *from_key, *key; /* quoted, with the tables' aliases */
+};
+
 /*
  * A mention of a table in a gathered statement, and the query for its rows: columns FROM table AS alias WHERE filters.
  * Offsets are bytes of the plan's text.
@@ -178,6 +184,8 @@ struct gather_part {
     struct key_class keys;           /* SCOPE_KEYED */
     uint32_t nfilter;
     const struct plan_row *filters; /* slices of the text */
+    uint32_t nlocal;
+    const struct gather_local *locals;
 };
 
 /* Rows of part `to` are needed only if their column has a value that some row of part `from` has (semijoin.h). */

@@ -229,6 +229,8 @@ static void print_gather(const struct plan_gather *g, struct strbuf *out)
         const struct gather_part *part = &g->parts[i];
         strbuf_printf(out, "part: %s as %s (%s), %s, %u filters", part->table, part->alias, part->columns,
                       scope_name(part->scope), part->nfilter);
+        for (uint32_t k = 0; k < part->nlocal; k++)
+            strbuf_printf(out, ", beside %s", g->parts[part->locals[k].from].alias);
         strbuf_puts(out, part->scope == SCOPE_KEYED ? "; " : "\n");
         if (part->scope == SCOPE_KEYED)
             print_class(&part->keys, out);

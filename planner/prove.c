@@ -297,7 +297,7 @@ static bool is_sharded(const struct occurrence *o)
     return o->rel->dist == DIST_SHARDED;
 }
 
-static bool colocated(const struct cat_rel *a, const struct cat_rel *b)
+bool prove_colocated(const struct cat_rel *a, const struct cat_rel *b)
 {
     if (a->nkey == 0 || a->nkey != b->nkey || a->identity_vindex != b->identity_vindex)
         return false;
@@ -319,7 +319,7 @@ static const struct occurrence *stray(struct an *an, const struct occurrence *d,
         const struct occurrence *o = an->occs[i];
         if (o == d || !is_sharded(o))
             continue;
-        if (o->use == USE_INSERT || !colocated(d->rel, o->rel))
+        if (o->use == USE_INSERT || !prove_colocated(d->rel, o->rel))
             return o;
         for (uint32_t k = 0; k < d->rel->nkey; k++)
             if (!hit[k][o->first_variable + (int)o->rel->key[k]])

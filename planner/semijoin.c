@@ -1,6 +1,8 @@
 #include "planner/semijoin.h"
 
-enum { MAX_PARTS = 16, MAX_SEMIJOINS = 32 };
+#include <string.h>
+
+enum { MAX_PARTS = 16, MAX_SEMIJOINS = 32, MAX_LOCALS = 2 };
 
 /* Array types of those that can be a key. */
 static uint32_t array_type(enum key_type type)
@@ -103,4 +105,43 @@ void semijoin_find(struct an *an, struct plan_gather *g, const struct occurrence
         }
     }
     g->semijoins = out;
+}
+
+/* --- on one shard --- */
+
+static const struct cat_column *single_key(const struct occurrence *occ)
+{
+    const struct cat_rel *rel = occ->rel;
+    return rel->dist == DIST_SHARDED && rel->nkey == 1 && !rel->row_security ? &rel->columns[rel->key[0]] : NULL;
+}
+
+/* Can `to` be left with rows whose key some row of `from` has? Both are known by different names, as is the comparison.
+ */
+static bool can_follow(const struct occurrence *from, const struct occurrence *to)
+{
+    const struct cat_column *a = single_key(from), *b = single_key(to);
+    return from != to && a && b && !a->collated && !b->collated && !a->nondeterministic && !b->nondeterministic &&
+           prove_colocated(from->rel, to->rel) && strcmp(from->name, to->name) != 0;
+}
+
+void semijoin_find_local(struct an *an, struct gather_part *parts, uint32_t npart, const struct occurrence *const *occs)
+{
+    struct gather_local *locals = ARENA_ARRAY(plan_arena(an->plan), struct gather_local, MAX_PARTS * MAX_LOCALS);
+    for (uint32_t from = 0; from < npart && npart <= MAX_PARTS; from++) {
+        const struct occurrence *f = occs[from];
+        const bool *hit = NULL;
+        for (uint32_t to = 0; to < npart && parts[from].nfilter; to++) {
+            const struct occurrence *t = occs[to];
+            struct gather_local *mine = &locals[to * MAX_LOCALS];
+            if (!can_follow(f, t) || parts[to].nlocal == MAX_LOCALS)
+                continue;
+            if (!hit)
+                hit = prove_followers(an, f->first_variable + (int)f->rel->key[0]);
+            if (!hit[t->first_variable + (int)t->rel->key[0]])
+                continue;
+            mine[parts[to].nlocal++] =
+                (struct gather_local){ from, qualified(an, f, f->rel->key[0]), qualified(an, t, t->rel->key[0]) };
+            parts[to].locals = mine;
+        }
+    }
 }

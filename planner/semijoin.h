@@ -17,4 +17,11 @@
  */
 void semijoin_find(struct an *an, struct plan_gather *g, const struct occurrence *const *occs, uint16_t *const *places);
 
+/*
+ * Fill the locals of the parts, which are g->npart: where such a way leads from a table's sharding key to that of a
+ * colocated one, the shard itself can leave out rows that go with none that the first one's conditions let through.
+ */
+void semijoin_find_local(struct an *an, struct gather_part *parts, uint32_t npart,
+                         const struct occurrence *const *occs);
+
 #endif

@@ -50,8 +50,8 @@ static bool put_part(struct exec *x, const struct part *p, uint32_t i, struct st
     if (ok)
         exec_put_types(x, map, n, &types);
     if (ok && t->narrow) {
-        strbuf_printf(&text, "%s %s OPERATOR(pg_catalog.=) ANY ($%u)", t->part->nfilter ? " AND" : " WHERE",
-                      t->narrow->name, n + 1);
+        strbuf_printf(&text, "%s %s OPERATOR(pg_catalog.=) ANY ($%u)",
+                      t->part->nfilter || t->part->nlocal ? " AND" : " WHERE", t->narrow->name, n + 1);
         msg_u32(&types, t->narrow->array_type);
     }
     if (ok) {

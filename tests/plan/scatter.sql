@@ -115,3 +115,8 @@ SELECT * FROM customers c, information_schema.tables WHERE c.id = 5;
 SELECT * FROM parts WHERE customer_id = 5;
 SELECT count(*) FROM parts_low WHERE customer_id = 5;
 SELECT count(*) FROM parts_low;
+
+-- gathered, but a shard can leave out rows that go with none of a table beside them
+SELECT c.name FROM customers c JOIN orders o ON o.customer_id = c.id JOIN customers d ON d.name = o.item WHERE c.country = 'DE' AND o.total > 3;
+SELECT c.name FROM customers c LEFT JOIN orders o ON o.customer_id = c.id AND o.total > 3 JOIN customers d ON d.name = o.item WHERE c.country = 'DE';
+SELECT c.name FROM customers c JOIN customers d ON d.name = c.name WHERE NOT EXISTS (SELECT FROM orders o WHERE o.customer_id = c.id AND o.total > 3);

@@ -250,3 +250,24 @@ SELECT b.ts, b.tsz::text, age(b.d, '2020-01-01'::date) FROM types a JOIN types b
 SELECT ONLY.id FROM ONLY users AS only JOIN words w ON w.word = only.name;
 SELECT u.id FROM ONLY users u JOIN words w ON w.word = u.name;
 SELECT u.id FROM users * u JOIN words w ON w.word = u.name;
+-- gathered, but two of the tables go together by their key: a shard leaves out rows that go with none
+SELECT u.id, o.id, w.freq FROM users u JOIN orders o ON o.user_id = u.id JOIN words w ON w.word = u.name WHERE o.qty > 2 AND u.age > 20;
+SELECT u.id, o.id, w.freq FROM users u LEFT JOIN orders o ON o.user_id = u.id AND o.qty > 2 JOIN words w ON w.word = u.name WHERE u.age > 20;
+SELECT u.id, o.id, w.freq FROM users u RIGHT JOIN orders o ON o.user_id = u.id AND u.age > 20 LEFT JOIN words w ON w.word = u.name WHERE o.qty > 2;
+SELECT u.id, o.id, w.freq FROM users u FULL JOIN orders o ON o.user_id = u.id LEFT JOIN words w ON w.word = u.name WHERE o.qty > 2 OR u.age > 20;
+SELECT u.id, w.freq FROM users u JOIN words w ON w.word = u.name WHERE EXISTS (SELECT FROM orders o WHERE o.user_id = u.id AND o.qty > 3 AND o.status = 'new');
+SELECT u.id, w.freq FROM users u JOIN words w ON w.word = u.name WHERE NOT EXISTS (SELECT FROM orders o WHERE o.user_id = u.id AND o.qty > 3);
+SELECT u.id, w.freq FROM users u JOIN words w ON w.word = u.name WHERE u.id IN (SELECT o.user_id FROM orders o WHERE o.qty > 3) AND u.age < 40;
+SELECT u.id, w.freq FROM users u JOIN words w ON w.word = u.name WHERE u.id NOT IN (SELECT o.user_id FROM orders o WHERE o.qty > 3) AND u.age < 40;
+SELECT u.id, w.freq, (SELECT count(*) FROM orders o WHERE o.user_id = u.id AND o.qty > 2), (SELECT sum(l.qty) FROM lines l WHERE l.user_id = u.id AND l.qty > 1) FROM users u JOIN words w ON w.word = u.name WHERE u.age > 30;
+SELECT o.id, l.n, w.freq FROM orders o JOIN lines l ON l.user_id = o.user_id AND l.order_id = o.id JOIN words w ON w.freq = l.qty WHERE o.status = 'paid' AND l.price > 2;
+SELECT x.id, y.id, w.freq FROM orders x JOIN orders y ON y.user_id = x.user_id AND y.id > x.id JOIN words w ON w.freq = y.qty WHERE x.qty > 2 AND y.status = 'new';
+SELECT o.id, w.freq FROM orders o JOIN words w ON w.freq = o.qty WHERE o.status = 'paid' AND EXISTS (SELECT FROM users o WHERE o.age > 30) AND o.user_id IN (SELECT o.id FROM users o WHERE o.age > 20);
+SELECT u.id, q.n, w.freq FROM users u JOIN (SELECT user_id, count(*) AS n FROM orders WHERE qty > 1 GROUP BY user_id) q ON q.user_id = u.id JOIN words w ON w.word = u.name WHERE u.age > 20;
+SELECT u.id, q.id, w.freq FROM users u JOIN LATERAL (SELECT o.id FROM orders o WHERE o.user_id = u.id AND o.qty > 1 ORDER BY o.id LIMIT 1) q ON true JOIN words w ON w.word = u.name WHERE u.age > 20;
+SELECT u.id, q.id, w.freq FROM users u JOIN (SELECT user_id, id FROM orders WHERE qty > 1 ORDER BY id LIMIT 9) q ON q.user_id = u.id JOIN words w ON w.word = u.name WHERE u.age > 20;
+WITH q AS (SELECT user_id, id FROM orders WHERE qty > 1) SELECT u.id, q.id, (SELECT count(*) FROM q) FROM users u JOIN q ON q.user_id = u.id JOIN words w ON w.word = u.name WHERE u.age > 20;
+SELECT u.id, l.n, w.freq FROM users u JOIN orders o ON o.user_id = u.id JOIN lines l ON l.user_id = o.user_id AND l.order_id = o.id JOIN words w ON w.word = u.name WHERE u.age > 20 AND o.qty > 1 AND l.qty > 0;
+SELECT u.id, e.kind FROM users u JOIN orders o ON o.user_id = u.id JOIN events e ON e.user_id = o.id WHERE u.id > 5 AND o.qty > 1 AND e.kind = 'buy';
+SELECT u.id, count(o.id) FROM users u LEFT JOIN (orders o JOIN words w ON w.freq = o.qty AND o.status = 'sent') ON o.user_id = u.id WHERE u.age > 20 GROUP BY u.id;
+SELECT u.id, (SELECT max(o.qty) FROM orders o WHERE o.user_id = u.id AND o.qty < 4) FROM users u WHERE u.active UNION ALL SELECT o.id, w.freq FROM orders o JOIN words w ON w.freq = o.qty WHERE o.status = 'new';

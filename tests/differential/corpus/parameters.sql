@@ -119,3 +119,5 @@ SELECT u.id, w.freq, u.age + $2::int FROM users u JOIN words w ON w.word = u.nam
 SELECT u.id, $2::text FROM users u LEFT JOIN words w ON w.word = u.name AND w.freq < $1 WHERE u.age > $3 AND w.word <> $2;
 \values 10 ~ 2
 SELECT u.id FROM users u JOIN words w ON w.word = u.name WHERE u.age > $1 AND ($2::int IS NULL OR w.freq > $2::int) ORDER BY u.id LIMIT $3;
+\values 20 2 1
+SELECT u.id, o.id, w.freq FROM users u JOIN orders o ON o.user_id = u.id JOIN words w ON w.word = u.name WHERE u.age > $1 AND o.qty > $2 AND w.freq > $3;
