@@ -291,7 +291,7 @@ SELECT stddev(i8 / 2), stddev(i2 * 3), variance(i4 - i2) FROM types WHERE i4 BET
 SELECT variance(i4 * i4) FROM types;
 SELECT stddev(dm), stddev(ALL i4), stddev(i4::bigint), stddev(i4::numeric), variance(i4::numeric) FROM types;
 SELECT stddev(DISTINCT qty), variance(DISTINCT total), stddev(DISTINCT rating) FROM orders JOIN users u ON u.id = user_id;
-SELECT variance(f8), stddev(f4) FROM types WHERE f8 IN (1.5, -1.5, 0.125);
+SELECT round(variance(f8)::numeric, 12), stddev(f4) FROM types WHERE f8 IN (1.5, -1.5, 0.125);
 SELECT stddev(age), stddev(rating), variance(score) FROM users WHERE id < 0;
 SELECT stddev(age) FROM users WHERE id = 3 OR id < 1;
 SELECT stddev(v), variance(v), var_pop(v) FROM nothing;
