@@ -24,7 +24,7 @@ my $workdir;
 my @port_locks;
 
 # Everything takes longer under a sanitizer.
-our $timeout_s = ($ENV{PGBRAID_BUILD} // '') =~ /-(?:asan|tsan)$/ ? 180 : 60;
+our $timeout_s = ($ENV{PGBRAID_BUILD} // '') =~ /-(?:asan|tsan)$/ || $ENV{PGBRAID_VALGRIND} ? 180 : 60;
 
 # The test's own directory: any user may pass through it, so that PostgreSQL can run in it as the user postgres.
 sub workdir

@@ -4,7 +4,7 @@
 #
 # Options: database (its logical name, test), config (hash of pgbraid.conf settings), ranges (list of key ranges, one a shard;
 # default: equal parts), beside (a router whose directory this one shares: directory_shared), binary. The router must end in
-# order and without a sanitizer's report, or the test fails, unless kill_now was called.
+# order and without a sanitizer's report, or the test fails, unless kill_now was called. PGBRAID_VALGRIND=1 runs it under valgrind.
 package PgbraidTest::Router;
 use strict;
 use warnings;
@@ -76,7 +76,8 @@ sub cli_ok
 sub start
 {
     my ($self) = @_;
-    my $proc = $self->{proc} = PgbraidTest::Proc->spawn([ $self->{binary}, 'serve', '-c', $self->conf ], log => "$self->{dir}/log");
+    my @under = $ENV{PGBRAID_VALGRIND} ? ('valgrind', '-q', '--leak-check=full', '--show-leak-kinds=definite', '--num-callers=30', "--log-file=$self->{dir}/valgrind.%p") : ();
+    my $proc = $self->{proc} = PgbraidTest::Proc->spawn([ @under, $self->{binary}, 'serve', '-c', $self->conf ], log => "$self->{dir}/log");
     my $last = 'nobody listens';
     my $up = eval {
         wait_for('the router', sub {
@@ -106,6 +107,10 @@ sub complaints_at_end
     if (($self->{killed} // 0) != $proc) {
         my $status = $proc->alive ? $proc->stop : $proc->wait_exit;
         push @complaints, "the router ended with status $status" if $status != 0;
+    }
+    for my $file (glob "$self->{dir}/valgrind.*") { # it is quiet unless there is something to say
+        my $said = PgbraidTest::Tree::slurp($file);
+        push @complaints, "valgrind says:\n" . substr($said, 0, 8000) if $said =~ /\S/;
     }
     my @reports = grep { /AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|BUG:/ } split /\n/, $self->log_text;
     push @complaints, "the router's log has: $_" for @reports;
