@@ -28,6 +28,22 @@ static void gather_send(struct exec *x, struct strbuf *out)
     strbuf_reset(out);
 }
 
+/* Making tables may wait for locks, as the statement on one server would: no longer than the session wants. */
+static void put_timeouts(const struct exec *x, struct strbuf *sql)
+{
+    static const char *const names[] = { "statement_timeout", "lock_timeout" };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *value = env_get(x->s->env, names[i]);
+
+        if (!value)
+            continue;
+        strbuf_printf(sql, "SET LOCAL %s = ", names[i]);
+        strbuf_put_literal(sql, span_str(value));
+        strbuf_puts(sql, ";");
+    }
+}
+
 /* The SQL that makes the tables which this connection lacks; a connection with too many begins anew. */
 static bool gather_put_create(struct exec *x, struct strbuf *sql)
 {
@@ -40,6 +56,7 @@ static bool gather_put_create(struct exec *x, struct strbuf *sql)
     if (missing == 0)
         return false;
     strbuf_puts(sql, "BEGIN READ WRITE; SET LOCAL client_min_messages = error;");
+    put_timeouts(x, sql);
     if (b->kept.unknown || b->kept.n + missing > GATHER_KEPT_MAX) {
         strbuf_puts(sql, "DISCARD TEMP;");
         kept_clear(&b->kept);
@@ -80,22 +97,21 @@ static void gather_start_copy(struct exec *x)
     gather_send(x, out);
 }
 
-/* The session's settings, and the beginning of a transaction. */
-void gather_put_settings(struct exec *x, bool begin, bool alone)
+/* The settings of env, and the beginning of a transaction. */
+static void put_settings(struct exec *x, struct env *env, bool begin, bool alone)
 {
-    struct session *s = x->s;
     struct backend *b = gather_own(x)->backend;
-    struct strbuf *out = &s->worker->out;
+    struct strbuf *out = &x->s->worker->out;
     uint32_t n = 0;
 
     /* What was set before may make this transaction read-only, and after the first query that cannot be changed. */
-    if (b->env_next != s->env && alone) {
+    if (b->env_next != env && alone) {
         fe_put_statement(out, SPAN("SET transaction_read_only = off"), NULL, 0);
         n = 1;
     }
-    n += env_put_changes(out, b->env_next, s->env);
+    n += env_put_changes(out, b->env_next, env);
     env_unref(b->env_next);
-    b->env_next = env_ref(s->env);
+    b->env_next = env_ref(env);
     if (begin)
         fe_put_statement(out, SPAN("BEGIN READ WRITE"), NULL, 0);
     if (n + begin) {
@@ -104,6 +120,23 @@ void gather_put_settings(struct exec *x, bool begin, bool alone)
         e->count = n + begin;
         e->send_sync = alone;
     }
+}
+
+void gather_put_settings(struct exec *x, bool begin, bool alone)
+{
+    put_settings(x, x->s->env, begin, alone);
+}
+
+/*
+ * Where the names in a table's making are the session's, so are the settings. Else the login role makes it, by none of
+ * the settings that the connection was left with.
+ */
+static void put_create_settings(struct exec *x)
+{
+    struct env *base = env_base(x->s->set->envs);
+
+    put_settings(x, x->gather->plan->push ? x->s->env : base, false, true);
+    env_unref(base);
 }
 
 /* Settings, then the transaction in which everything happens. */
@@ -122,8 +155,7 @@ void gather_load(struct exec *x)
     g->current = 0;
     if (gather_put_create(x, &sql)) {
         g->phase = GATHER_CREATE;
-        if (g->plan->push) /* the shape's names are the session's */
-            gather_put_settings(x, false, true);
+        put_create_settings(x);
         fe_put_query(&x->s->worker->out, strbuf_span(&sql));
         gather_send(x, &x->s->worker->out);
     } else {
