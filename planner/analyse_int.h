@@ -166,6 +166,19 @@ struct top_level {
     bool windows;
 };
 
+/*
+ * A query in FROM or WITH that is no sum, over rows that are one: if all of the statement's tables are in it, it can be
+ * finished in the statement's stead, and the rest of the statement runs over what it gives (finish.h).
+ */
+struct inner_level {
+    struct top_level level; /* query NULL: there is none */
+    uint32_t first_occ, end_occ;
+    bool *linear;          /* of those occurrences, before the level was found to be no sum */
+    bool used;             /* the statement is finished by it: `top` is its level */
+    uint32_t start, end;   /* the statement, in bytes, */
+    uint32_t first, close; /* and what is between the query's brackets */
+};
+
 struct sublink_query {
     struct sublink_query *next;
     const PgQuery__SubLink *link;
@@ -192,6 +205,9 @@ struct an {
     struct cte *ctes;
     struct lone_condition *lone;
     struct top_level top;
+    struct inner_level inner;
+    const char *top_blocker;      /* why the statement's own level is no sum and cannot be finished */
+    uint32_t in_lateral;          /* depth of LATERAL queries */
     struct setop *setop;          /* NULL: none is looked at */
     struct arm *arm;              /* the query that is about to be analysed is this one */
     uint32_t arm_first;           /* first occurrence of the arm that is being analysed */

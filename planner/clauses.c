@@ -185,10 +185,43 @@ static bool find_ons(struct an *an, const PgQuery__SelectStmt *q, struct clauses
     return c->ons;
 }
 
+/* Of the statement's tokens those of the query that it is finished by. */
+static bool find_inner(struct an *an, const PgQuery__SelectStmt *q, struct tokens *ts)
+{
+    struct inner_level *n = &an->inner;
+    PgQuery__Node node = PG_QUERY__NODE__INIT;
+    node.node_case = PG_QUERY__NODE__NODE_SELECT_STMT;
+    node.select_stmt = (PgQuery__SelectStmt *)(uintptr_t)q;
+    struct extent x = extent_of(&node);
+    uint32_t open = x.low > 0 ? token_at(ts, (uint32_t)x.low) : ts->n, close = ts->n, last;
+    if (ts->uneven || open >= ts->n)
+        return false;
+    last = token_at(ts, (uint32_t)x.high);
+    for (open++; open-- > 0;) { /* the brackets around all of it */
+        close = token_is(ts, open, "(") ? token_closing(ts, open) : ts->n;
+        if (close < ts->n && close > last && (keyword_is(ts, open + 1, "select") || keyword_is(ts, open + 1, "with")))
+            break;
+    }
+    if (open >= ts->n)
+        return false;
+    n->start = ts->v[0].start;
+    n->end = ts->v[token_is(ts, ts->n - 1, ";") ? ts->n - 2 : ts->n - 1].end;
+    n->first = ts->v[open].end;
+    n->close = ts->v[close].start;
+    int depth = ts->v[open].depth + 1;
+    ts->v += open + 1;
+    ts->n = close - open - 1;
+    for (uint32_t i = 0; i < ts->n; i++)
+        ts->v[i].depth -= depth;
+    return true;
+}
+
 bool clauses_find(struct an *an, const PgQuery__SelectStmt *q, struct clauses *c)
 {
     *c = (struct clauses){ 0 };
     tokens_read(an, &c->ts);
+    if (an->inner.used && !find_inner(an, q, &c->ts))
+        return false;
     uint32_t select = select_token(&c->ts);
     if (c->ts.uneven || select >= c->ts.n)
         return false;

@@ -326,6 +326,22 @@ static bool any_column(const struct an *an, bool (*is)(uint32_t type))
     return false;
 }
 
+/* The rest of the query that the statement is finished by takes its place in the statement. */
+static struct plan_text rest_around(const struct finish *f, const struct plan_text *rest)
+{
+    const struct inner_level *n = &f->an->inner;
+    struct text_builder t = { .a = plan_arena(f->an->plan) };
+    text_slice(&t, n->start, n->first);
+    text_all(&t, rest);
+    text_slice(&t, n->close, n->end);
+    return text_done(&t);
+}
+
+uint32_t finish_start(const struct finish *f)
+{
+    return f->an->inner.used ? f->c.ts.v[0].start : f->an->in->start;
+}
+
 bool finish_push(struct finish *f, struct plan_push push, const char *how)
 {
     struct an *an = f->an;
@@ -340,6 +356,8 @@ bool finish_push(struct finish *f, struct plan_push push, const char *how)
     struct gather_part *part = ARENA_NEW(a, struct gather_part);
     struct plan_push *copy = ARENA_NEW(a, struct plan_push);
     *copy = push;
+    if (an->inner.used)
+        copy->rest = rest_around(f, &push.rest);
     *part = (struct gather_part){ .scope = SCOPE_KEYED };
     *g = (struct plan_gather){ .npart = 1, .parts = part, .push = copy };
     g->arrays = arrays_decide(an, g);
@@ -377,7 +395,7 @@ static void put_group_by(const struct finish *f, struct text_builder *t)
 static void put_keyed(const struct finish *f, struct text_builder *t, bool where)
 {
     const struct clauses *c = &f->c;
-    text_slice(t, f->an->in->start, clause_end(c, c->head));
+    text_slice(t, finish_start(f), clause_end(c, c->head));
     text_fixed(t, f->q->n_distinct_clause ? " DISTINCT " : " ");
     for (uint32_t i = 0; i < f->nkey; i++)
         text_printf(t, "%s%u%s", i ? ", " : "ON (", i + 1, i + 1 == f->nkey ? ") " : "");
@@ -602,6 +620,8 @@ static bool finish_select(struct an *an)
     if (f.q->n_distinct_clause && !f.non && !whole_answer(&w, f.out))
         return push_distinct(&f);
     bool cut = f.non && !finish_ons_whole(&f, &w);
+    if (an->inner.used) /* what the shards give is no answer yet */
+        return push_order(&f, finish_how_ordered(&f));
     if (!cut && f.q->n_sort_clause == 0 && !f.q->limit_count && !f.q->limit_offset) {
         an->plan->combine = COMBINE_CONCAT;
         an->plan->finish = f.q->n_locking_clause ? "each shard locks its rows, the shards' answers concatenated"

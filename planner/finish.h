@@ -8,6 +8,9 @@
  * the statement's remainder runs in PostgreSQL: HAVING, expressions, order, limit are its own partial DISTINCT, order
  * shards drop duplicates, or send their first rows only; the remainder runs as above
  *
+ * If the statement's own level cannot be finished, a query in FROM or WITH may that all of its tables are in: partial
+ * rows are that query's, whose remainder takes its place in the statement (struct inner_level).
+ *
  * The texts are made of pieces of the statement's own (clauses.h), never printed from the tree. Where anything is not
  * plain, nothing is pushed: rows are gathered as they are (gather.h).
  */

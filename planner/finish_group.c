@@ -491,21 +491,22 @@ static void put_sort(struct rewrite *w, const struct sort_item *s, struct text_b
 }
 
 /* The sort keys, each with its partial aggregates once: PostgreSQL compares DISTINCT ON's with ORDER BY's. */
-static struct text_builder *make_sorts(struct rewrite *w)
+static struct plan_text *make_sorts(struct rewrite *w)
 {
     struct arena *a = plan_arena(w->f->an->plan);
-    struct text_builder *t = ARENA_ARRAY(a, struct text_builder, w->f->nsort + 1);
+    struct plan_text *sorts = ARENA_ARRAY(a, struct plan_text, w->f->nsort + 1);
     for (uint32_t i = 0; i < w->f->nsort && !w->no; i++) {
-        t[i].a = a;
-        put_sort(w, &w->f->sorts[i], &t[i]);
+        struct text_builder t = { .a = a };
+        put_sort(w, &w->f->sorts[i], &t);
+        sorts[i] = text_done(&t);
     }
-    return t;
+    return sorts;
 }
 
 static void put_rest(struct rewrite *w, struct text_builder *t)
 {
     struct finish *f = w->f;
-    const struct text_builder *sorts = make_sorts(w);
+    const struct plan_text *sorts = make_sorts(w);
     text_fixed(t, f->q->n_distinct_clause ? "SELECT DISTINCT " : "SELECT ");
     for (uint32_t i = 0; i < f->nkey; i++) {
         text_fixed(t, i ? ", " : "ON (");
@@ -566,7 +567,7 @@ static void put_grouping(const struct rewrite *w, struct text_builder *t)
 static void put_partials(const struct rewrite *w, struct text_builder *t, bool where)
 {
     const struct clauses *c = &w->f->c;
-    text_slice(t, w->f->an->in->start, clause_end(c, c->head));
+    text_slice(t, finish_start(w->f), clause_end(c, c->head));
     for (size_t i = 0; i < w->f->ngroup; i++) {
         text_fixed(t, i ? ", " : " ");
         put_range(w, t, w->f->group_ranges[i]);
@@ -578,7 +579,8 @@ static void put_partials(const struct rewrite *w, struct text_builder *t, bool w
     }
     if (w->f->ngroup == 0) /* the partials begin with a comma */
         text_fixed(t, " pg_catalog.count(*)");
-    text_all(t, &w->partials);
+    const struct plan_text partials = text_done(&w->partials);
+    text_all(t, &partials);
     text_fixed(t, " ");
     if (where) {
         put_range(w, t, c->from);

@@ -20,7 +20,7 @@ void text_fixed(struct text_builder *t, const char *fixed);
 void text_printf(struct text_builder *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void text_slice(struct text_builder *t, uint32_t start, uint32_t end);
 void text_table(struct text_builder *t);
-void text_all(struct text_builder *t, const struct text_builder *from);
+void text_all(struct text_builder *t, const struct plan_text *from);
 struct plan_text text_done(const struct text_builder *t);
 
 /* A sort key: an expression, or a column of the answer; then `expr` is that one's, NULL if it came from a star. */
@@ -71,6 +71,8 @@ MUSTCHECK bool finish_find_sort(struct finish *f, const PgQuery__SortBy *by, str
 void finish_find_gaps(struct finish *f);
 void finish_put_shape(const struct finish *f, struct text_builder *t, struct tokrange r);
 bool finish_shape_has_param(const struct finish *f, struct tokrange r);
+/* Where the text of what is finished begins. */
+uint32_t finish_start(const struct finish *f);
 /* Is there a parameter among the tokens? */
 bool finish_has_param(const struct finish *f, struct tokrange r);
 /* The plan of partial work; takes the texts. False: not allowed here. */

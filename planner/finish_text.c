@@ -50,7 +50,7 @@ void text_table(struct text_builder *t)
     (void)add(t, PIECE_TABLE);
 }
 
-void text_all(struct text_builder *t, const struct text_builder *from)
+void text_all(struct text_builder *t, const struct plan_text *from)
 {
     for (uint32_t i = 0; i < from->n; i++)
         *add(t, PIECE_FIXED) = from->v[i];

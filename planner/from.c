@@ -111,7 +111,9 @@ static struct collist from_subselect(struct an *an, struct scope *s, const PgQue
         outside->ctes = s->ctes;
         parent = outside;
     }
+    an->in_lateral += sub->lateral ? 1 : 0;
     query_statement(an, parent, sub->subquery, linear, false, &q);
+    an->in_lateral -= sub->lateral ? 1 : 0;
     struct collist l = derived(an, &q, true, false);
     rename_columns(an, &l, sub->alias);
     struct entry *e = scope_add(an, s, sub->alias ? sub->alias->aliasname : "");

@@ -395,6 +395,39 @@ static void block_by_inventory(struct an *an)
         cut_blocked(an, "a column default that reads the clock");
 }
 
+/* The same, and what the statement's own level does; gives what is in the way of all of it but that. */
+static const char *block_below(struct an *an)
+{
+    const char *before = an->blocked;
+    block_by_inventory(an);
+    const char *below = an->blocked;
+    an->blocked = before ? before : an->top_blocker ? an->top_blocker : below;
+    return below;
+}
+
+/* Look at the statement as if it were the query that all of its tables are in. */
+static uint32_t try_inner(struct an *an, const struct occurrence **driver)
+{
+    struct inner_level *n = &an->inner;
+    const struct top_level top = an->top;
+    const struct occurrence *apart = NULL;
+    if (!n->level.query || an->inv.locking || an->setop)
+        return 0;
+    for (uint32_t i = 0; i < an->nocc; i++)
+        if (i < n->first_occ || i >= n->end_occ || an->occs[i]->use != USE_READ)
+            return 0;
+    for (uint32_t i = n->first_occ; i < n->end_occ; i++)
+        an->occs[i]->linear = n->linear[i];
+    an->top = n->level;
+    *driver = find_driver(an, &apart);
+    n->used = *driver != NULL;
+    n->used = n->used && finish_try(an);
+    if (n->used)
+        return 1;
+    an->top = top;
+    return 0;
+}
+
 /* Why the statement is not proven for several shards. `unbound` is NULL when every key is bound. */
 static void refuse_several(struct an *an, const struct occurrence *unbound, const struct occurrence *apart)
 {
@@ -464,11 +497,13 @@ void prove(struct an *an)
     uint32_t n = 0, ndriver = 0;
     forget_unused(an);
     flow_all(an);
-    block_by_inventory(an);
+    const char *blocked = block_below(an);
     if (!an->blocked)
         ndriver = find_drivers(an, drivers, &apart);
     if (ndriver && an->top.query && !finish_try(an))
         ndriver = 0;
+    if (!ndriver && !blocked)
+        ndriver = try_inner(an, drivers);
     if (!ndriver && an->top.query)
         cut_blocked(an, an->top.blocker);
     for (uint32_t i = 0; !ndriver && i < an->nocc; i++) {

@@ -393,27 +393,36 @@ static bool locks_plainly(const PgQuery__SelectStmt *q, const struct own *own)
            !q->having_clause && !q->n_distinct_clause;
 }
 
+/* A SELECT whose clauses the router can finish, where nothing else is in the way. */
+static bool selectable(const struct an *an, const PgQuery__SelectStmt *q, const struct own *own)
+{
+    /* A cursor's rows are one shard's after another's, or gathered. */
+    if (an->in->tree->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT)
+        return false;
+    return an->whole && q->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !q->n_window_clause && !q->n_values_lists &&
+           q->n_from_clause > 0 && (!q->n_locking_clause || locks_plainly(q, own));
+}
+
 /*
  * Can the router finish what the statement's own level does over rows that are a sum (finish.h)? FROM and WHERE are
  * then looked at as if nothing stood above them.
  */
 static bool finishable(struct an *an, const PgQuery__SelectStmt *q, const struct own *own)
 {
-    /* A cursor's rows are one shard's after another's, or gathered. */
     if (an->in->tree->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_DECLARE_CURSOR_STMT)
         return false;
-    if (q->op != PG_QUERY__SET_OPERATION__SETOP_NONE)
-        return an->whole && setop_note(an, q);
-    return an->whole && !q->n_window_clause && !q->n_values_lists && q->n_from_clause > 0 &&
-           (!q->n_locking_clause || locks_plainly(q, own));
+    return q->op == PG_QUERY__SET_OPERATION__SETOP_NONE ? selectable(an, q, own) : an->whole && setop_note(an, q);
 }
 
-static void note_top(struct an *an, const PgQuery__SelectStmt *q, const struct scope *s, const struct own *own,
-                     const struct collist *out, const char *blocker)
+static struct top_level level_of(const PgQuery__SelectStmt *q, const struct scope *s, const struct own *own,
+                                 const struct collist *out, const char *blocker)
 {
-    an->top = (struct top_level){ .query = q, .scope = s, .columns = out, .blocker = blocker };
-    an->top.grouped = q->n_group_clause || q->having_clause || own->aggregate;
-    an->top.windows = own->window != NULL;
+    return (struct top_level){ .query = q,
+                               .scope = s,
+                               .columns = out,
+                               .blocker = blocker,
+                               .grouped = q->n_group_clause || q->having_clause || own->aggregate,
+                               .windows = own->window != NULL };
 }
 
 /*
@@ -448,6 +457,23 @@ static void query_plain(struct an *an, struct scope *s, const PgQuery__SelectStm
     query_expressions(an, s, q->n_distinct_clause, q->distinct_clause);
 }
 
+static void note_inner(struct an *an, const PgQuery__SelectStmt *q, const struct own *own, const struct collist *out,
+                       const struct whole *w, const char *blocker)
+{
+    struct inner_level *n = &an->inner;
+    struct collist *columns = ARENA_NEW(an->a, struct collist);
+    *columns = *out; /* WITH may give them other names */
+    columns->cols = ARENA_ARRAY(an->a, struct outcol, out->n + 1);
+    if (out->n)
+        memcpy(columns->cols, out->cols, out->n * sizeof *out->cols);
+    n->level = level_of(q, w->s, own, columns, blocker);
+    n->first_occ = w->first;
+    n->end_occ = w->end;
+    n->linear = ARENA_ARRAY(an->a, bool, an->nocc + 1);
+    for (uint32_t i = w->first; i < w->end; i++)
+        n->linear[i] = an->occs[i]->linear;
+}
+
 /* A level that is no sum over the rows it reads: then none of the occurrences below it supplies rows one by one. */
 static void level_check(struct an *an, const PgQuery__SelectStmt *q, const struct own *own, const struct collist *out,
                         const struct whole *w, bool top, bool linear, const char *blocker)
@@ -455,10 +481,12 @@ static void level_check(struct an *an, const PgQuery__SelectStmt *q, const struc
     bool grouped = q->n_group_clause || q->having_clause || own->aggregate;
     if (linear && whole_level(an, w, q, out, grouped))
         return;
+    if (linear && !top && !an->inner.level.query && !an->in_lateral && selectable(an, q, own))
+        note_inner(an, q, own, out, w, blocker);
     for (uint32_t i = w->first; i < w->end; i++)
         an->occs[i]->linear = false;
     if (top)
-        cut_blocked(an, blocker);
+        an->top_blocker = blocker;
     else if (linear && !an->inner_blocked)
         an->inner_blocked = blocker;
 }
@@ -479,7 +507,7 @@ void query_select(struct an *an, const struct scope *parent, const PgQuery__Sele
     const char *blocker = level_blocker(an, q, &own);
     setop_arm_begins(an, s, q, !blocker);
     if (blocker && top && finishable(an, q, &own)) {
-        note_top(an, q, s, &own, out, blocker);
+        an->top = level_of(q, s, &own, out, blocker);
         blocker = NULL;
     }
     if (blocker && !top && linear && is_summed(an, q)) {

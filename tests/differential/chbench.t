@@ -6,5 +6,5 @@ use warnings;
 use Test::More;
 use PgbraidTest::Truth;
 
-PgbraidTest::Truth::benchmark('chbench', 22, (map { $_ => 'aggregated' } 1, 4, 5, 6, 10, 12, 14, 16, 19, 21), (map { $_ => 'merged' } 3, 18));
+PgbraidTest::Truth::benchmark('chbench', 22, (map { $_ => 'aggregated' } 1, 4, 5, 6, 10, 12, 13, 14, 16, 19, 21), (map { $_ => 'merged' } 3, 18));
 done_testing();
