@@ -105,9 +105,10 @@ $slow->do('LISTEN flood');
 my $flooder = $cluster->wire(1);
 # 7 kB each: more than sockets and the 16 MB of the router hold
 for (1 .. 40) { $flooder->do("SELECT pg_notify('flood', '$_.' || n || repeat('x', 7000)) FROM generate_series(1, 150) n"); }
-my ($n, $last) = (0);
-while (my $frame = eval { $slow->read_frame }) { $n++; $last = $frame; last if $frame->{type} ne 'A'; }
-ok(wait_for('the slow client to be ended', sub { !grep { $_->{id} == $slow->{pid} } @{ show('CLIENTS') } }), "a client that does not read is ended (it has read $n)");
+ok(wait_for('the slow client to be ended', sub { !grep { $_->{id} == $slow->{pid} } @{ show('CLIENTS') } }), 'a client that does not read is ended');
+my $n = 0;
+$n++ while eval { $slow->read_frame };
+cmp_ok($n, '<', 40 * 150, "having got a part of it ($n)");
 is($p->value('SELECT 1'), 1, 'others go on');
 
 # --- the connection is lost: nobody misses something without hearing of it
