@@ -101,6 +101,7 @@ static void exec_listened(struct exec *x)
     if (!x->s->txn.env) {
         if (!exec_hear_before(x, exec_listened))
             return;
+        channels_put(x->s, &x->out); /* sent before UNLISTEN came */
         channels_end(x->s, true);
     }
     exec_answer(x, x->plan->session->verb == SESSION_LISTEN ? "LISTEN" : "UNLISTEN");

@@ -78,6 +78,15 @@ my $bound = $router->wire->query_params('SELECT pg_listening_channels()');
 is_deeply($bound->{rows}, [], 'of another session there are none');
 $late->close;
 
+# --- what was sent before UNLISTEN is heard
+my $missed = 0;
+for my $i (1 .. 30) {
+    $p->do("LISTEN u");
+    $q->do("NOTIFY u, '$i'");
+    $missed += !grep { $_->{type} eq 'A' } @{ $p->query('UNLISTEN u')->{frames} };
+}
+is($missed, 0, 'UNLISTEN does not overtake what was sent before it');
+
 # --- over several shards: the home shard decides
 $q->do('BEGIN', q{NOTIFY news, '5'}, 'UPDATE t SET v = 0', 'ROLLBACK', 'BEGIN', q{NOTIFY news, '6'}, 'UPDATE t SET v = 0', q{NOTIFY news, '7'}, 'COMMIT');
 is(heard($p), $_, "X12: a transaction over several shards notifies when it commits: $_") for 'news=6', 'news=7';
