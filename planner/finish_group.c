@@ -260,6 +260,7 @@ static void rewrite_deviation(struct rewrite *w, const PgQuery__FuncCall *call, 
         return;
     }
     uint32_t n = partial(w, r, "count"), s = partial_power(w, r, false, small), q = partial_power(w, r, true, small);
+    (void)partial(w, r, "min"); /* tells of a shard where the type is another one, which the casts would hide */
     struct arena *a = w->f->an->a;
     const char *over = arena_printf(a,
                                     "((" SUM "(c%u) OPERATOR(pg_catalog.*) " SUM "(c%u)) OPERATOR(pg_catalog.-) (" SUM
