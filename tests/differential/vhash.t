@@ -12,7 +12,7 @@ use PgbraidTest::Proc qw(run workdir);
 use PgbraidTest::Tree;
 
 my $seed = $ENV{PGBRAID_SEED} // 20240229;
-my $full = $ENV{PGBRAID_VALUES} // 20000;
+my $full = $ENV{PGBRAID_VALUES} // 10000;
 my $wanted = $full;
 srand $seed;
 
