@@ -1,21 +1,10 @@
 #include "planner/semijoin.h"
 
+#include "planner/arrays.h"
+
 #include <string.h>
 
 enum { MAX_PARTS = 16, MAX_SEMIJOINS = 32, MAX_LOCALS = 2 };
-
-/* Array types of those that can be a key. */
-static uint32_t array_type(enum key_type type)
-{
-    static const struct {
-        uint32_t type, array;
-    } arrays[] = { { 21, 1005 },   { 23, 1007 },   { 20, 1016 },   { 25, 1009 },   { 1043, 1015 },
-                   { 1042, 1014 }, { 2950, 2951 }, { 1700, 1231 }, { 1114, 1115 }, { 1082, 1182 } };
-    for (size_t i = 0; i < ARRAY_LEN(arrays); i++)
-        if (arrays[i].type == key_type_oid(type))
-            return arrays[i].array;
-    return 0;
-}
 
 /* Where the rows with the values are, if the column is the whole sharding key: as of parameter 1. */
 static const struct key_class *keys_of(struct an *an, const struct cat_rel *rel, uint32_t column, enum key_type type)
@@ -95,12 +84,12 @@ void semijoin_find(struct an *an, struct plan_gather *g, const struct occurrence
             enum key_type type;
             int variable = occs[from]->first_variable + (int)c;
             if (!places[from][c] || an->vars[variable].nondeterministic ||
-                !key_type_of_oid(occs[from]->rel->columns[c].type, &type) || !array_type(type) ||
-                !leads_somewhere(an, variable))
+                !key_type_of_oid(occs[from]->rel->columns[c].type, &type) || !leads_somewhere(an, variable))
                 continue;
-            struct plan_semijoin one = {
-                .from = from, .column = places[from][c] - 1u, .type = key_type_oid(type), .array_type = array_type(type)
-            };
+            struct plan_semijoin one = { .from = from,
+                                         .column = places[from][c] - 1u,
+                                         .type = key_type_oid(type),
+                                         .array_type = arrays_type(key_type_oid(type), -1) };
             from_column(an, g, out, occs, one, type, prove_followers(an, variable));
         }
     }

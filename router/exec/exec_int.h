@@ -411,8 +411,6 @@ double exec_explain_rows(struct span said);
 
 /* gather.c */
 void exec_gather(struct exec *x);
-/* All leases are there. */
-void gather_start(struct exec *x);
 enum exec_action exec_gather_frame(struct exec *x, struct part *p, char type, struct span body);
 /* Is it the gathering server's? Its ReadyForQuery goes to exec_gather_ready(). */
 bool exec_gather_is_own(const struct exec *x, const struct part *p);

@@ -186,6 +186,16 @@ static uint64_t gather_wanted(const struct exec *x)
     return limit + offset;
 }
 
+/* All connections are there. */
+static void gather_start(struct exec *x)
+{
+    gather_ask(x);
+    if (gather_hold_allowed(x))
+        gather_hold_begin(x);
+    else
+        gather_load(x);
+}
+
 void exec_gather(struct exec *x)
 {
     const struct plan_gather *plan = x->plan->gather;
@@ -229,16 +239,6 @@ void exec_gather(struct exec *x)
     x->task = TASK_GATHER;
     x->acquired = gather_start;
     exec_acquire(x);
-}
-
-/* All connections are there. */
-void gather_start(struct exec *x)
-{
-    gather_ask(x);
-    if (gather_hold_allowed(x))
-        gather_hold_begin(x);
-    else
-        gather_load(x);
 }
 
 /* --- rows --- */
