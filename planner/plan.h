@@ -12,8 +12,12 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "base/strbuf.h"
-#include "planner/modes.h"
 #include "planner/op_merge.h"
+#include "planner/plan_copy.h"
+#include "planner/plan_gather.h"
+#include "planner/plan_key.h"
+#include "planner/plan_session.h"
+#include "planner/plan_text.h"
 #include "shardmap/map.h"
 #include "shardmap/vhash.h"
 
@@ -32,14 +36,6 @@ enum plan_kind {
     PLAN_CONTROL   /* SELECT pgbraid.function(...): plan->control */
 };
 
-/* Where a PLAN_QUERY, PLAN_INSERT, PLAN_COPY_* or PLAN_DDL runs. */
-enum plan_scope {
-    SCOPE_ANY,   /* any one shard gives the same answer: constants, reference tables */
-    SCOPE_HOME,  /* the home shard: unsharded tables, catalogs */
-    SCOPE_KEYED, /* where the keys say: plan->classes */
-    SCOPE_ALL    /* every shard */
-};
-
 /* How the answers of several shards become one. With one shard the answer is relayed as it is. */
 enum plan_combine {
     COMBINE_NONE,   /* not proven for several shards: more than one is refused with plan->refusal */
@@ -50,71 +46,12 @@ enum plan_combine {
                     tag */
 };
 
-enum value_source {
-    VALUE_LITERAL,       /* literal number `index` of the text (0-based, in text order) */
-    VALUE_PARAM,         /* parameter $index (1-based) */
-    VALUE_PARAM_ARRAY,   /* every element of the one-dimensional array parameter $index: k = ANY($1) */
-    VALUE_LITERAL_ARRAY, /* every element of an array written as one string literal: k = ANY('{1,2}') */
-    VALUE_NULL           /* known to be NULL: matches nothing / violates NOT NULL */
-};
-
-struct key_value {
-    enum value_source source;
-    enum key_type type; /* how the value's text or binary form is read: its own type, not the column's (rule P14) */
-    bool negate;        /* a minus sign stands before the numeric literal */
-    uint32_t index;
-};
-
-/* One column's values of a key group: `n` alternatives (IN list, VALUES rows), one for an equality. */
-struct key_column {
-    enum key_type type; /* the column's */
-    int32_t typmod;     /* the column's */
-    uint32_t nvalue;
-    const struct key_value *values;
-};
-
-/*
- * One proven condition "the key is one of these". Composite keys have several columns; then value i of each column
- * makes tuple i, so all have the same nvalue.
- */
-struct key_group {
-    enum vhash_use use;
-    bool identity; /* identity vindex: the integer is the keyspace id's hash already */
-    uint32_t ncolumn;
-    const struct key_column *columns;
-};
-
-/*
- * Sharded table occurrences proven to have equal keys. A row of the class must satisfy every group, so the shards are
- * the intersection over groups of the union over values. No shard left: the class has no rows anywhere and asks for no
- * shard. A class without groups (ngroup 0) asks for all shards.
- */
-struct key_class {
-    uint32_t ngroup;
-    const struct key_group *groups;
-};
-
 /* PLAN_INSERT: the text is prefix [0,rows[0].start) + rows + suffix [rows[n-1].end, end). Value i of the one group is
  * row i's. */
-struct plan_row {
-    uint32_t start, end; /* the row's "(...)" */
-};
 struct plan_insert {
     uint32_t nrow;
     const struct plan_row *rows;
     bool skips; /* fewer rows than in VALUES may be returned (RETURNING): several shards are refused */
-};
-
-/* A text that is put together when it is needed, of pieces of the statement's text and of others. */
-enum piece_kind { PIECE_FIXED, PIECE_SLICE, PIECE_TABLE /* the gathered rows */ };
-struct text_piece {
-    enum piece_kind kind;
-    const char *fixed;   /* PIECE_FIXED */
-    uint32_t start, end; /* PIECE_SLICE: bytes of the plan's text */
-};
-struct plan_text {
-    uint32_t n;
-    const struct text_piece *v;
 };
 
 /* LIMIT and OFFSET of the statement's own level, as far as the router can tell them (finish.h). */
@@ -134,85 +71,6 @@ struct plan_merge {
     struct plan_text text;
 };
 
-/*
- * A gathered statement whose work the shards have done in part: they run `shard`, their rows go to one temporary table
- * with columns c1, c2 ..., and `rest`, a statement over that table, gives the answer. `shape` has `shard`'s columns,
- * and neither parameters nor conditions.
- */
-struct plan_push {
-    uint32_t ncolumn;
-    struct plan_text shard, shape, rest;
-    bool limited; /* shards need send no more rows than the statement's bounds say */
-    bool ties;    /* ... and those that ORDER BY does not tell from the last of them */
-};
-
-struct gather_type {
-    uint32_t oid;
-    int32_t typmod;
-    const char *name; /* quoted; of a part that is a table */
-};
-
-/* Where the statement finds the rows of a part. */
-struct gather_source {
-    const char *table; /* in this temporary table; NULL: in array parameters, one a column (arrays.h) */
-    uint32_t ncolumn;  /* ... of these types; without columns there is one parameter for the number of rows */
-    const struct gather_type *types;
-};
-
-/* Rows of a part are needed only where part `from` has a row with the same sharding key: both are on one shard. */
-struct gather_local {
-    uint32_t from;
-    const char *from_key, *key; /* quoted, with the tables' aliases */
-};
-
-/*
- * A mention of a table in a gathered statement, and the query for its rows: columns FROM table AS alias WHERE filters.
- * Offsets are bytes of the plan's text.
- */
-struct gather_part {
-    const char *table;   /* quoted, with its schema */
-    const char *alias;   /* quoted: the name that the statement knows it by */
-    const char *columns; /* quoted, separated by commas; may be empty */
-    uint32_t ncolumn;
-    const struct gather_type *types; /* of the columns, as the catalog has them; NULL: a query of its own */
-    bool collated;                   /* a column has a collation, and not the database's */
-    const char *primary_key;         /* quoted columns; NULL: not wanted */
-    uint32_t start, end;             /* the table's name in the text */
-    bool put_alias;                  /* the text gives it none */
-    bool plain;                      /* a query in brackets may stand there, too */
-    enum plan_scope scope;           /* KEYED, HOME or ANY */
-    struct key_class keys;           /* SCOPE_KEYED */
-    uint32_t nfilter;
-    const struct plan_row *filters; /* slices of the text */
-    uint32_t nlocal;
-    const struct gather_local *locals;
-};
-
-/* Rows of part `to` are needed only if their column has a value that some row of part `from` has (semijoin.h). */
-struct plan_semijoin {
-    uint32_t from, to;
-    uint32_t column;              /* of `from`: which of the part's columns */
-    const char *name;             /* of `to`: quoted, with the table's alias */
-    uint32_t type, array_type;    /* of the values */
-    const struct key_class *keys; /* the column is the sharding key, the values are parameter 1; NULL: it is not */
-};
-
-#define GATHER_PARTS_MAX 256u /* mentions of tables in a statement whose rows are gathered */
-
-struct plan_gather {
-    uint32_t npart;
-    const struct gather_part *parts;
-    uint32_t ndropped; /* filters of the parts, in the text's order: the statement does without them */
-    const struct plan_row *dropped;
-    uint32_t nsemijoin;
-    const struct plan_semijoin *semijoins;
-    _Atomic uint64_t *seen; /* by part: 1 + rows that it had when last asked without a semi-join; 0: never */
-    bool always; /* tables of the home shard take part: a PLAN_GATHER. Else only when the keys name several shards */
-    bool moment; /* reads the clock: the transaction's, which the gathering server does not know */
-    bool arrays; /* few rows may come as array parameters */
-    const struct plan_push *push; /* the one part is a query of its own; NULL: parts are tables */
-};
-
 enum explain_format { EXPLAIN_TEXT, EXPLAIN_JSON, EXPLAIN_YAML, EXPLAIN_XML };
 
 /* EXPLAIN: the plan is otherwise the one of the query, which begins at byte `start` of the text. */
@@ -220,95 +78,6 @@ struct plan_explain {
     uint32_t start;
     enum explain_format format;
     bool analyse;
-};
-
-enum copy_format { COPY_FORMAT_TEXT, COPY_FORMAT_CSV, COPY_FORMAT_BINARY };
-
-struct plan_copy {
-    enum copy_format format;
-    char delimiter, quote, escape;
-    bool header;           /* first line is a header: COPY IN sends it to every shard, OUT keeps one */
-    const char *null_text; /* as in the options, defaults filled in */
-    uint32_t ncolumn;      /* columns in a row of the data */
-    uint32_t nkey;         /* key columns; 0: not sharded */
-    struct plan_copy_key {
-        uint32_t field; /* 0-based index in the data's row */
-        enum key_type type;
-        int32_t typmod;
-    } keys[4];
-    uint8_t force_null, force_not_null; /* CSV: keys that the options name, BIT(index) */
-    bool identity;
-    /* Reference table: fields that may read the clock ('now'), which every shard would do by itself (rule P42). */
-    uint32_t nmoment;
-    const uint32_t *moments;
-    const uint32_t *types; /* COPY table TO in binary: of its ncolumn columns; NULL: not known */
-    const char *table;     /* "schema"."name", quoted, for messages */
-    const char *name;      /* the name alone, as PostgreSQL's messages have it */
-    uint32_t start, end;   /* COPY (query): where it is in the text, in bytes; never with literals cached away */
-};
-
-/* Session-level statements, carried out by the router. Names as written, folded as PostgreSQL folds. */
-enum session_verb {
-    SESSION_BEGIN,           /* modes */
-    SESSION_COMMIT,          /* chain */
-    SESSION_ROLLBACK,        /* chain */
-    SESSION_SAVEPOINT,       /* name */
-    SESSION_RELEASE,         /* name */
-    SESSION_ROLLBACK_TO,     /* name */
-    SESSION_SET_TRANSACTION, /* modes */
-    SESSION_SET,             /* name; local */
-    SESSION_RESET,           /* name: also SET ... TO DEFAULT; local */
-    SESSION_RESET_ALL,
-    SESSION_SHOW,       /* name */
-    SESSION_SET_CONFIG, /* SELECT set_config('name', literal, literal): name; local; answers a row */
-    SESSION_DISCARD_ALL,
-    SESSION_DISCARD_OTHER, /* DISCARD PLANS | SEQUENCES | TEMP */
-    SESSION_DEALLOCATE,    /* name */
-    SESSION_DEALLOCATE_ALL,
-    SESSION_CANCEL,          /* SELECT pg_cancel_backend(value, param or the session's own number): answers a row */
-    SESSION_TERMINATE,       /* likewise, pg_terminate_backend */
-    SESSION_DECLARE,         /* cursor: the plan's scope, classes and gather are the query's */
-    SESSION_FETCH,           /* cursor: also MOVE */
-    SESSION_CLOSE,           /* name; NULL: all */
-    SESSION_PREPARE,         /* name; types; from */
-    SESSION_EXECUTE,         /* name; args; explain */
-    SESSION_SET_CONSTRAINTS, /* forwarded to every enlisted shard */
-    SESSION_LISTEN,          /* name */
-    SESSION_UNLISTEN,        /* name; NULL: all */
-    SESSION_CHANNELS         /* SELECT pg_listening_channels(): column; answers rows */
-};
-
-/* An argument of EXECUTE: a constant as text, and the type it is cast to (0: none). */
-struct execute_arg {
-    enum { ARG_NULL, ARG_STRING, ARG_INTEGER, ARG_NUMERIC, ARG_BOOLEAN } kind;
-    uint32_t cast;
-    const char *text; /* NULL: ARG_NULL */
-};
-/* Is the text, read by the type's input function, the value that PostgreSQL would give to a parameter of this type? */
-bool execute_value_fits(const struct execute_arg *arg, uint32_t type);
-
-struct plan_session {
-    enum session_verb verb;
-    const char *name;       /* setting, savepoint or statement; NULL: none */
-    bool local;             /* SET LOCAL */
-    const char *value;      /* of a setting of the router's own (pgbraid.*): the constant; NULL: none */
-    bool chain;             /* AND CHAIN */
-    bool start;             /* START TRANSACTION, not BEGIN: the command tag */
-    struct txn_modes modes; /* BEGIN and SET TRANSACTION: what they say */
-    bool setting; /* SET transaction_isolation = ...: like SET TRANSACTION, but the session may do it anywhere */
-    bool judged;  /* a server must say whether it is right: SET CONSTRAINTS by name, a value not understood */
-    /* SESSION_SET_CONFIG of a parameter: its number (0: the value is in the text), and the answered column's name. */
-    uint32_t param;
-    const char *column;
-    bool hold, scroll; /* SESSION_DECLARE: WITH HOLD; backwards, too */
-    bool move;         /* SESSION_FETCH: no rows are given */
-    uint64_t count;    /* ... so many rows forward; UINT64_MAX: all; 0: another direction */
-    /* SESSION_PREPARE: declared parameter types (0: to be inferred), and where in the text the statement begins. */
-    uint32_t ntype, from;
-    const uint32_t *types;
-    /* SESSION_EXECUTE: the arguments; how many bytes of the text are EXPLAIN and its options (0: plain EXECUTE). */
-    uint32_t narg, explain;
-    const struct execute_arg *args;
 };
 
 enum control_verb {

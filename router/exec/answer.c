@@ -1,7 +1,27 @@
 /*
  * The running statement's answers: what its parts say, made into what the client hears, and the statement's end.
  */
+#include "router/exec/answer.h"
+
+#include "router/exec/clock.h"
+#include "router/exec/commit.h"
+#include "router/exec/copy.h"
+#include "router/exec/cursor.h"
+#include "router/exec/ddl.h"
+#include "router/exec/estimate.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/explain.h"
+#include "router/exec/ext.h"
+#include "router/exec/gate.h"
+#include "router/exec/gather.h"
+#include "router/exec/ids.h"
+#include "router/exec/key.h"
+#include "router/exec/merge.h"
+#include "router/exec/part.h"
+#include "router/exec/pieces.h"
+#include "router/exec/returning.h"
+#include "router/exec/setting.h"
+#include "router/exec/txn.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
 #include "router/session/portal.h"
@@ -10,6 +30,7 @@
 #include "wire/bemsg.h"
 #include "wire/proto.h"
 #include "wire/reader.h"
+
 #include <string.h>
 
 #define EXEC_WITHHOLD_MAX (64u << 20) /* bytes */

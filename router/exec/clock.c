@@ -7,9 +7,13 @@
  * What cannot be treated so (a function that reads the clock by itself, 'today') stays as it was planned: refused, or
  * on one shard. Triggers and functions on the shards read their own clocks (docs/transactions.md).
  */
+#include "router/exec/clock.h"
+
 #include "planner/clock.h"
 #include "planner/planner.h"
+#include "router/exec/answer.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/part.h"
 #include "router/schema.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"

@@ -22,9 +22,14 @@
  * A participant is a reader if no statement that may write was sent to it (backend.wrote), or if it has no xid (X5).
  * The decider is the one that cannot be prepared, or may not be (X12), else any writer.
  */
+#include "router/exec/commit.h"
+
 #include "base/fault.h"
 #include "base/log.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/part.h"
+#include "router/exec/pass.h"
+#include "router/exec/txn.h"
 #include "router/router.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"

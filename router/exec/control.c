@@ -2,10 +2,13 @@
  * Steps for which a control thread works: calls of pgbraid's own functions, and the catalog after DDL. Also what DDL
  * under a sharding_key rule adds to the statement.
  */
-#include "router/control.h"
+#include "router/exec/control.h"
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "router/config/config.h"
+#include "router/control.h"
+#include "router/exec/cursor.h"
 #include "router/exec/exec_int.h"
 #include "router/router.h"
 #include "router/server/backend.h"

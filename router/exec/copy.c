@@ -3,11 +3,16 @@
  * shard that owns its key, gathered per shard into CopyData messages. OUT: the shards' data one after another's
  * message, with one header and one trailer.
  */
+#include "router/exec/copy.h"
+
 #include "base/mem.h"
 #include "planner/moment.h"
 #include "router/config/config.h"
+#include "router/exec/answer.h"
 #include "router/exec/copy_lines.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/ids.h"
+#include "router/exec/pass.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
 #include "router/session/session.h"
@@ -24,6 +29,16 @@
 #define COPY_OTHER_FAILED "another part of the data was refused"
 
 /* --- in --- */
+
+bool exec_is_copy(const struct exec *x)
+{
+    return x->plan->kind == PLAN_COPY_IN || x->plan->kind == PLAN_COPY_OUT;
+}
+
+bool exec_is_copy_out(const struct exec *x)
+{
+    return x->plan && x->plan->kind == PLAN_COPY_OUT;
+}
 
 static void copy_options_of(const struct plan_copy *pc, struct copy_options *o, size_t max_row)
 {

@@ -9,7 +9,15 @@
  * is declared, in a transaction that commits at once, inside of the client's transaction, too: that server takes no
  * part in it. If the client's is rolled back its connection is reset, and the cursor is gone.
  */
+#include "router/exec/cursor.h"
+
+#include "router/exec/clock.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/gate.h"
+#include "router/exec/gather.h"
+#include "router/exec/hint.h"
+#include "router/exec/part.h"
+#include "router/exec/snapshot.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
 #include "router/session/portal.h"

@@ -5,9 +5,13 @@
  * shard, so that its next statements are planned with what it has made (P12). When the change is committed the catalog
  * is loaded again for everybody, and the answer waits until every worker has it.
  */
+#include "router/exec/ddl.h"
+
 #include "base/log.h"
 #include "base/mem.h"
+#include "router/exec/answer.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/part.h"
 #include "router/router.h"
 #include "router/schema.h"
 #include "router/server/backend.h"

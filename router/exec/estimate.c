@@ -6,7 +6,13 @@
  * Not asked: where no semi-join could come of it, and where a bound key says enough. As in gather_keys.c, not in a READ
  * COMMITTED transaction.
  */
+#include "router/exec/estimate.h"
+
+#include "router/exec/answer.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/explain.h"
+#include "router/exec/gather.h"
+#include "router/exec/part.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
 #include "router/session/session.h"

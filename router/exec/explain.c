@@ -10,8 +10,13 @@
  * Invariants: (1) nothing but the description reaches the client before every shard has ended well; (2) what is kept is
  * bounded by EXPLAIN_MAX.
  */
+#include "router/exec/explain.h"
+
 #include "net/loop.h"
+#include "router/exec/answer.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/merge.h"
+#include "router/exec/part.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
 #include "router/session/session.h"

@@ -8,9 +8,16 @@
  * statement is prepared anew, so the router compares: the shape that the client was told by Describe, and the shape
  * now.
  */
+#include "router/exec/ext.h"
+
 #include "base/hash.h"
 #include "base/mem.h"
+#include "router/exec/cursor.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/merge.h"
+#include "router/exec/part.h"
+#include "router/exec/pieces.h"
+#include "router/exec/prepare.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
 #include "router/session/portal.h"

@@ -29,16 +29,23 @@
  * ReadyForQuery that does not end a part is announced by part.settling; (3) nothing blocks: a wait is a ticket's, with
  * a bound.
  */
-#include "router/txn/gate.h"
+#include "router/exec/gate.h"
 
 #include "base/mem.h"
 #include "router/config/config.h"
+#include "router/exec/answer.h"
+#include "router/exec/cursor.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/gather.h"
+#include "router/exec/merge.h"
+#include "router/exec/part.h"
+#include "router/exec/pieces.h"
 #include "router/router.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
 #include "router/session/session.h"
 #include "router/session/setting.h"
+#include "router/txn/gate.h"
 #include "router/worker.h"
 #include "wire/bemsg.h"
 

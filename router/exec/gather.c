@@ -19,7 +19,12 @@
 #include "router/exec/gather_int.h"
 
 #include "base/hash.h"
+#include "router/exec/answer.h"
+#include "router/exec/cursor.h"
+#include "router/exec/estimate.h"
+#include "router/exec/gate.h"
 #include "router/exec/gather_row.h"
+#include "router/exec/part.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
 #include "router/session/portal.h"

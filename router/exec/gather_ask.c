@@ -2,6 +2,9 @@
  * Gathering: what the shards are asked for, and when their snapshots are taken (gather.c).
  */
 #include "router/exec/gather_int.h"
+
+#include "router/exec/gate.h"
+#include "router/exec/part.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
 #include "router/session/session.h"

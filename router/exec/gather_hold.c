@@ -8,10 +8,14 @@
  * Where there are more rows, or they have columns that no array takes, the temporary tables are made after all, and
  * what has been held goes into them first.
  */
+#include "router/exec/gather_int.h"
+
 #include "planner/arrays.h"
 #include "router/config/config.h"
-#include "router/exec/gather_int.h"
+#include "router/exec/copy.h"
+#include "router/exec/cursor.h"
 #include "router/exec/gather_row.h"
+#include "router/exec/part.h"
 #include "router/server/backend.h"
 #include "router/session/session.h"
 #include "router/worker.h"

@@ -7,6 +7,11 @@
  */
 #include "router/exec/gather_int.h"
 
+#include "router/exec/answer.h"
+#include "router/exec/copy.h"
+#include "router/exec/cursor.h"
+#include "router/exec/gather.h"
+#include "router/exec/part.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
 #include "router/session/session.h"

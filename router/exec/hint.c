@@ -7,6 +7,8 @@
  * shard does (reference tables, DDL), nor for new rows, which have a place by their keys the home shard          the
  * same, or refused (a setting does not concern it)
  */
+#include "router/exec/hint.h"
+
 #include "router/exec/exec_int.h"
 #include "router/server/pool.h"
 #include "router/session/session.h"

@@ -6,8 +6,14 @@
  *
  * What is gathered needs none of it: rows come from the home shard, which takes the shards' values whatever is inside.
  */
+#include "router/exec/ids.h"
+
 #include "base/mem.h"
+#include "router/exec/answer.h"
+#include "router/exec/copy.h"
+#include "router/exec/cursor.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/part.h"
 #include "router/server/backend.h"
 #include "router/server/oids.h"
 #include "router/server/pool.h"
@@ -27,11 +33,6 @@ struct part_ids {
         uint32_t type; /* the shard's */
     } v[];
 };
-
-bool exec_is_copy_out(const struct exec *x)
-{
-    return x->plan && x->plan->kind == PLAN_COPY_OUT;
-}
 
 static struct part_ids *ids_new(struct exec *x, uint16_t cap)
 {

@@ -7,7 +7,12 @@
  * The row is written at once: a repeat hears 23505 from SET, with the first outcome's gtid; of two at the same time the
  * second waits for the first, and goes on if that is rolled back.
  */
+#include "router/exec/key.h"
+
+#include "router/exec/answer.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/part.h"
+#include "router/exec/snapshot.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
 #include "router/session/session.h"

@@ -6,7 +6,11 @@
  *            have notified somebody, what others have sent over the same server connection has been heard
  *   after    its own notifications have been heard: they are told before ReadyForQuery, as on one server
  */
+#include "router/exec/listen.h"
+
 #include "router/exec/exec_int.h"
+#include "router/exec/gate.h"
+#include "router/exec/part.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
 #include "router/session/channels.h"

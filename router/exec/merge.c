@@ -10,9 +10,15 @@
  * longer alone excepted; (3) while the client is slow all shards are paused, and nothing is merged; what is left when
  * all shards have ended is less than (2) allows.
  */
+#include "router/exec/merge.h"
+
 #include "base/mem.h"
 #include "planner/op_merge.h"
+#include "router/exec/answer.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/ids.h"
+#include "router/exec/part.h"
+#include "router/exec/pieces.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
 #include "router/session/session.h"

@@ -1,9 +1,30 @@
 /*
  * The running statement: its parts, what is sent to them, and the connections they take.
  */
+#include "router/exec/part.h"
+
 #include "planner/moment.h"
 #include "router/config/config.h"
+#include "router/exec/answer.h"
+#include "router/exec/clock.h"
+#include "router/exec/commit.h"
+#include "router/exec/control.h"
+#include "router/exec/copy.h"
+#include "router/exec/cursor.h"
+#include "router/exec/ddl.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/explain.h"
+#include "router/exec/ext.h"
+#include "router/exec/gate.h"
+#include "router/exec/gather.h"
+#include "router/exec/hint.h"
+#include "router/exec/ids.h"
+#include "router/exec/listen.h"
+#include "router/exec/merge.h"
+#include "router/exec/pass.h"
+#include "router/exec/pieces.h"
+#include "router/exec/returning.h"
+#include "router/exec/snapshot.h"
 #include "router/router.h"
 #include "router/server/backend.h"
 #include "router/server/pin.h"
@@ -277,11 +298,6 @@ void exec_put_bind_some(const struct exec *x, const uint16_t *map, uint32_t n, s
 
     exec_put_values(x, map, n, out);
     exec_end_bind(x, at, out);
-}
-
-bool exec_is_copy(const struct exec *x)
-{
-    return x->plan->kind == PLAN_COPY_IN || x->plan->kind == PLAN_COPY_OUT;
 }
 
 bool exec_split(const struct exec *x)

@@ -2,6 +2,8 @@
  * Commits on their way through the gate (gate.h): of transactions over several shards, and of one shard while a
  * scattered read takes its snapshots.
  */
+#include "router/exec/pass.h"
+
 #include "base/mem.h"
 #include "router/exec/exec_int.h"
 #include "router/router.h"

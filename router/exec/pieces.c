@@ -14,8 +14,12 @@
  * name; (3) a shard that has no more rows is not asked again; (4) what waits of a shard is bounded by MERGE_KEEP and
  * one round, which grows while its rows are few bytes.
  */
+#include "router/exec/pieces.h"
+
 #include "base/mem.h"
+#include "router/exec/answer.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/merge.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
 #include "router/session/portal.h"

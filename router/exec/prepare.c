@@ -4,8 +4,13 @@
  * with it. An EXECUTE becomes a Bind of it with its arguments as text, and is routed by them; EXPLAIN EXECUTE is one of
  * the statement with EXPLAIN put before it.
  */
+#include "router/exec/prepare.h"
+
 #include "base/mem.h"
+#include "router/exec/answer.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/ext.h"
+#include "router/exec/part.h"
 #include "router/session/session.h"
 #include "router/worker.h"
 #include "wire/reader.h"

@@ -5,8 +5,13 @@
  *
  * A row that a trigger leaves out is not known to be which: then the statement fails, unless a shard has returned none.
  */
+#include "router/exec/returning.h"
+
 #include "base/mem.h"
+#include "router/exec/answer.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/part.h"
+#include "router/exec/pieces.h"
 #include "router/session/session.h"
 #include "wire/bemsg.h"
 #include "wire/reader.h"

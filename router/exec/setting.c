@@ -5,8 +5,13 @@
  * (`aside`), in a transaction that says what the client's has said and is rolled back, and the value is replayed where
  * the transaction goes.
  */
+#include "router/exec/setting.h"
+
 #include "base/mem.h"
+#include "router/exec/answer.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/part.h"
+#include "router/exec/txn.h"
 #include "router/server/backend.h"
 #include "router/server/pin.h"
 #include "router/server/pool.h"

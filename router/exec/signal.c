@@ -2,9 +2,12 @@
  * SELECT pg_cancel_backend(id) and pg_terminate_backend(id) of a client of this router, by the number that it got at
  * login. The worker that has the session does it. A number that is no client's is the home shard's server's to know.
  */
+#include "router/exec/signal.h"
+
 #include "base/mem.h"
 #include "router/config/config.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/part.h"
 #include "router/router.h"
 #include "router/session/session.h"
 #include "router/worker.h"

@@ -3,7 +3,11 @@
  * BEGIN, all that it has said, and a first query on every shard, in one window of the gate (exec_gate.c). The
  * statement begins after that as if nothing had happened.
  */
+#include "router/exec/snapshot.h"
+
 #include "router/exec/exec_int.h"
+#include "router/exec/gate.h"
+#include "router/exec/part.h"
 #include "router/server/pool.h"
 #include "router/session/session.h"
 #include "router/txn/isolation.h"

@@ -5,8 +5,20 @@
  * commit = best_effort, on each by itself: then the client is warned. A transaction that failed, or lost a participant,
  * is rolled back everywhere.
  */
+#include "router/exec/txn.h"
+
 #include "router/config/config.h"
+#include "router/exec/answer.h"
+#include "router/exec/commit.h"
+#include "router/exec/cursor.h"
+#include "router/exec/ddl.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/listen.h"
+#include "router/exec/part.h"
+#include "router/exec/pass.h"
+#include "router/exec/prepare.h"
+#include "router/exec/setting.h"
+#include "router/exec/signal.h"
 #include "router/server/backend.h"
 #include "router/server/pool.h"
 #include "router/session/channels.h"

@@ -2,6 +2,8 @@
  * Statements that read views over distributed tables: they are planned anew with the views' texts in the place of their
  * names (planner/view.h), as often as there are views in those.
  */
+#include "router/exec/view.h"
+
 #include "planner/planner.h"
 #include "router/exec/exec_int.h"
 #include "router/schema.h"

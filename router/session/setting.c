@@ -2,6 +2,9 @@
 
 #include "base/mem.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/key.h"
+#include "router/exec/setting.h"
+#include "router/exec/txn.h"
 #include "router/server/pool.h"
 #include "router/session/env.h"
 #include "router/session/session.h"
