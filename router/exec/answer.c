@@ -248,6 +248,19 @@ static enum exec_action exec_row(struct exec *x, struct part *p, struct span bod
     return EXEC_RELAY;
 }
 
+enum exec_action exec_whole_row(struct exec *x, uint64_t frame, const char *purpose)
+{
+    if (frame <= EXEC_ROW_MAX)
+        return EXEC_WAIT;
+    err_set(&x->own_error, PB0308, "a row of %llu bytes is too long to be %s", (unsigned long long)frame, purpose);
+    err_detail(&x->own_error, "The router keeps such a row in memory for a moment, at most %u MB of it.",
+               EXEC_ROW_MAX >> 20);
+    err_hint(&x->own_error, "Leave long columns out of the statement, and read them by key.");
+    x->failed = true;
+    exec_cancel_parts(x, NULL);
+    return EXEC_SWALLOW;
+}
+
 enum exec_action exec_chunk_begin(struct exec *x, struct backend *b, uint64_t size)
 {
     struct part *p = &x->parts[b->part];
@@ -255,9 +268,12 @@ enum exec_action exec_chunk_begin(struct exec *x, struct backend *b, uint64_t si
 
     if (x->failed)
         return EXEC_SWALLOW;
-    if (x->task == TASK_GATHER || x->hoard || exec_gate_withholds(x) ||
-        exec_returns_split(x)) /* a row goes on with another header, or stays */
-        return EXEC_WAIT;
+    if (x->task == TASK_GATHER)
+        return exec_gather_long_row(x, size);
+    if (x->task != TASK_STATEMENT) /* it is for the router itself: a setting's value, an estimate, the catalog */
+        return exec_whole_row(x, size, "read by the router");
+    if (x->hoard || exec_gate_withholds(x) || exec_returns_split(x))
+        return exec_whole_row(x, size, "kept until the statement has ended on all shards");
     if (x->explain)
         return exec_explain_long_row(x, size);
     if (x->merge)

@@ -425,6 +425,15 @@ static enum exec_action gather_row(struct exec *x, struct part *p, struct span b
     return EXEC_SWALLOW;
 }
 
+enum exec_action exec_gather_long_row(struct exec *x, uint64_t frame)
+{
+    enum exec_action action = exec_whole_row(x, frame, "gathered with those of other shards");
+
+    if (action == EXEC_SWALLOW)
+        gather_failed(x);
+    return action;
+}
+
 static enum exec_action gather_shard_frame(struct exec *x, struct part *p, char type, struct span body)
 {
     struct gather *g = x->gather;

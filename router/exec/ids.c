@@ -22,8 +22,6 @@
 
 #include <string.h>
 
-#define FRAME_MAX (64u << 20) /* bytes */
-
 static const char copy_signature[11] = "PGCOPY\n\377\r\n";
 
 struct part_ids {
@@ -213,11 +211,11 @@ enum exec_action exec_ids_long_frame(struct exec *x, uint64_t frame)
 {
     struct err e = ERR_INIT;
 
-    if (frame <= FRAME_MAX)
+    if (frame <= EXEC_ROW_MAX)
         return EXEC_WAIT;
     err_set(&e, PB0308, "a row of %llu bytes is too long for a binary value with object ids to be sent on",
             (unsigned long long)frame);
-    err_detail(&e, "Such a row is looked through in memory, and may have at most %u MB.", FRAME_MAX >> 20);
+    err_detail(&e, "Such a row is looked through in memory, and may have at most %u MB.", EXEC_ROW_MAX >> 20);
     err_hint(&e, "Ask for it in text format.");
     (void)give_up(x, &e);
     return EXEC_SWALLOW;

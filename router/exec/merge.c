@@ -28,9 +28,8 @@
 
 #include <stdlib.h>
 
-#define MERGE_KEEP    32768u
-#define MERGE_FLUSH   32768u
-#define MERGE_ROW_MAX (64u * 1024u * 1024u)
+#define MERGE_KEEP  32768u
+#define MERGE_FLUSH 32768u
 
 struct exec_merge {
     struct merge *rows;  /* owned; NULL: keys are not known yet */
@@ -377,13 +376,5 @@ enum exec_action exec_merge_long_row(struct exec *x, uint64_t frame)
 {
     if (x->merge->left == 0)
         return EXEC_SWALLOW;
-    if (frame <= MERGE_ROW_MAX)
-        return EXEC_WAIT;
-    err_set(&x->own_error, PB0308, "a row of %llu bytes is too long to be merged with those of other shards",
-            (unsigned long long)frame);
-    err_detail(&x->own_error, "The router keeps each shard's next row in memory, at most %u bytes.", MERGE_ROW_MAX);
-    err_hint(&x->own_error, "Leave long columns out of the statement with ORDER BY or LIMIT, and read them by key.");
-    x->failed = true;
-    exec_cancel_parts(x, NULL);
-    return EXEC_SWALLOW;
+    return exec_whole_row(x, frame, "merged with those of other shards");
 }

@@ -365,6 +365,17 @@ static void exec_take_reset(struct exec *x)
     exec_take_env(x, now, own);
 }
 
+/* The command may have succeeded, and its value was not read: what the connections have is not what is known of them. */
+static void setting_unknown(struct exec *x)
+{
+    for (uint32_t i = 0; i < x->npart; i++) {
+        struct backend *b = x->parts[i].backend;
+
+        if (b && x->verb != SESSION_SHOW && (x->npart > 1 || x->parts[0].described))
+            b->dirty = true;
+    }
+}
+
 void exec_setting_done(struct exec *x)
 {
     struct session *s = x->s;
@@ -373,6 +384,7 @@ void exec_setting_done(struct exec *x)
     if (x->aside && s->txn.env)
         exec_aside_end(x);
     if (x->failed) {
+        setting_unknown(x);
         exec_aside_end(x);
         exec_emit_error(x);
         exec_after_error(x);

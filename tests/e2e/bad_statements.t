@@ -104,6 +104,24 @@ for my $what (sort keys %deep) {
     ok(!$r->{error} || $r->{error}{C} =~ /^(?:54001|42601|54000)$/, "100,000: $what") or diag("$r->{error}{C} $r->{error}{M}");
 }
 
+# --- long values in what the router asks for itself: settings, the catalog, estimates; they are not the client's rows
+{
+    my $long = 'x' x 100_000;
+    my ($w, $plain) = ($router->wire, $t->cluster->wire($t->plain));
+    my @steps = ("SET my.value = '$long'", 'SHOW my.value', "SELECT set_config('my.value', '${long}y', false)", 'BEGIN', "SET LOCAL my.value = '$long'", 'SHOW my.value', 'COMMIT', 'SHOW my.value', 'BEGIN', "CREATE VIEW long AS SELECT id, '$long'::text AS x FROM big",
+        'SELECT count(*), max(length(x)) FROM long', 'ROLLBACK', "SELECT count(*) FROM big b JOIN other o ON b.v = o.v AND b.w <> '$long' WHERE o.w IN (SELECT w FROM other)", 'SELECT 1');
+    for my $sql (@steps) {
+        my ($got, $want) = map { my $r = $_->query($sql); [ $r->{error}{C}, $r->{tags}, $r->{rows} ] } $w, $plain;
+        is_deeply($got, $want, substr($sql, 0, 60));
+    }
+    $w->do("SET my.value = 'short'");
+    my $huge = 'x' x 67_200_000;
+    is($w->error("SET my.value = '$huge'")->{C}, '53200', 'a setting of 67 MB');
+    is($w->value('SHOW my.value'), 'short', '... is not set');
+    is($w->error("SELECT max(repeat(w || '$long', 700)) FROM big WHERE id < 7")->{C}, '53200', 'a row of 70 MB is not gathered');
+    is($w->value('SELECT 1'), 1, '... and the session goes on');
+}
+
 # --- errors that are PostgreSQL's: the same SQLSTATE and message; a position that is the statement's, or none
 for my $sql (
     'SELECT id, nope FROM big', 'SELECT b.nope FROM big b JOIN other o ON b.v = o.v', 'SELECT id FROM big JOIN other ON big.v = other.v', 'SELECT count(*) FROM big, other WHERE v > 3',
