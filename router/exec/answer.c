@@ -257,6 +257,7 @@ enum exec_action exec_whole_row(struct exec *x, uint64_t frame, const char *purp
                EXEC_ROW_MAX >> 20);
     err_hint(&x->own_error, "Leave long columns out of the statement, and read them by key.");
     x->failed = true;
+    BUG_ON(!x->parts); /* one of them sends the row */
     exec_cancel_parts(x, NULL);
     return EXEC_SWALLOW;
 }
