@@ -1,6 +1,7 @@
 #include "planner/gather.h"
 
 #include "planner/arrays.h"
+#include "planner/locks.h"
 #include "planner/semijoin.h"
 #include "planner/tokens.h"
 #include "planner/typing.h"
@@ -77,8 +78,8 @@ static void owner_visit(const ProtobufCMessage *m, void *arg)
     tree_children(m, owner_visit, arg);
 }
 
-/* Is the mention on a side of a join that may be filled with NULLs? A condition above would then judge other rows. */
-static bool is_filled(const PgQuery__Node *item, const PgQuery__RangeVar *rv, bool filled, bool *found)
+/* A condition above such a side would judge other rows. */
+bool gather_is_filled(const PgQuery__Node *item, const PgQuery__RangeVar *rv, bool filled, bool *found)
 {
     if (item->node_case == PG_QUERY__NODE__NODE_RANGE_VAR && item->range_var == rv) {
         *found = true;
@@ -89,7 +90,8 @@ static bool is_filled(const PgQuery__Node *item, const PgQuery__RangeVar *rv, bo
     const PgQuery__JoinExpr *x = item->join_expr;
     bool left = x->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT || x->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL;
     bool right = x->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT || x->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL;
-    return is_filled(x->larg, rv, filled || left, found) || is_filled(x->rarg, rv, filled || right, found);
+    return gather_is_filled(x->larg, rv, filled || left, found) ||
+           gather_is_filled(x->rarg, rv, filled || right, found);
 }
 
 /* Whose condition it is, and where that stands. */
@@ -106,12 +108,12 @@ static bool can_filter(const struct place *at, const struct occurrence *occ)
     if (!occ->mention || (occ->mention->alias && occ->mention->alias->n_colnames))
         return false;
     for (size_t i = 0; at->query && i < at->query->n_from_clause; i++)
-        filled |= is_filled(at->query->from_clause[i], occ->mention, false, &found);
+        filled |= gather_is_filled(at->query->from_clause[i], occ->mention, false, &found);
     /* A side that outer rows are kept of is not filtered by ON. */
     if (x && (x->jointype == PG_QUERY__JOIN_TYPE__JOIN_INNER || x->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT))
-        filled |= is_filled(x->larg, occ->mention, false, &found);
+        filled |= gather_is_filled(x->larg, occ->mention, false, &found);
     if (x && (x->jointype == PG_QUERY__JOIN_TYPE__JOIN_INNER || x->jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT))
-        filled |= is_filled(x->rarg, occ->mention, false, &found);
+        filled |= gather_is_filled(x->rarg, occ->mention, false, &found);
     return found && !filled;
 }
 
@@ -658,8 +660,6 @@ static bool part_make(struct an *an, const struct tokens *ts, const struct names
 
 static const char *why_not(const struct an *an)
 {
-    if (an->inv.locking)
-        return "it locks rows";
     if (an->inv.system_column)
         return "system columns are not carried along";
     if (an->inv.tablesample)
@@ -680,6 +680,18 @@ static const char *why_not(const struct an *an)
     return NULL;
 }
 
+/* Rows that are locked should be those of the answer, or not many more. */
+static bool locks_some(struct an *an, const struct gather_part *parts, uint32_t npart)
+{
+    for (uint32_t i = 0; i < npart; i++) {
+        if (!parts[i].lock || parts[i].nfilter || parts[i].nlocal)
+            continue;
+        err_hint(&an->plan->refusal, "Give the table a condition of its own, or do not lock it: FOR UPDATE OF ...");
+        return refuse_gather(an, arena_printf(an->a, "every row of %s would be locked", parts[i].alias));
+    }
+    return true;
+}
+
 static int by_place(const void *a, const void *b)
 {
     int32_t x = (*(const struct occurrence *const *)a)->mention->location;
@@ -691,7 +703,8 @@ bool gather_try(struct an *an, const PgQuery__Node *stmt)
 {
     struct names ns = { .an = an };
     struct tokens ts;
-    const char *no = why_not(an);
+    const char *no = locks_why_not(an, stmt);
+    no = no ? no : why_not(an);
     if (stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT)
         return false;
     if (no)
@@ -716,6 +729,8 @@ bool gather_try(struct an *an, const PgQuery__Node *stmt)
         places[i] = ARENA_ARRAY(an->a, uint16_t, occs[i]->rel->ncolumn);
         if (!part_make(an, &ts, &ns, occs[i], &parts[i], places[i]))
             return false;
+        parts[i].lock = an->inv.locking ? locks_of(an, stmt, occs[i]) : NULL;
+        g->locks |= parts[i].lock != NULL;
         g->always |= occs[i]->rel->dist == DIST_UNSHARDED;
     }
     for (uint32_t i = 1; i < an->nocc; i++)
@@ -727,6 +742,8 @@ bool gather_try(struct an *an, const PgQuery__Node *stmt)
     g->seen = ARENA_ARRAY(plan_arena(an->plan), _Atomic uint64_t, an->nocc);
     semijoin_find(an, g, occs, places);
     semijoin_find_local(an, parts, g->npart, occs);
+    if (!locks_some(an, parts, g->npart))
+        return false;
     g->arrays = arrays_decide(an, g);
     an->plan->gather = g;
     if (g->always)

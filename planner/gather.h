@@ -24,6 +24,9 @@ void gather_note(struct an *an, const struct scope *s, struct region level, cons
  * plan->refusal. */
 bool gather_try(struct an *an, const PgQuery__Node *stmt);
 
+/* Is the mention, which *found tells to be in FROM's item, on a side of a join that may be filled with NULLs? `filled`:
+ * all of the item is. */
+bool gather_is_filled(const PgQuery__Node *item, const PgQuery__RangeVar *rv, bool filled, bool *found);
 /* Types that travel as numbers of one server's catalog (rule P34). */
 bool gather_is_catalog_number(uint32_t type);
 /* A type that is sent as text only: aclitem and its kin. */

@@ -41,6 +41,11 @@ static void put_table_query(struct cutter *c, const struct plan *p, const struct
     }
 }
 
+static void put_lock(const struct gather_part *part, struct strbuf *out)
+{
+    strbuf_puts(out, part->lock ? part->lock : "");
+}
+
 /* A source, the names of its columns if they are a table's, and its first parameter. */
 struct source {
     const struct gather_source *rows;
@@ -157,6 +162,7 @@ bool plan_gather_joined_text(const struct plan *p, const uint32_t *parts, uint32
     for (uint32_t i = 0; i < n; i++) {
         strbuf_puts(out, " LEFT JOIN LATERAL (SELECT true, * FROM (");
         put_table_query(&c, p, &p->gather->parts[parts[i]], sql, lits);
+        put_lock(&p->gather->parts[parts[i]], out);
         strbuf_printf(out, ") AS r WHERE pgbraid_part.pgbraid_n = %u OFFSET 0) AS r%u ON true", parts[i], i);
     }
     return cutter_fini(&c, nparam_map, e);

@@ -231,7 +231,7 @@ void plan_gather_route(const struct plan *p, const struct gather_part *part, con
                        const struct literals *lits, const struct bind_values *binds, struct route *out);
 /*
  * The query of one part; parameters are renumbered as in plan_insert_text. False: too many of them. `rows`: no more
- * than so many are wanted (UINT64_MAX: all).
+ * than so many are wanted (UINT64_MAX: all). Its row lock comes behind that, and behind what else narrows it.
  */
 MUSTCHECK bool plan_gather_part_text(const struct plan *p, const struct gather_part *part, struct span sql,
                                      const struct literals *lits, uint64_t rows, struct strbuf *out,

@@ -62,6 +62,7 @@ struct gather_part {
     const struct plan_row *filters; /* slices of the text */
     uint32_t nlocal;
     const struct gather_local *locals;
+    const char *lock; /* " FOR UPDATE" or its kin, of these rows; NULL: they are only read (locks.h) */
 };
 
 /* Rows of part `to` are needed only if their column has a value that some row of part `from` has (semijoin.h). */
@@ -84,6 +85,7 @@ struct plan_gather {
     const struct plan_semijoin *semijoins;
     _Atomic uint64_t *seen; /* by part: 1 + rows that it had when last asked without a semi-join; 0: never */
     bool always; /* tables of the home shard take part: a PLAN_GATHER. Else only when the keys name several shards */
+    bool locks;  /* rows of some part */
     bool moment; /* reads the clock: the transaction's, which the gathering server does not know */
     bool arrays; /* few rows may come as array parameters */
     const struct plan_push *push; /* the one part is a query of its own; NULL: parts are tables */

@@ -231,6 +231,8 @@ static void print_gather(const struct plan_gather *g, struct strbuf *out)
                       scope_name(part->scope), part->nfilter);
         for (uint32_t k = 0; k < part->nlocal; k++)
             strbuf_printf(out, ", beside %s", g->parts[part->locals[k].from].alias);
+        if (part->lock)
+            strbuf_printf(out, ",%s", part->lock);
         strbuf_puts(out, part->scope == SCOPE_KEYED ? "; " : "\n");
         if (part->scope == SCOPE_KEYED)
             print_class(&part->keys, out);

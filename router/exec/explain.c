@@ -132,6 +132,7 @@ static void ask_parts(struct exec *x, struct exec_explain *ex)
         part->set = r.set;
         BUG_ON(!plan_gather_part_text(x->plan, &g->parts[i], x->text, &x->lits_copy, wanted, &query, part->map,
                                       x->bound ? x->binds.n : 0, &part->nmap, &e));
+        strbuf_puts(&query, g->parts[i].lock ? g->parts[i].lock : "");
         part_text(x, part, &query);
         strbuf_fini(&query);
     }

@@ -57,6 +57,8 @@ static bool put_part(struct exec *x, const struct part *p, uint32_t i, struct st
                       t->part->nfilter || t->part->nlocal ? " AND" : " WHERE", t->narrow->name, n + 1);
         msg_u32(&types, t->narrow->array_type);
     }
+    if (ok && !gather_joins(x, p->shard))
+        strbuf_puts(&text, t->part->lock ? t->part->lock : "");
     if (ok) {
         backend_put_parse(p->backend, out, (struct span){ 0 }, strbuf_span(&text), strbuf_str(&types),
                           (uint16_t)(n + (t->narrow != NULL)));
@@ -100,6 +102,7 @@ static void gather_bind(struct exec *x, struct part *p, struct strbuf *out)
     uint32_t first = gather_next(g, 0, p->shard);
     struct err e = ERR_INIT;
 
+    p->backend->wrote = p->backend->wrote || (g->plan->locks && txn_may_write(&x->s->txn));
     p->backend->dirty = p->backend->dirty || x->plan->opaque;
     if (asks_now(g, first, 0)) {
         BUG_ON(!put_part(x, p, first, out, &e)); /* its parameters are the statement's */

@@ -564,6 +564,10 @@ void exec_run(struct exec *x)
         exec_explain(x, gather);
         return;
     }
+    if (gather && x->plan->gather->locks && !s->txn.env && x->execute) { /* held until all rows are here */
+        txn_begin(s, NULL, true);
+        x->own_txn = x->withheld = true;
+    }
     if (gather) {
         exec_gather(x);
         return;

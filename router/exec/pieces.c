@@ -384,7 +384,7 @@ void exec_pieces_done(struct exec *x)
     if (x->pieces)
         return;
     if (x->gather) {
-        x->gather_keep = x->suspended && exec_in_txn(x);
+        x->gather_keep = x->suspended && exec_in_txn(x) && !x->own_txn;
         if (x->gather_keep)
             portal_put(x->s, x->portal, x->s->set->gather);
         return;

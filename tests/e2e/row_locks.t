@@ -58,6 +58,70 @@ $other->do('BEGIN');
 my $theirs = column($other->query('SELECT k FROM t WHERE k <= 40 FOR UPDATE SKIP LOCKED'));
 is("$mine $theirs", join(' ', 1 .. 40), 'two consumers share the rows');
 $_->do('COMMIT') for $w, $other;
+
+# Rows that are gathered: locked where they are. One server says what is to be seen by who waits for a lock, and who need not.
+my $plain = $cluster->add_shard;
+my @tables = ('CREATE TABLE g (k bigint PRIMARY KEY, v int, w int)', 'CREATE TABLE h (k bigint PRIMARY KEY, g bigint, name text)');
+$_->do(@tables) for $cluster->wire($plain), $w;
+$w->do("SELECT pgbraid.shard_table('g', 'k')", "SELECT pgbraid.shard_table('h', 'k')");
+my $join = 'SELECT g.k, g.v, h.name FROM g JOIN h ON h.g = g.k WHERE g.v = 2';
+my @cases = (
+    # what another transaction does, how it ends, does the statement wait, the statement, and how its transaction begins
+    [ [ 'UPDATE g SET w = 99 WHERE k = 7' ], 'COMMIT', 1, "$join FOR UPDATE OF g" ],
+    [ [ 'UPDATE g SET w = 99, v = 2 WHERE k = 7' ], 'ROLLBACK', 1, "$join FOR UPDATE OF g" ],
+    [ [ 'UPDATE g SET v = 3 WHERE k IN (7, 8, 9)' ], 'COMMIT', 1, "$join FOR UPDATE OF g" ],
+    [ [ 'DELETE FROM g WHERE k = 12' ], 'COMMIT', 1, "$join FOR NO KEY UPDATE OF g" ],
+    [ [ "UPDATE h SET name = 'new'" ], 'COMMIT', 0, "$join FOR UPDATE OF g" ],
+    [ [ "UPDATE h SET name = 'x' WHERE k = 6" ], 'COMMIT', 1, "$join AND h.name LIKE 'n%' FOR UPDATE" ],
+    [ [ 'UPDATE g SET w = 99 WHERE k = 8' ], 'COMMIT', 0, "$join FOR UPDATE OF g" ],
+    [ [ 'UPDATE g SET w = 99 WHERE k = 7' ], 'COMMIT', 0, "$join FOR UPDATE OF g NOWAIT" ],
+    [ [ 'UPDATE g SET w = 99 WHERE k = 7' ], 'COMMIT', 0, "$join FOR KEY SHARE OF g" ],
+    [ [ 'UPDATE g SET w = 99 WHERE k = 7' ], 'COMMIT', 1, "$join FOR SHARE OF g" ],
+    [ [ 'SELECT FROM g WHERE k = 7 FOR SHARE' ], 'COMMIT', 0, "$join FOR SHARE OF g" ],
+    [ [ 'SELECT FROM g WHERE k = 7 FOR SHARE' ], 'COMMIT', 1, "$join AND h.name LIKE 'n%' FOR SHARE OF h FOR UPDATE OF g" ],
+    [ [ 'UPDATE g SET w = 99 WHERE k = 7' ], 'COMMIT', 1, "$join FOR UPDATE OF g", 'BEGIN ISOLATION LEVEL REPEATABLE READ' ],
+    [ [ 'UPDATE g SET w = 99 WHERE k = 8' ], 'COMMIT', 0, "$join FOR UPDATE OF g", 'BEGIN ISOLATION LEVEL REPEATABLE READ' ],
+    [ [ 'UPDATE g SET w = 99 WHERE k = 7' ], 'COMMIT', 0, "$join FOR UPDATE OF g", 'BEGIN READ ONLY' ],
+    [ [ 'UPDATE g SET w = 99 WHERE k = 2' ], 'COMMIT', 1, 'SELECT k, w FROM g WHERE v = 2 ORDER BY k LIMIT 3 FOR UPDATE' ],
+    [ [ 'UPDATE g SET w = 99 WHERE k = 22' ], 'COMMIT', 1, 'SELECT k, w FROM g a WHERE v = 2 AND w > (SELECT avg(w) FROM g) FOR UPDATE' ],
+    [ [ 'UPDATE g SET w = 99 WHERE k = 22' ], 'COMMIT', 1, "SELECT k, w FROM g a WHERE v = 2 AND EXISTS (SELECT FROM h WHERE h.g = a.k) FOR UPDATE", '' ],
+    [ [], 'COMMIT', 0, 'SELECT a.k FROM g a LEFT JOIN h ON h.g = a.k AND h.k < 20 WHERE a.v = 2 FOR UPDATE' ],
+    [ [], 'COMMIT', 0, "$join FOR UPDATE OF nobody" ],
+    [ [], 'COMMIT', 0, 'SELECT max(w) FROM g WHERE v = 2 FOR UPDATE' ],
+);
+sub seen
+{
+    my ($open, $do, $end, $sql, $begin) = @_;
+    my ($holder, $c) = ($open->(), $open->());
+    $holder->do('DELETE FROM g', 'DELETE FROM h', map { 'INSERT INTO ' . $_ } 'g VALUES ' . join(', ', map { "($_, " . $_ % 5 . ", $_)" } 1 .. 30),
+        'h VALUES ' . join(', ', map { my $g = $_ % 30 + 1; "($_, $g, 'n$_')" } 1 .. 30));
+    $holder->do('BEGIN', @$do);
+    $c->do($begin) if $begin;
+    $c->send(PgbraidTest::Wire::Query($sql));
+    wait_for('a row lock to be waited for', sub { $c->readable || $cluster->value(1, q{SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'}) > 0 });
+    my $waited = $c->readable ? 0 : 1;
+    $holder->do($end) if $waited;
+    my $r = PgbraidTest::Wire::result($c->until_ready);
+    $c->do('ROLLBACK') if $begin;
+    $holder->do($end) if !$waited;
+    return join ' ', $waited, $r->{error} ? $r->{error}{C} : sort map { join '|', @$_ } @{ $r->{rows} };
+}
+for my $case (@cases) {
+    my ($do, $end, $waits, $sql, $begin) = @$case;
+    $begin = 'BEGIN' if !defined $begin;
+    my ($want, $got) = map { seen($_, $do, $end, $sql, $begin) } sub { $cluster->wire($plain) }, sub { $router->wire };
+    is($got, $want, join '; ', @$do, $end, $begin, $sql);
+    like($want, qr/^$waits/, '... is what one server does');
+}
+# Locked is what the table's own conditions say, until the transaction ends; with parameters, too.
+$w->do('BEGIN');
+is(scalar(@{ $w->query_params("SELECT g.k FROM g JOIN h ON h.g = g.k WHERE g.v = \$1 AND h.name = \$2 FOR UPDATE OF g", 1, 'n5')->{rows} }), 1, 'one row of the answer');
+is(column($other->query('SELECT k FROM g WHERE v = 1 FOR UPDATE SKIP LOCKED')), '', 'the rows that its condition lets through are locked');
+is(scalar(@{ $other->query('SELECT k FROM g WHERE v <> 1 FOR UPDATE NOWAIT')->{rows} }), $cluster->value($plain, 'SELECT count(*) FROM g WHERE v <> 1'), '... no others');
+$w->do('COMMIT');
+is($other->query('SELECT k FROM g WHERE v = 1 FOR UPDATE NOWAIT')->{error}, undef, 'the end of the transaction frees them');
+is($w->query('SELECT g.k FROM g JOIN h ON h.g = g.k WHERE g.v = 1 FOR UPDATE OF g')->{error}, undef, 'alone in its transaction');
+is($other->query('SELECT k FROM g WHERE v = 1 FOR UPDATE NOWAIT')->{error}, undef, '... it keeps no lock');
 like($w->error('SELECT k FROM t ORDER BY k LIMIT 3 FOR UPDATE SKIP LOCKED')->{M}, qr/LIMIT or OFFSET beside a row locking clause/, 'P28: not with LIMIT: shards would lock more rows than are given');
 is(scalar(@{ $w->query('SELECT k FROM t WHERE k = 7 LIMIT 1 FOR UPDATE SKIP LOCKED')->{rows} }), 1, '... but on one shard');
 done_testing();
