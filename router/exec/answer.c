@@ -281,7 +281,7 @@ enum exec_action exec_chunk_begin(struct exec *x, struct backend *b, uint64_t si
         return exec_merge_long_row(x, size);
     if (p->ids)
         return exec_ids_long_frame(x, size);
-    action = exec_row(x, p, (struct span){ 0 });
+    action = exec_is_copy_out(x) ? exec_copy_long_frame(x, p, size) : exec_row(x, p, (struct span){ 0 });
     if (action == EXEC_RELAY)
         x->speaker = p;
     return action;
@@ -291,6 +291,7 @@ void exec_chunk_end(struct exec *x, struct backend *b)
 {
     (void)b;
     x->speaker = NULL;
+    exec_flush(x);
     for (uint32_t i = 0; i < x->npart; i++) {
         if (x->parts[i].backend)
             stream_resume(&x->parts[i].backend->st, PAUSE_TURN);

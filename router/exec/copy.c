@@ -604,6 +604,23 @@ static bool copy_out_trim(struct exec *x, struct part *p, struct span *body)
     return true;
 }
 
+/* Do frames of several parts begin, or end, with what only one may say? */
+static bool copy_out_trims(const struct exec *x)
+{
+    const struct plan_copy *pc = x->plan->copy;
+
+    return x->npart > 1 && pc && (pc->format == COPY_FORMAT_BINARY || pc->header);
+}
+
+/* It is another part's turn: false. */
+static bool copy_out_may_flow(struct exec *x, struct part *p)
+{
+    if (x->npart == 1 || (x->ndescribed == x->npart && (!x->speaker || x->speaker == p)))
+        return true;
+    stream_pause(&p->backend->st, PAUSE_TURN);
+    return false;
+}
+
 enum exec_action exec_copy_out(struct exec *x, struct part *p, struct span body)
 {
     struct span rest = body;
@@ -611,18 +628,12 @@ enum exec_action exec_copy_out(struct exec *x, struct part *p, struct span body)
 
     if (x->failed)
         return EXEC_SWALLOW;
-    if (x->npart > 1 && x->ndescribed < x->npart) {
-        stream_pause(&p->backend->st, PAUSE_TURN);
+    if (!copy_out_may_flow(x, p))
         return EXEC_WAIT;
-    }
     if (UNLIKELY(p->ids) && !exec_ids_replace(x, p, body))
         return EXEC_SWALLOW;
     exec_copy_out_begin(x);
-    if (x->npart == 1 || !x->plan->copy || (x->plan->copy->format != COPY_FORMAT_BINARY && !x->plan->copy->header)) {
-        exec_flush(x);
-        return EXEC_RELAY;
-    }
-    if (!copy_out_trim(x, p, &rest))
+    if (copy_out_trims(x) && !copy_out_trim(x, p, &rest))
         return EXEC_SWALLOW;
     if (rest.len == body.len) {
         exec_flush(x);
@@ -633,6 +644,17 @@ enum exec_action exec_copy_out(struct exec *x, struct part *p, struct span body)
     msg_end(&x->out, at);
     exec_flush(x);
     return EXEC_SWALLOW;
+}
+
+enum exec_action exec_copy_long_frame(struct exec *x, struct part *p, uint64_t frame)
+{
+    if (!copy_out_may_flow(x, p))
+        return EXEC_WAIT;
+    if (copy_out_trims(x) && !p->preamble_seen)
+        return exec_whole_row(x, frame, "the first one of a COPY from several shards");
+    exec_copy_out_begin(x);
+    exec_flush(x);
+    return EXEC_RELAY;
 }
 
 void exec_copy_out_end(struct exec *x)

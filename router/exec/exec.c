@@ -75,7 +75,7 @@ void exec_abandon(struct exec *x)
 
 void exec_flush(struct exec *x)
 {
-    if (exec_gate_withholds(x))
+    if (exec_gate_withholds(x) || x->speaker) /* a frame is on its way in pieces: exec_chunk_end() */
         return;
     if (x->out.len)
         session_send(x->s, x->out.ptr, x->out.len);

@@ -199,7 +199,7 @@ static void merge_pause_all(struct exec *x)
     }
 }
 
-/* Who was ahead may go on. */
+/* Who was ahead may go on; when no more rows are wanted everybody, to the end of what was asked for. */
 static void merge_resume(struct exec *x)
 {
     if (!x->merge->paused)
@@ -210,7 +210,7 @@ static void merge_resume(struct exec *x)
 
         if (!b || !(b->st.paused & PAUSE_TURN))
             continue;
-        if (merge_kept(x->merge->rows, i) < MERGE_KEEP / 2)
+        if (x->merge->left == 0 || merge_kept(x->merge->rows, i) < MERGE_KEEP / 2)
             stream_resume(&b->st, PAUSE_TURN);
         else
             x->merge->paused = true;

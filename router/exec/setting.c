@@ -365,7 +365,8 @@ static void exec_take_reset(struct exec *x)
     exec_take_env(x, now, own);
 }
 
-/* The command may have succeeded, and its value was not read: what the connections have is not what is known of them. */
+/* The command may have succeeded, and its value was not read: what the connections have is not what is known of them.
+ */
 static void setting_unknown(struct exec *x)
 {
     for (uint32_t i = 0; i < x->npart; i++) {

@@ -381,6 +381,11 @@ static void backend_relay(struct backend *b, const char *data, size_t len)
         stream_pause(&b->st, PAUSE_PEER_SLOW);
 }
 
+bool backend_in_frame(const struct backend *b)
+{
+    return b->frame_left && !b->frame_dropped;
+}
+
 static bool frame_is_bulk(char type)
 {
     return type == BE_DATA_ROW || type == BE_COPY_DATA;
@@ -457,8 +462,11 @@ static size_t backend_on_data(struct stream *st, char *data, size_t len)
             pos += n;
             if (b->frame_dropped)
                 run = pos;
-            if (b->frame_left == 0 && b->session && b->session->exec && !b->frame_dropped)
+            if (b->frame_left == 0 && b->session && b->session->exec && !b->frame_dropped) {
+                backend_relay(b, data + run, pos - run); /* others may speak now */
+                run = pos;
                 exec_chunk_end(b->session->exec, b);
+            }
             b->frame_dropped = b->frame_dropped && b->frame_left;
             continue;
         }

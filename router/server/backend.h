@@ -157,6 +157,8 @@ void backend_put_parse(const struct backend *b, struct strbuf *out, struct span 
 void backend_expect_parse(struct backend *b, uint32_t serial, uint32_t count);
 /* Queue an expectation; the matching bytes are written by the caller. */
 struct expect *backend_expect(struct backend *b, enum expect_kind kind);
+/* Has the client got the beginning of a frame whose rest is still to come? */
+bool backend_in_frame(const struct backend *b);
 /* The head expectation has been answered to its end. */
 void backend_expect_done(struct backend *b);
 /* Send a simple statement on nobody's behalf; fn hears whether it succeeded. */

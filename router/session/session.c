@@ -241,10 +241,24 @@ void session_close(struct session *s)
     loop_defer(w->loop, session_free, s);
 }
 
+/* A message would become part of the frame that the client is in the middle of: of a value, to it. */
+static bool session_in_frame(const struct session *s)
+{
+    for (const struct backend *b = s->held; b; b = b->next_held) {
+        if (backend_in_frame(b))
+            return true;
+    }
+    return false;
+}
+
 void session_fatal(struct session *s, const struct err *e)
 {
     struct strbuf sb = STRBUF_INIT;
 
+    if (session_in_frame(s)) {
+        session_close(s);
+        return;
+    }
     if (s->proved && s->state == SESSION_LOGIN) /* the answer to the login that is due */
         be_put_auth(&sb, AUTH_OK, (struct span){ .ptr = NULL });
     be_put_error(&sb, "FATAL", e);
@@ -639,6 +653,11 @@ void session_backend_lost(struct session *s, struct backend *b, const struct err
     bool in_txn = s->txn.env != NULL;
     struct err e = *cause;
 
+    if (backend_in_frame(b)) { /* the rest will never come: nothing that could be said would be understood */
+        backend_close(b);
+        session_close(s);
+        return;
+    }
     if (in_txn && strcmp(b->fatal_state, "25P03") == 0) { /* by the client's own setting */
         err_set(&e, PB0309, "terminating connection due to idle-in-transaction timeout");
         err_state(&e, "25P03");

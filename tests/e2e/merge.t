@@ -41,6 +41,8 @@ is(scalar(grep { $_->{type} eq 'D' } @frames), 60_000, 'it gets all its rows');
 # Shards whose rows are far apart: one is always waited for while the others are full.
 $r = $w->query("SELECT k, s FROM t ORDER BY hashint8extended(k, 0)::numeric LIMIT 50000");
 is(scalar(@{ $r->{rows} }), 50_000, 'rows of one shard after the other');
+$r = $w->query("SELECT k, s FROM t ORDER BY hashint8extended(k, 0)::numeric LIMIT 5000");
+is(scalar(@{ $r->{rows} }), 5000, '... and enough of them while the others are full');
 
 # --- LIMIT
 $r = $w->query('SELECT k FROM t ORDER BY k DESC LIMIT 3 OFFSET 2');
