@@ -1,13 +1,15 @@
 /*
  * Portals over several shards whose Execute has a row limit (protocol chapter 55.2.3, "portal suspension").
  *
- *   a batch by itself   the transaction ends with it, so nobody can execute the portal again: shards get the limit,
- * rows beyond it are dropped concat, merge       in a transaction: each shard has a portal of its own, bound by a first
- * run of the statement (exec.piecewise) which executes nothing. A piece is then fetched in rounds: concat: one shard
- * after another is asked for as many rows as are still wanted merge:  shards of which few rows wait here are asked for
- * some more; what is in order is sent gather              the portal is on the gathering server, whose connection is
- * kept like that of a cursor all others          (changes with RETURNING, which PostgreSQL carries out whole at the
- * first Execute; FETCH) rows beyond the limit are kept here, at most HOARD_MAX of them
+ * - A batch by itself: the transaction ends with it, so nobody can execute the portal again: shards get the limit, rows
+ *   beyond it are dropped.
+ * - Concat and merge, in a transaction: each shard has a portal of its own, bound by a first run of the statement
+ *   (exec.piecewise) which executes nothing. A piece is then fetched in rounds. Concat: one shard after another is
+ * asked for as many rows as are still wanted. Merge: shards of which few rows wait here are asked for some more; what
+ * is in order is sent.
+ * - Gather: the portal is on the gathering server, whose connection is kept like that of a cursor.
+ * - All others (changes with RETURNING, which PostgreSQL carries out whole at the first Execute; FETCH): rows beyond
+ * the limit are kept here, at most HOARD_MAX of them.
  *
  * Invariants: (1) between two pieces nothing is outstanding, so that the connections can run other statements; (2) the
  * portals on the shards have names of our own: the client's unnamed one outlives whatever the router binds without a
@@ -377,27 +379,33 @@ bool exec_pieces_close(struct exec *x, struct span name)
 
 /* --- the end --- */
 
+/* What a later Execute of the portal finds: the rows that were hoarded, or none. */
+static void leave_rest(struct exec *x)
+{
+    struct pieces *p = mem_zalloc(sizeof(*p));
+
+    p->plan = plan_ref(x->plan);
+    p->rows = x->hoarded;
+    x->hoarded = (struct strbuf)STRBUF_INIT;
+    strbuf_put(&p->tag, x->tag.ptr, x->tag.len);
+    portal_put_pieces(x->s, x->portal, p);
+}
+
 void exec_pieces_done(struct exec *x)
 {
-    struct pieces *p;
-
     if (x->pieces)
         return;
     if (x->gather) {
         x->gather_keep = x->suspended && exec_in_txn(x) && !x->own_txn;
         if (x->gather_keep)
             portal_put(x->s, x->portal, x->s->set->gather);
+        else if (exec_in_txn(x))
+            leave_rest(x);
         return;
     }
     if (x->npart < 2 || !x->plan || !x->plan->returns_rows)
         return;
     x->suspended = x->sent >= x->max_rows;
-    if (!x->hoard)
-        return;
-    p = mem_zalloc(sizeof(*p));
-    p->plan = plan_ref(x->plan);
-    p->rows = x->hoarded;
-    x->hoarded = (struct strbuf)STRBUF_INIT;
-    strbuf_put(&p->tag, x->tag.ptr, x->tag.len);
-    portal_put_pieces(x->s, x->portal, p);
+    if (x->hoard)
+        leave_rest(x);
 }
