@@ -232,6 +232,17 @@ bool check_known(struct an *an)
     return true;
 }
 
+bool check_same(struct an *an, const struct cat_rel *rel)
+{
+    if (!rel->difference)
+        return true;
+    err_set(an->e, PB0310, "table \"%s\" is not the same on shard \"%s\" as on the home shard", rel->name,
+            rel->difference->shard);
+    err_detail(an->e, "Somebody has changed it there directly: %s.", rel->difference->what);
+    return err_hint(an->e, "Make the definitions equal. The router looks again every schema_check_interval, and at "
+                           "RELOAD in the console.");
+}
+
 static bool refuse_home(struct an *an, const struct occurrence *occ)
 {
     err_set(an->e, PB0201, "table \"%s\" is on the home shard and cannot be used together with sharded tables",
@@ -461,6 +472,9 @@ static bool decide(struct an *an, const PgQuery__Node *stmt)
         plan_home(an, "nothing is distributed");
         return true;
     }
+    for (uint32_t i = 0; i < an->nocc; i++)
+        if (!check_same(an, an->occs[i]->rel))
+            return false;
     if (!check_code(an) || an->failed)
         return false;
     if (t.sharded)

@@ -245,6 +245,8 @@ MUSTCHECK bool analyse_query(const struct plan_input *in, const PgQuery__Node *s
 MUSTCHECK bool check_code(struct an *an);
 /* A table that carries pgbraid's placement check but is in no row of pgbraid.tables; false with the refusal. */
 MUSTCHECK bool check_known(struct an *an);
+/* The table is the same on every shard. */
+MUSTCHECK bool check_same(struct an *an, const struct cat_rel *rel);
 
 /* opaque.c */
 void inventory_take(struct an *an, const ProtobufCMessage *stmt);

@@ -35,6 +35,15 @@ MUSTCHECK bool catalog_builder_row(struct catalog_builder *b, uint32_t ncol, con
 /* The catalog with one reference; frees the builder either way. NULL on error. */
 MUSTCHECK struct catalog *catalog_builder_finish(struct catalog_builder *b, struct err *e);
 
+/* A distributed table that is another one on a shard, and in what. */
+struct catalog_difference {
+    const char *schema, *table, *shard, *what;
+};
+/* Before anybody else has the catalog: statements about these tables are to be refused. Copied. */
+void catalog_set_differences(struct catalog *c, const struct catalog_difference *v, uint32_t n);
+/* How many; *v is borrowed. */
+uint32_t catalog_differences(const struct catalog *c, const struct catalog_difference **v);
+
 struct catalog *catalog_ref(struct catalog *c);
 void catalog_unref(struct catalog *c); /* NULL is fine */
 uint64_t catalog_epoch(const struct catalog *c);

@@ -18,6 +18,8 @@ struct catalog {
     uint32_t noperator, ncast;
     struct cat_operator *operators;
     struct cat_cast *casts;
+    uint32_t ndifference;
+    const struct catalog_difference *differences;
     bool distributed; /* some table is sharded or a reference table */
     bool has_views;   /* a view reads one */
 };

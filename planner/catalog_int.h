@@ -84,7 +84,8 @@ struct cat_rel {
     bool view_sharded;           /* a view that reads a sharded table, directly or through other views */
     bool view_reference;         /* ... a reference table */
     const struct cat_view *view; /* NULL: none of the kind */
-    const char *stray_child;     /* a partition or child that is distributed in another way; NULL: none */
+    const struct catalog_difference *difference; /* from the home shard's; NULL: it is the same everywhere */
+    const char *stray_child; /* a partition or child that is distributed in another way; NULL: none */
     enum distribution dist;
     bool identity_vindex;
     bool has_identity;

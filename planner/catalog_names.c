@@ -246,3 +246,23 @@ const struct cat_type *catalog_user_type(const struct catalog *c, const char *sc
     }
     return NULL;
 }
+
+void catalog_set_differences(struct catalog *c, const struct catalog_difference *v, uint32_t n)
+{
+    struct catalog_difference *all = ARENA_ARRAY(&c->arena, struct catalog_difference, n);
+    for (uint32_t i = 0; i < n; i++) {
+        all[i] = (struct catalog_difference){ arena_strdup(&c->arena, v[i].schema), arena_strdup(&c->arena, v[i].table),
+                                              arena_strdup(&c->arena, v[i].shard), arena_strdup(&c->arena, v[i].what) };
+        for (uint32_t k = 0; k < c->nrel; k++)
+            if (strcmp(c->rels[k].name, v[i].table) == 0 && strcmp(c->rels[k].schema, v[i].schema) == 0)
+                c->rels[k].difference = &all[i];
+    }
+    c->differences = all;
+    c->ndifference = n;
+}
+
+uint32_t catalog_differences(const struct catalog *c, const struct catalog_difference **v)
+{
+    *v = c->differences;
+    return c->ndifference;
+}

@@ -309,7 +309,7 @@ static bool plan_in(const struct plan_input *in, const PgQuery__CopyStmt *stmt, 
         p->scope = SCOPE_HOME;
         plan_reason(p, "home shard: %s",
                     x.rel ? "nothing is distributed" : "PostgreSQL says which table does not exist");
-    } else if (!in_distributed(&x, c)) {
+    } else if (!check_same(&an, x.rel) || !in_distributed(&x, c)) {
         plan_unref(p);
         return false;
     }

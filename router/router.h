@@ -63,9 +63,10 @@ struct router {
     struct hmap budgets;
     _Atomic uint32_t nclient;
     _Atomic uint64_t catalog_epoch;
-    _Atomic int stop;    /* 1: drain and stop, 2: stop now */
-    uint64_t started_us; /* wall clock */
-    int port;            /* the port actually listened on */
+    _Atomic bool check_schema; /* do shards' tables differ? To be asked now */
+    _Atomic int stop;          /* 1: drain and stop, 2: stop now */
+    uint64_t started_us;       /* wall clock */
+    int port;                  /* the port actually listened on */
 };
 
 #endif

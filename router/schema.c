@@ -7,6 +7,7 @@
 #include "router/config/config.h"
 #include "router/control.h"
 #include "router/router.h"
+#include "router/server/differ.h"
 #include "router/server/oids.h"
 #include "router/session/session.h"
 #include "router/txn/recovery.h"
@@ -17,11 +18,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct catalog *session_catalog(const struct session *s)
 {
     return UNLIKELY(s->txn.catalog) ? s->txn.catalog : s->db->catalog;
 }
+
+#define DIFFERENCE_SETTLES_MS 100u
 
 /* --- told to every worker --- */
 
@@ -200,6 +204,31 @@ static void schema_cache(struct router *r, const char *database, const struct ca
     free(l.v);
 }
 
+/*
+ * Shards do not commit a DDL statement at the same moment: what they differ in has to be there for longer than that.
+ * Somebody who commits after us loads the catalog again.
+ */
+static void settle_differences(struct differ *d, const struct map_db *db, uint32_t timeout_ms)
+{
+    struct differ again;
+
+    if (d->n == 0)
+        return;
+    usleep(DIFFERENCE_SETTLES_MS * 1000);
+    differ_init(&again);
+    if (differ_load(&again, db, timeout_ms))
+        differ_keep(d, &again);
+    differ_fini(&again);
+}
+
+static void note_differences(struct catalog *c, const struct differ *d)
+{
+    catalog_set_differences(c, d->v, d->n);
+    for (uint32_t i = 0; i < d->n; i++)
+        log_line(LOG_WARN, "schema", "a table is not the same on a shard as on the home shard",
+                 "table=%s.%s shard=%s difference=\"%s\"", d->v[i].schema, d->v[i].table, d->v[i].shard, d->v[i].what);
+}
+
 /* The catalog and, in *oids, the object ids that go with it; the caller's references. NULL: the error. */
 static struct catalog *schema_load(struct router *r, const char *database, bool bootstrap, struct oid_maps **oids,
                                    struct err *e)
@@ -236,7 +265,13 @@ static struct catalog *schema_load(struct router *r, const char *database, bool 
         }
     }
     if (c) {
-        *oids = oid_maps_load(db, timeout_ms);
+        struct differ differ;
+
+        differ_init(&differ);
+        *oids = oid_maps_load(db, timeout_ms, &differ);
+        settle_differences(&differ, db, timeout_ms);
+        note_differences(c, &differ);
+        differ_fini(&differ);
         schema_cache(r, database, c);
     }
     map_unref(m);
@@ -263,10 +298,32 @@ struct schema_job {
     struct worker *worker;
     char *database;
     bool first, ok;
+    struct catalog
+        *known; /* a reference; load it again only if shards differ in something else now. NULL: in any case */
     struct err error;
     void (*done)(void *arg, const struct err *e);
     void *arg;
 };
+
+/* Do shards differ in something else than the catalog knows of? A shard that does not answer has no say. */
+static bool schema_differs(struct router *r, const char *database, const struct catalog *known)
+{
+    struct map *m = directory_snapshot(r->directory);
+    const struct map_db *db = map_find_db(m, span_str(database));
+    uint32_t timeout_ms = (uint32_t)r->config->server_connect_timeout_ms;
+    struct differ d;
+    bool differs;
+
+    differ_init(&d);
+    differs = db && differ_load(&d, db, timeout_ms) && !differ_as_in(&d, known);
+    if (differs) {
+        settle_differences(&d, db, timeout_ms);
+        differs = !differ_as_in(&d, known);
+    }
+    differ_fini(&d);
+    map_unref(m);
+    return differs;
+}
 
 static void schema_run(struct control_job *job)
 {
@@ -275,6 +332,10 @@ static void schema_run(struct control_job *job)
     struct told t = { .database = j->database };
     struct err e = ERR_INIT;
 
+    if (j->known && !schema_differs(r, j->database, j->known)) {
+        j->ok = true;
+        return;
+    }
     t.catalog = schema_load(r, j->database, j->first, &t.oids, &j->error);
     if (!t.catalog)
         return;
@@ -314,6 +375,7 @@ static void schema_done(struct loop_message *m)
         schema_first_done(j);
     else
         j->done(j->arg, j->ok ? NULL : &j->error);
+    catalog_unref(j->known);
     free(j->database);
     free(j);
 }
@@ -384,4 +446,31 @@ void schema_ask_oids(struct worker *w, const char *database)
     ask->worker = w;
     ask->database = mem_strdup(database);
     schema_reload(w, database, oids_asked, ask);
+}
+
+static void check_one(struct hmap_node *node, void *arg)
+{
+    struct worker_db *db = CONTAINER_OF(node, struct worker_db, node);
+    struct worker *w = arg;
+    struct schema_job *j;
+    struct oids_ask *ask;
+
+    if (!db->catalog || db->oids_asked || catalog_all_home(db->catalog))
+        return;
+    db->oids_asked = true;
+    ask = mem_zalloc(sizeof(*ask));
+    ask->worker = w;
+    ask->database = mem_strdup(db->name);
+    j = mem_zalloc(sizeof(*j));
+    j->worker = w;
+    j->database = mem_strdup(db->name);
+    j->known = catalog_ref(db->catalog);
+    j->done = oids_asked;
+    j->arg = ask;
+    schema_submit(j);
+}
+
+void schema_check(struct worker *w)
+{
+    hmap_each(&w->dbs, check_one, w);
 }

@@ -28,6 +28,10 @@ void schema_reload(struct worker *w, const char *database, void (*done)(void *ar
 /* A shard whose object ids are not known (oids.h) has been reached: ask again, unless that is being done. */
 void schema_ask_oids(struct worker *w, const char *database);
 
+/* Ask the shards of every database whether a distributed table has become another one on one of them, or the same one
+ * again (differ.h); then the catalog is loaded again. */
+void schema_check(struct worker *w);
+
 /* schema_reload, blocking, on a control thread: returns when every worker has it. */
 bool schema_reload_blocking(struct router *r, const char *database, struct err *e);
 /* Hold or release a database on every worker, blocking until all have done so. On a control thread. */

@@ -139,11 +139,25 @@ static void worker_drain(struct worker *w)
         loop_stop(w->loop);
 }
 
+/* One worker does it for all. */
+static void worker_check_schema(struct worker *w, uint64_t now_us)
+{
+    uint64_t every_us = w->config->schema_check_interval_ms * 1000;
+
+    if (w->index != 0 ||
+        (!atomic_exchange(&w->router->check_schema, false) && (!every_us || now_us < w->schema_checked_us + every_us)))
+        return;
+    w->schema_checked_us = now_us;
+    schema_check(w);
+}
+
 static void worker_tick(struct loop_timer *t)
 {
     struct worker *w = CONTAINER_OF(t, struct worker, tick);
     uint64_t now_us = loop_now_us(w->loop);
     bool waits = false;
+
+    worker_check_schema(w, now_us);
 
     hmap_each(&w->poolsets, tick_poolset, &now_us);
     LIST_FOREACH(node, &w->sessions)

@@ -73,6 +73,7 @@ struct worker {
     struct strbuf out;    /* composed messages; empty between callbacks */
     struct arena scratch; /* reset at the end of each callback that used it */
     struct loop_timer tick;
+    uint64_t schema_checked_us;
     struct worker_stats stats;
     uint64_t hash_seed;
     bool ended;    /* being freed: what still comes by message is dropped */

@@ -76,9 +76,10 @@ struct config {
     uint64_t server_connect_timeout_ms; /* never 0 */
     uint64_t server_lifetime_ms;        /* 0: used once */
     uint64_t server_idle_timeout_ms;
-    uint32_t max_prepared_statements; /* per server connection */
-    uint32_t max_pinned_connections;  /* per shard, user and database: kept by sessions */
-    uint32_t gather_array_rows;       /* 0: always temporary tables */
+    uint32_t max_prepared_statements;  /* per server connection */
+    uint32_t max_pinned_connections;   /* per shard, user and database: kept by sessions */
+    uint32_t gather_array_rows;        /* 0: always temporary tables */
+    uint64_t schema_check_interval_ms; /* 0: never by itself */
 
     /* Clients. */
     uint32_t max_client_conn;

@@ -56,6 +56,7 @@ static bool reload(struct router *r, struct err *e)
     r->config = fresh;
     access_unref(r->access); /* of the workers' start; they have references of their own */
     r->access = access;
+    atomic_store(&r->check_schema, true);
     log_line(LOG_INFO, "reload", "configuration reloaded", "file=\"%s\"", r->config_path);
     return true;
 }

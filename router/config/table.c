@@ -90,6 +90,10 @@ const struct setting config_settings[] = {
     { INTEGER("gather_array_rows", gather_array_rows, "1000", 0, 100000),
       .doc = "Rows of a gathered statement, up to 64 kB, that go to the gathering server as array parameters; where "
              "there are more, temporary tables are filled. 0 is always temporary tables." },
+    { DURATION("schema_check_interval", schema_check_interval_ms, "30s", 0, MAX_DURATION_MS),
+      .doc = "How often shards are asked whether somebody has changed a distributed table on one of them directly; "
+             "statements about such a table are refused until it is made equal again. 0 is only when the catalog is "
+             "loaded and at RELOAD." },
     { INTEGER("connect_threads", connect_threads, "2", 1, 64), .restart = true,
       .doc = "Threads that log in on servers; a SCRAM login costs 3 ms of CPU." },
     { STRING("server_check_query", server_check_query, "select 1"),

@@ -32,6 +32,7 @@ static const struct console_command commands[] = {
     { "SHOW SHARDS", console_shards, "shards, their key ranges and where they are", NULL },
     { "SHOW KEY RANGES", console_key_ranges, "which shard owns which keyspace ids", NULL },
     { "SHOW TABLES", console_tables, "how tables are distributed", NULL },
+    { "SHOW DIFFERENCES", console_differences, "tables that are not the same on a shard as on the home shard", NULL },
     { "SHOW POOLS", console_pools, "server connections and waits, per user and shard", NULL },
     { "SHOW CLIENTS", console_clients, "client connections", NULL },
     { "SHOW SERVERS", console_servers, "server connections", NULL },

@@ -73,6 +73,7 @@ bool console_resolve_abort(struct console *c, struct err *e);
 bool console_databases(struct console *c, struct err *e);
 bool console_shards(struct console *c, struct err *e);
 bool console_key_ranges(struct console *c, struct err *e);
+bool console_differences(struct console *c, struct err *e);
 bool console_tables(struct console *c, struct err *e);
 bool console_pools(struct console *c, struct err *e);
 bool console_clients(struct console *c, struct err *e);

@@ -123,6 +123,31 @@ bool console_tables(struct console *c, struct err *e)
     return true;
 }
 
+static void differences_of_db(struct hmap_node *node, void *arg)
+{
+    struct worker_db *db = CONTAINER_OF(node, struct worker_db, node);
+    struct console *c = arg;
+    const struct catalog_difference *v;
+    uint32_t n = db->catalog ? catalog_differences(db->catalog, &v) : 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        CONSOLE_ROW(c, db->name, arena_strdup(&c->arena, v[i].schema), arena_strdup(&c->arena, v[i].table),
+                    arena_strdup(&c->arena, v[i].shard), arena_strdup(&c->arena, v[i].what));
+}
+
+static void differences_on_worker(struct worker *w, void *arg)
+{
+    hmap_each(&w->dbs, differences_of_db, arg);
+}
+
+bool console_differences(struct console *c, struct err *e)
+{
+    (void)e;
+    CONSOLE_COLUMNS(c, "database", "schema", "table", "shard", "difference");
+    router_call(c->worker, differences_on_worker, c);
+    return true;
+}
+
 /* --- what workers know --- */
 
 /*

@@ -148,6 +148,10 @@ static void pool_opened(void *arg, struct pgconn *conn, const struct err *e)
         return;
     }
     b = backend_new(p, conn);
+    if (p->retry_at_us) { /* the shard was away: it may be another one */
+        p->retry_at_us = 0;
+        atomic_store(&p->worker->router->check_schema, true);
+    }
     if (p->oids && !oid_map_known(p->oids))
         schema_ask_oids(p->worker, p->set->database);
     if (p->draining)

@@ -8,7 +8,7 @@ use PgbraidTest::Gauge;
 use PgbraidTest::Twin;
 use PgbraidTest::Wire;
 
-my $t = PgbraidTest::Twin->new(tables => <<'END_SQL', sharded => { big => ['id'], other => ['id'], rights => ['id'] }, reference => ['ref']);
+my $t = PgbraidTest::Twin->new(tables => <<'END_SQL', sharded => { big => ['id'], other => ['id'], rights => ['id'] }, reference => ['ref'], config => { schema_check_interval => '0' });
 CREATE TABLE big (id bigint PRIMARY KEY, v int, w text);
 CREATE TABLE other (id bigint PRIMARY KEY, v int, w text);
 CREATE TABLE rights (id bigint PRIMARY KEY, v int, a aclitem);
