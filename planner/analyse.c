@@ -468,6 +468,10 @@ static bool decide(struct an *an, const PgQuery__Node *stmt)
     struct plan *p = an->plan;
     if (!check_session(an))
         return false;
+    if (an->inv.no_param) { /* no text that is made of this one could have that number */
+        plan_home(an, "PostgreSQL says that there is no such parameter");
+        return true;
+    }
     if (catalog_all_home(an->in->cat)) {
         plan_home(an, "nothing is distributed");
         return true;

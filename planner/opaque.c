@@ -362,17 +362,22 @@ static void take_const(struct an *an, const PgQuery__AConst *c)
 
 static void take_param(struct an *an, int32_t number)
 {
-    if (number <= 0)
+    struct inventory *inv = &an->inv;
+    if (number <= 0 || number > UINT16_MAX) {
+        inv->no_param = true;
         return;
-    uint32_t n = (uint32_t)number;
-    if (n > an->inv.nparam) {
-        uint32_t *uses = ARENA_ARRAY(an->a, uint32_t, n);
-        if (an->inv.nparam)
-            memcpy(uses, an->inv.param_uses, an->inv.nparam * sizeof *uses);
-        an->inv.param_uses = uses;
-        an->inv.nparam = n;
     }
-    an->inv.param_uses[n - 1]++;
+    uint32_t n = (uint32_t)number;
+    if (n > inv->param_cap) {
+        uint32_t cap = 2 * n < UINT16_MAX ? 2 * n : UINT16_MAX;
+        uint32_t *uses = ARENA_ARRAY(an->a, uint32_t, cap);
+        if (inv->nparam)
+            memcpy(uses, inv->param_uses, inv->nparam * sizeof *uses);
+        inv->param_uses = uses;
+        inv->param_cap = cap;
+    }
+    inv->nparam = n > inv->nparam ? n : inv->nparam;
+    inv->param_uses[n - 1]++;
 }
 
 static void take_message(const ProtobufCMessage *m, void *arg)

@@ -98,9 +98,9 @@ static void note(struct differ *d, const struct item *table, const char *shard, 
         d->cap = d->cap ? d->cap * 2 : 8;
     }
     d->v[d->n++] = (struct catalog_difference){ .schema = arena_strdup(&d->arena, table->schema),
-                                        .table = arena_strdup(&d->arena, table->table),
-                                        .shard = arena_strdup(&d->arena, shard),
-                                        .what = what };
+                                                .table = arena_strdup(&d->arena, table->table),
+                                                .shard = arena_strdup(&d->arena, shard),
+                                                .what = what };
 }
 
 /* There is one at least. `here` NULL: the shard does not have it; `home` NULL: only the shard has it. */

@@ -71,6 +71,16 @@ is(scalar @{ $router->rows($union) }, 256, '256 mentions of tables');
 my $e = $router->error("$union UNION ALL SELECT 1 FROM other");
 is("$e->{C} " . ($e->{D} =~ s/.*: //r), '0A000 it names tables 257 times, and each time makes a temporary table; 256 are allowed. [PB0201]', 'are the most that can be gathered');
 
+# --- numbers that no parameter has: one server's error, and no text that is made from the statement's has them
+for my $from ('big', 'big WHERE id = 3', 'big b JOIN other o ON b.v = o.v', 'big GROUP BY id % 3', 'big ORDER BY 1 LIMIT 3') {
+    for my $number (qw(0 70000 2147483647)) {
+        my ($w, $sql) = ($router->wire, "SELECT max(\$$number) FROM $from");
+        is($w->error($_)->{C}, '42P02', $_) for $sql, "EXPLAIN $sql";
+        is($w->query_params($sql)->{error}{C}, '42P02', '... with Parse and Bind');
+    }
+}
+is($router->query("INSERT INTO big VALUES (900001, \$0), (900002, 1)")->{error}{C}, '42P02', 'of rows for several shards');
+
 # --- deep. At 200 levels as one server; at 100,000 it hears 54001 (or the parser's memory exhausted, too many dimensions) or an answer, and the router lives.
 my %deep = (
     brackets => sub { my ($n) = @_; return 'SELECT ' . '(' x $n . 'v' . ')' x $n . ' FROM big' },
