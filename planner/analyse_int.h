@@ -140,11 +140,10 @@ struct inventory {
     bool locking; /* FOR UPDATE and its kin */
     bool cursor;  /* WHERE CURRENT OF */
     bool tablesample;
-    bool reads_shard;   /* regclass and its kin: names and numbers of one server's catalog */
-    uint32_t nparam;    /* highest $n */
-    uint32_t param_cap; /* of param_uses */
-    bool has_no_param;  /* there is a number that no parameter can have: */
-    int32_t no_param;
+    bool reads_shard;     /* regclass and its kin: names and numbers of one server's catalog */
+    uint32_t nparam;      /* highest $n */
+    uint32_t param_cap;   /* of param_uses */
+    bool no_param;        /* there is a number that no parameter can have */
     uint32_t *param_uses; /* by number - 1 */
 };
 

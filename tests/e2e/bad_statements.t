@@ -76,7 +76,7 @@ for my $from ('big', 'big WHERE id = 3', 'big b JOIN other o ON b.v = o.v', 'big
     for my $number (qw(0 70000 2147483647)) {
         my ($w, $sql) = ($router->wire, "SELECT max(\$$number) FROM $from");
         is($w->error($_)->{C}, '42P02', $_) for $sql, "EXPLAIN $sql";
-        is($w->query_params($sql)->{error}{C}, '42P02', '... with Parse and Bind');
+        is($w->query_params($sql)->{error}{C}, $t->cluster->wire($t->plain)->query_params($sql)->{error}{C}, '... with Parse and Bind');
     }
 }
 is($router->query("INSERT INTO big VALUES (900001, \$0), (900002, 1)")->{error}{C}, '42P02', 'of rows for several shards');
