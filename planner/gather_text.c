@@ -290,3 +290,12 @@ bool plan_bounds_read(const struct plan *p, struct span sql, const struct litera
     }
     return true;
 }
+
+uint64_t plan_bounds_wanted(const struct plan *p, struct span sql, const struct literals *lits,
+                            const struct bind_values *binds)
+{
+    uint64_t offset, limit;
+    if (!plan_bounds_read(p, sql, lits, binds, &offset, &limit) || limit > INT64_MAX - offset)
+        return UINT64_MAX;
+    return limit + offset;
+}

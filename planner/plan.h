@@ -266,6 +266,10 @@ MUSTCHECK bool plan_merge_text(const struct plan *p, struct span sql, const stru
 MUSTCHECK bool plan_bounds_read(const struct plan *p, struct span sql, const struct literals *lits,
                                 const struct bind_values *binds, uint64_t *offset, uint64_t *limit);
 
+/* OFFSET and LIMIT together: rows that no shard need go beyond. UINT64_MAX: all, or it is not to be told (rule P29). */
+uint64_t plan_bounds_wanted(const struct plan *p, struct span sql, const struct literals *lits,
+                            const struct bind_values *binds);
+
 /* The shard that the plan's hint is about. */
 MUSTCHECK bool plan_hint_shard(const struct plan *p, const struct map_db *db, uint32_t *shard, struct err *e);
 

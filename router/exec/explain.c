@@ -15,6 +15,7 @@
 #include "net/loop.h"
 #include "router/exec/answer.h"
 #include "router/exec/exec_int.h"
+#include "router/exec/gate.h"
 #include "router/exec/merge.h"
 #include "router/exec/part.h"
 #include "router/server/backend.h"
@@ -63,15 +64,9 @@ static void part_text(struct exec *x, struct explained *part, const struct strbu
     strbuf_fini(&sb);
 }
 
-/* OFFSET and LIMIT together; UINT64_MAX: all, or not to be told (rule P29). */
-static uint64_t rows_wanted(struct exec *x)
+static uint64_t rows_wanted(const struct exec *x)
 {
-    uint64_t skip, left;
-
-    if (!plan_bounds_read(x->plan, x->text, &x->lits_copy, x->bound ? &x->binds : NULL, &skip, &left) ||
-        left > INT64_MAX - skip)
-        return UINT64_MAX;
-    return skip + left;
+    return plan_bounds_wanted(x->plan, x->text, &x->lits_copy, x->bound ? &x->binds : NULL);
 }
 
 static void ask_same(struct exec *x, struct exec_explain *ex)
@@ -162,6 +157,12 @@ static void prepare(struct exec *x, struct exec_explain *ex)
         ask_same(x, ex);
 }
 
+/* Its parts are executed, each by a statement of its own: they see one snapshot of all shards, as what is explained. */
+static void explain_at_gate(struct exec *x)
+{
+    exec_gate_snapshot(x, exec_start_parts);
+}
+
 void exec_explain(struct exec *x, bool gather)
 {
     struct exec_explain *ex = ARENA_NEW(&x->arena, struct exec_explain);
@@ -186,6 +187,14 @@ void exec_explain(struct exec *x, bool gather)
     x->explain = ex;
     x->task = TASK_STATEMENT;
     x->acquired = exec_start_parts;
+    if (x->plan->explain->analyse && x->npart > 1 && exec_gate_on(x) && !x->s->txn.env) {
+        const struct txn_modes modes = { .isolation = ISOLATION_REPEATABLE_READ,
+                                         .read_only = x->plan->opaque ? MODE_UNSAID : MODE_ON };
+
+        txn_begin(x->s, &modes, true);
+        x->own_txn = true;
+        x->acquired = explain_at_gate;
+    }
     exec_acquire(x);
 }
 

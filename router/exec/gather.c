@@ -180,17 +180,6 @@ static bool gather_allowed(struct exec *x, struct gather *g)
     return true;
 }
 
-/* LIMIT and OFFSET added up, if they can be told (rule P29). */
-static uint64_t gather_wanted(const struct exec *x)
-{
-    uint64_t offset, limit;
-
-    if (!plan_bounds_read(x->plan, x->text, &x->lits_copy, x->bound ? &x->binds : NULL, &offset, &limit) ||
-        limit > UINT64_MAX - 1 - offset || limit + offset > INT64_MAX)
-        return UINT64_MAX;
-    return limit + offset;
-}
-
 /* All connections are there. */
 static void gather_start(struct exec *x)
 {
@@ -223,7 +212,7 @@ void exec_gather(struct exec *x)
         g->tables[i].part = &plan->parts[i];
         g->tables[i].number = i;
     }
-    g->wanted = gather_wanted(x);
+    g->wanted = plan_bounds_wanted(x->plan, x->text, &x->lits_copy, x->bound ? &x->binds : NULL);
     x->gather = g;
     gather_keys_plan(x);
     gather_route(x, g);

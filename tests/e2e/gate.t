@@ -77,6 +77,16 @@ my $s = $router->wire;
 between($s, Query('COPY t TO STDOUT'));
 like(PgbraidTest::Wire::result($s->until_ready)->{copied}, qr/^(?:|\d+\t1\n\d+\t1\n)$/, 'X13: COPY TO: both or none');
 $router->do('DELETE FROM t');
+for my $sql ('SELECT id FROM t', 'SELECT a.id FROM t a JOIN t b ON a.n = b.n') {
+    between($s, Query("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) $sql"));
+    my @parts = split /^\s*Part \d+:/m, join "\n", map { @$_ } @{ PgbraidTest::Wire::result($s->until_ready)->{rows} };
+    for my $part (@parts[ 1 .. $#parts ]) {
+        my $n = 0;
+        $n += $_ for $part =~ /Shard \S+  \(actual rows=(\d+)/g;
+        like($n, qr/^[02]$/, "X13: EXPLAIN ANALYZE: both or none: $sql");
+    }
+    $router->do('DELETE FROM t');
+}
 $s->do('BEGIN');
 between($s, Query('COPY t TO STDOUT'));
 my $r = PgbraidTest::Wire::result($s->until_ready);
