@@ -662,7 +662,7 @@ void exec_statement_done(struct exec *x)
         if (x->describe && !x->row_desc_sent)
             strbuf_put(&x->out, "n\0\0\0\4", 5);
     }
-    if (x->max_rows && x->extended)
+    if (x->execute && x->extended)
         exec_pieces_done(x);
     if (x->finished)
         x->finished(x);

@@ -85,7 +85,8 @@ static bool declare_allowed(struct exec *x, bool several, bool gather)
     struct session *s = x->s;
     struct err e = ERR_INIT;
 
-    if (!s->txn.env && !ps->hold) {
+    /* What is implicit in a pipeline is no block, unlike what is implicit in a string of statements. */
+    if ((!s->txn.env || (s->txn.implicit && x->extended)) && !ps->hold) {
         err_set(&e, PB0204, "DECLARE CURSOR can only be used in transaction blocks");
         e.id = ERR_NONE;
         err_state(&e, "25P01");

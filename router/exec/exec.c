@@ -256,13 +256,23 @@ void exec_start_batch(struct session *s, struct span messages)
 
 /* --- running scripts --- */
 
+/* More comes before the Sync, which may fail, or use the portal that is executed now. */
+static bool exec_goes_on(const struct exec *x)
+{
+    for (uint32_t i = x->cur; i < x->nstep && x->steps[i].kind != STEP_SYNC; i++) {
+        if (x->steps[i].kind != STEP_CLOSE && x->steps[i].kind != STEP_FLUSH)
+            return true;
+    }
+    return !x->has_sync;
+}
+
 /* A statement that runs among others in one implicit transaction (rule P52). */
 void exec_begin_implicit(struct exec *x)
 {
     struct session *s = x->s;
 
     /* A portal that is not executed at once would end with its own little transaction. */
-    if (!s->txn.env && (x->nexecute > 1 || (x->extended && (!x->has_sync || !x->execute))))
+    if (!s->txn.env && (x->nexecute > 1 || (x->extended && (!x->execute || exec_goes_on(x)))))
         txn_begin(s, NULL, true);
 }
 
@@ -276,6 +286,9 @@ void exec_dispatch(struct exec *x)
 {
     struct err e = ERR_INIT;
 
+    /* The router's own messages to a shard may use the unnamed portal there: the client's would be another one then. */
+    if (x->portal.len || !x->extended)
+        portal_drop(x->s, (struct span){ 0 });
     if (x->s->tx == 'E' && !exec_allowed_in_failed(x)) {
         query_failed_transaction(&e);
         exec_fail(x, &e);

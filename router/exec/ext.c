@@ -67,11 +67,6 @@ void exec_step_parse(struct exec *x, const struct step *st)
         (void)exec_malformed(x, "Parse");
         return;
     }
-    if (parse.name.len && session_find_statement(s, parse.name)) {
-        err_set(&e, PB0314, "prepared statement \"%.*s\" already exists", (int)parse.name.len, parse.name.ptr);
-        exec_fail(x, &e);
-        return;
-    }
     if (parse.name.len == 0) { /* gone even if this one fails */
         prepared_unref(s->worker, s->unnamed);
         s->unnamed = NULL;
@@ -82,6 +77,12 @@ void exec_step_parse(struct exec *x, const struct step *st)
             query_failed_transaction(&e);
             prepared_unref(s->worker, p);
         }
+        exec_fail(x, &e);
+        return;
+    }
+    if (parse.name.len && session_find_statement(s, parse.name)) { /* PostgreSQL, too, looks at the text first */
+        prepared_unref(s->worker, p);
+        err_set(&e, PB0314, "prepared statement \"%.*s\" already exists", (int)parse.name.len, parse.name.ptr);
         exec_fail(x, &e);
         return;
     }
@@ -212,13 +213,13 @@ void exec_step_bind(struct exec *x, const struct step *st)
         exec_fail(x, &e);
         return;
     }
-    if (x->portal.len && portal_kept(x->s, x->portal, &kept)) {
-        (void)exec_portal_taken(x, &e);
+    if (x->s->tx == 'E' && !query_ends_transaction(x->prepared->plan)) {
+        query_failed_transaction(&e);
         exec_fail(x, &e);
         return;
     }
-    if (x->s->tx == 'E' && !query_ends_transaction(x->prepared->plan)) {
-        query_failed_transaction(&e);
+    if (x->portal.len && portal_kept(x->s, x->portal, &kept)) {
+        (void)exec_portal_taken(x, &e);
         exec_fail(x, &e);
         return;
     }
@@ -306,6 +307,12 @@ static void exec_portal_elsewhere(struct exec *x, struct span name, bool execute
     struct backend *b = pool ? session_lease_of(x->s, pool) : NULL;
     struct err e = ERR_INIT;
 
+    /* The server may know nothing of the failure: it was the router's own, or another shard's. */
+    if (x->s->tx == 'E' && portal_exists(x->s, name)) {
+        query_failed_transaction(&e);
+        exec_fail(x, &e);
+        return;
+    }
     if (kept) {
         exec_run_kept(x, kept, bind, execute, max_rows);
         return;
@@ -348,6 +355,11 @@ void exec_step_describe(struct exec *x, const struct step *st)
     }
     p = exec_find_statement(x, target.name, &e);
     if (!p || !prepared_refresh(x->s, p, &e)) {
+        exec_fail(x, &e);
+        return;
+    }
+    if (x->s->tx == 'E' && (*p)->plan->returns_rows && !exec_is_fetch((*p)->plan)) { /* it needs the catalog */
+        query_failed_transaction(&e);
         exec_fail(x, &e);
         return;
     }

@@ -20,6 +20,7 @@
 
 #include "base/mem.h"
 #include "router/exec/answer.h"
+#include "router/exec/cursor.h"
 #include "router/exec/exec_int.h"
 #include "router/exec/merge.h"
 #include "router/server/backend.h"
@@ -321,11 +322,6 @@ bool exec_pieces_execute(struct exec *x, struct span name, uint32_t max_rows)
 
     if (!p)
         return false;
-    if (x->s->tx == 'E') {
-        query_failed_transaction(&e);
-        exec_fail(x, &e);
-        return true;
-    }
     if (p->failed) {
         err_set(&e, PB0305, "portal \"%.*s\" cannot be run", (int)name.len, name.ptr);
         e.id = ERR_NONE;
@@ -379,12 +375,13 @@ bool exec_pieces_close(struct exec *x, struct span name)
 
 /* --- the end --- */
 
-/* What a later Execute of the portal finds: the rows that were hoarded, or none. */
+/* What a later Execute of the portal finds: the rows that were hoarded, or none; or that it is over. */
 static void leave_rest(struct exec *x)
 {
     struct pieces *p = mem_zalloc(sizeof(*p));
 
     p->plan = plan_ref(x->plan);
+    p->failed = !x->plan->returns_rows;
     p->rows = x->hoarded;
     x->hoarded = (struct strbuf)STRBUF_INIT;
     strbuf_put(&p->tag, x->tag.ptr, x->tag.len);
@@ -393,7 +390,7 @@ static void leave_rest(struct exec *x)
 
 void exec_pieces_done(struct exec *x)
 {
-    if (x->pieces)
+    if (x->pieces || (x->plan && exec_is_declare(x->plan)))
         return;
     if (x->gather) {
         x->gather_keep = x->suspended && exec_in_txn(x) && !x->own_txn;
@@ -403,9 +400,9 @@ void exec_pieces_done(struct exec *x)
             leave_rest(x);
         return;
     }
-    if (x->npart < 2 || !x->plan || !x->plan->returns_rows)
+    if (x->npart < 2 || !x->plan)
         return;
-    x->suspended = x->sent >= x->max_rows;
-    if (x->hoard)
+    x->suspended = x->max_rows && x->plan->returns_rows && x->sent >= x->max_rows;
+    if (x->hoard || exec_in_txn(x))
         leave_rest(x);
 }

@@ -141,13 +141,14 @@ static const char *backend_setting(const struct backend *b, const struct env *en
 
 /*
  * A ParameterStatus that only repeats what the router did here itself: servers report a setting that was put before a
- * statement at the end of that statement, and its return to what it was when the transaction is rolled back. What
- * concerns the client it is told by session_put_ready().
+ * statement at the end of that statement, and its return to what it was when the transaction or the innermost savepoint
+ * has failed. What concerns the client it is told by session_put_ready().
  */
 static bool backend_echo(const struct backend *b, struct span body)
 {
     struct reader r = rd_make(body);
     struct span name = rd_cstr(&r), value = rd_cstr(&r);
+    const struct savepoint *savepoint;
     const char *now, *before;
     char lower[64];
 
@@ -158,8 +159,11 @@ static bool backend_echo(const struct backend *b, struct span body)
     now = backend_setting(b, b->env_next, lower);
     if (now && span_eq_str(value, now))
         return true;
-    before = backend_setting(b, b->env, lower);
-    return (b->failed || b->rolled_back) && before && span_eq_str(value, before);
+    if (!b->failed && !b->rolled_back)
+        return false;
+    savepoint = b->session ? b->session->txn.savepoint : NULL;
+    before = backend_setting(b, savepoint ? savepoint->env : b->env, lower);
+    return before && span_eq_str(value, before);
 }
 
 bool backend_note_parameter(struct backend *b, struct span body)
@@ -511,6 +515,15 @@ static size_t backend_on_data(struct stream *st, char *data, size_t len)
             BUG_ON(!s);
             backend_note_ready(b, p[5]);
             expect_pop(b);
+            if (UNLIKELY(p[5] == 'E' && s->txn.env != s->env) && !s->run_aside) {
+                struct strbuf sb = STRBUF_INIT;
+
+                session_put_changes(s, p[5], &sb);
+                backend_relay(b, data + run, pos - run);
+                backend_relay(b, sb.ptr, sb.len);
+                strbuf_fini(&sb);
+                run = pos;
+            }
             if (UNLIKELY(s->notices.len) && p[5] == 'I' && !s->txn.implicit && !s->run_aside) {
                 backend_relay(b, data + run, pos - run);
                 run = pos;

@@ -289,6 +289,8 @@ size_t query_simple(struct session *s, const char *data, size_t frame)
         prepared_unref(w, s->unnamed);
         s->unnamed = NULL;
     }
+    if (UNLIKELY(s->portals.nbucket)) /* ... which takes the unnamed portal for it */
+        portal_drop(s, (struct span){ 0 });
     plan = planner_plan(w->planner, session_catalog(s), s->db->map, &s->env->plan, sql, NULL, 0, &lits, &e);
     if (UNLIKELY(!plan))
         return query_unplanned(s, sql, frame, &e);

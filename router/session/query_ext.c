@@ -42,6 +42,7 @@
 struct batch {
     size_t len; /* bytes, Sync included */
     uint32_t nexecute, nbind, nmessage;
+    bool describes_home;   /* a statement that only the home shard understands */
     bool slow;             /* needs the long way */
     bool embeds;           /* ... on other shards than the home shard: ids inside of values (rule P37) */
     bool rewrite;          /* names must be replaced */
@@ -85,12 +86,13 @@ size_t query_batch_length(struct session *s, const char *data, size_t len)
     return 0;
 }
 
-static struct prepared *batch_find(struct session *s, struct batch *b, struct span name, bool *here)
+/* What a name means behind the batch's first nparsed Parse messages; *here: it was parsed by one of them. */
+static struct prepared *batch_find(struct session *s, struct batch *b, struct span name, uint32_t nparsed, bool *here)
 {
     struct session_statement *st;
 
     *here = true;
-    for (uint32_t i = b->nparsed; i > 0; i--) {
+    for (uint32_t i = nparsed; i > 0; i--) {
         if (span_eq(b->parsed[i - 1].name, name))
             return b->parsed[i - 1].prepared;
     }
@@ -138,7 +140,7 @@ static struct prepared *batch_use(struct session *s, struct batch *b, struct spa
 static struct prepared *batch_statement(struct session *s, struct batch *b, struct span name, struct err *e)
 {
     bool here;
-    struct prepared *p = batch_find(s, b, name, &here);
+    struct prepared *p = batch_find(s, b, name, b->nparsed, &here);
 
     return here ? p : batch_use(s, b, name, e);
 }
@@ -271,6 +273,7 @@ static bool batch_message(struct session *s, struct batch *b, char type, struct 
                 b->plan = plan;
             if (plan && plan->kind == PLAN_SESSION && plan->session->verb != SESSION_SHOW)
                 b->slow = true; /* what it is about may be on a shard of its own */
+            b->describes_home = b->describes_home || (plan && plan->scope == SCOPE_HOME);
             if (b->describes && (target.name.len || b->described.len))
                 b->slow = true; /* one name can be noted */
             b->describes = true;
@@ -360,11 +363,13 @@ static void batch_put_parse(struct session *s, struct backend *be, struct batch 
     backend_put_parse(be, out, prepared_server_name(p->serial, name), p->sql, p->types, p->ntype);
 }
 
-/* The server's name for a statement that a message of this batch means; empty for an unnamed one parsed here. */
-static struct span batch_name(struct session *s, struct backend *be, struct batch *b, struct span name, char *buf)
+/* The server's name for a statement that a message behind nparsed Parse messages means; empty for an unnamed one parsed
+ * here. */
+static struct span batch_name(struct session *s, struct backend *be, struct batch *b, struct span name,
+                              uint32_t nparsed, char *buf)
 {
     bool here;
-    struct prepared *p = batch_find(s, b, name, &here);
+    struct prepared *p = batch_find(s, b, name, nparsed, &here);
 
     if (here && (name.len == 0 || !backend_has_statement(be, p->serial)))
         return (struct span){ 0 }; /* it was sent as the unnamed statement */
@@ -398,10 +403,10 @@ static void batch_put(struct session *s, struct backend *be, struct batch *b, co
         } else if (data[pos] == FE_BIND && fe_decode_bind(body, &bind)) {
             size_t names = bind.portal.len + bind.statement.len + 2;
 
-            fe_put_bind(out, bind.portal, batch_name(s, be, b, bind.statement, name),
+            fe_put_bind(out, bind.portal, batch_name(s, be, b, bind.statement, nparse, name),
                         span_make(body.ptr + names, body.len - names));
         } else if (data[pos] == FE_DESCRIBE && fe_decode_target(body, &target) && target.kind == 'S') {
-            fe_put_describe(out, 'S', batch_name(s, be, b, target.name, name));
+            fe_put_describe(out, 'S', batch_name(s, be, b, target.name, nparse, name));
         } else if (data[pos] == FE_CLOSE && fe_decode_target(body, &target) && target.kind == 'S') {
             batch_close(s, target.name);
             fe_put_close(out, 'S', SPAN("pgbraid_none"));
@@ -592,6 +597,8 @@ static size_t batch_run(struct session *s, struct batch *b, const char *data)
         shard = query_any_shard(s);
     else
         shard = batch_aside_shard(s, b);
+    if (UNLIKELY(b->describes_home) && shard != s->set->home)
+        return batch_long_way(s, b, data, b->len);
     if (UNLIKELY(b->embeds) && s->set->pools[shard]->oids)
         return batch_long_way(s, b, data, b->len);
     if (UNLIKELY(txn_has_snapshot(&s->txn) || b->moment) && b->nbind &&

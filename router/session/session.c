@@ -142,24 +142,35 @@ void session_error(struct session *s, const struct err *e)
         s->tx = 'E';
 }
 
-/* ParameterStatus of what the session has changed since the client was last told. */
-static void session_put_changes(struct session *s, struct strbuf *out)
+/* The settings that are in force: a transaction that fails loses at once what it has set, in its savepoint or at all.
+ */
+static struct env *session_env(const struct session *s, char status)
 {
+    if (status != 'E' || !s->txn.env)
+        return s->env;
+    return s->txn.savepoint ? s->txn.savepoint->env : s->txn.env;
+}
+
+void session_put_changes(struct session *s, char status, struct strbuf *out)
+{
+    struct env *env = session_env(s, status);
+
+    if (LIKELY(s->told == env))
+        return;
     for (uint32_t i = 0; i < s->set->nparameter; i++) {
         const char *name = s->set->parameters[i].name, *canonical = s->set->parameters[i].value;
-        const char *now = env_reported(s->env, name, canonical);
+        const char *now = env_reported(env, name, canonical);
 
         if (strcmp(now, env_reported(s->told, name, canonical)) != 0)
             be_put_parameter_status(out, name, now);
     }
     env_unref(s->told);
-    s->told = env_ref(s->env);
+    s->told = env_ref(env);
 }
 
 void session_put_ready(struct session *s, struct strbuf *out)
 {
-    if (UNLIKELY(s->told != s->env))
-        session_put_changes(s, out);
+    session_put_changes(s, s->tx, out);
     if (UNLIKELY(s->notices.len) && s->tx == 'I')
         channels_put(s, out);
     be_put_ready(out, s->tx);

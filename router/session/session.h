@@ -174,6 +174,9 @@ void session_hold_back(struct session *s, const void *data, size_t len);
 void session_error(struct session *s, const struct err *e);
 void session_ready(struct session *s);
 /* ReadyForQuery, before it ParameterStatus of what has changed, appended to `out`. */
+/* ParameterStatus of what has changed since the client was last told; status: the transaction's, as in ReadyForQuery.
+ */
+void session_put_changes(struct session *s, char status, struct strbuf *out);
 void session_put_ready(struct session *s, struct strbuf *out);
 
 /* Backend side. ReadyForQuery of a short-way statement came: tx is its status. */
