@@ -29,6 +29,7 @@ struct deadlock;
 struct gate;
 struct gtids;
 struct recovery;
+struct differ_notes;
 struct directory;
 struct pool;
 struct auth_answers;
@@ -63,10 +64,11 @@ struct router {
     struct hmap budgets;
     _Atomic uint32_t nclient;
     _Atomic uint64_t catalog_epoch;
-    _Atomic bool check_schema; /* do shards' tables differ? To be asked now */
-    _Atomic int stop;          /* 1: drain and stop, 2: stop now */
-    uint64_t started_us;       /* wall clock */
-    int port;                  /* the port actually listened on */
+    struct differ_notes *differ_notes; /* owned */
+    _Atomic bool check_schema;         /* do shards' tables differ? To be asked now */
+    _Atomic int stop;                  /* 1: drain and stop, 2: stop now */
+    uint64_t started_us;               /* wall clock */
+    int port;                          /* the port actually listened on */
 };
 
 #endif

@@ -216,17 +216,55 @@ static void settle_differences(struct differ *d, const struct map_db *db, uint32
         return;
     usleep(DIFFERENCE_SETTLES_MS * 1000);
     differ_init(&again);
-    if (differ_load(&again, db, timeout_ms))
-        differ_keep(d, &again);
+    differ_load(&again, db, timeout_ms, d);
+    differ_keep(d, &again);
     differ_fini(&again);
 }
 
-static void note_differences(struct catalog *c, const struct differ *d)
+static void log_differences(const struct differ *d)
 {
-    catalog_set_differences(c, d->v, d->n);
     for (uint32_t i = 0; i < d->n; i++)
         log_line(LOG_WARN, "schema", "a table is not the same on a shard as on the home shard",
                  "table=%s.%s shard=%s difference=\"%s\"", d->v[i].schema, d->v[i].table, d->v[i].shard, d->v[i].what);
+}
+
+/* What shards differ in now. */
+static void ask_differences(struct router *r, const struct map_db *db, struct differ *d)
+{
+    uint32_t timeout_ms = (uint32_t)r->config->server_connect_timeout_ms;
+    struct differ before;
+
+    differ_init(&before);
+    differ_notes_get(r->differ_notes, db->name, &before);
+    differ_load(d, db, timeout_ms, &before);
+    settle_differences(d, db, timeout_ms);
+    differ_fini(&before);
+}
+
+/* Ask the shards, and remember what they say; else what they have said. */
+static void note_differences(struct router *r, const struct map_db *db, bool ask, struct catalog *c)
+{
+    struct differ d;
+
+    differ_init(&d);
+    if (ask) {
+        ask_differences(r, db, &d);
+        log_differences(&d);
+        differ_notes_put(r->differ_notes, db->name, &d);
+    } else {
+        differ_notes_get(r->differ_notes, db->name, &d);
+    }
+    catalog_set_differences(c, d.v, d.n);
+    differ_fini(&d);
+}
+
+static bool all_answered(const struct map_db *db, const struct oid_maps *oids)
+{
+    bool all = true;
+
+    for (uint32_t i = 0; i < db->nshard; i++)
+        all = all && (i == db->home || oid_map_known(oid_maps_find(oids, db->shards[i].id, false)));
+    return all;
 }
 
 /* The catalog and, in *oids, the object ids that go with it; the caller's references. NULL: the error. */
@@ -265,13 +303,15 @@ static struct catalog *schema_load(struct router *r, const char *database, bool 
         }
     }
     if (c) {
-        struct differ differ;
+        *oids = oid_maps_load(db, timeout_ms);
+        /* The first time nobody knows. But nobody is to wait longer for a shard that is away. */
+        bool ask = bootstrap && !catalog_all_home(c);
 
-        differ_init(&differ);
-        *oids = oid_maps_load(db, timeout_ms, &differ);
-        settle_differences(&differ, db, timeout_ms);
-        note_differences(c, &differ);
-        differ_fini(&differ);
+        if (ask && !all_answered(db, *oids)) {
+            ask = false;
+            atomic_store(&r->check_schema, true);
+        }
+        note_differences(r, db, ask, c);
         schema_cache(r, database, c);
     }
     map_unref(m);
@@ -305,20 +345,21 @@ struct schema_job {
     void *arg;
 };
 
-/* Do shards differ in something else than the catalog knows of? A shard that does not answer has no say. */
+/* Do shards differ in something else than the catalog knows of? */
 static bool schema_differs(struct router *r, const char *database, const struct catalog *known)
 {
     struct map *m = directory_snapshot(r->directory);
     const struct map_db *db = map_find_db(m, span_str(database));
-    uint32_t timeout_ms = (uint32_t)r->config->server_connect_timeout_ms;
     struct differ d;
     bool differs;
 
     differ_init(&d);
-    differs = db && differ_load(&d, db, timeout_ms) && !differ_as_in(&d, known);
+    if (db)
+        ask_differences(r, db, &d);
+    differs = db && !differ_as_in(&d, known);
     if (differs) {
-        settle_differences(&d, db, timeout_ms);
-        differs = !differ_as_in(&d, known);
+        log_differences(&d);
+        differ_notes_put(r->differ_notes, database, &d);
     }
     differ_fini(&d);
     map_unref(m);
@@ -344,7 +385,7 @@ static void schema_run(struct control_job *job)
     oid_maps_unref(t.oids);
     j->ok = true;
     /* A router that has just started may have loaded what was there before. */
-    if (!j->first && !directory_touch(r->directory, &e))
+    if (!j->first && !j->known && !directory_touch(r->directory, &e))
         log_err(LOG_WARN, "schema", "other routers cannot be told of a changed schema", &e);
 }
 
@@ -407,12 +448,16 @@ void schema_ask(struct worker *w, struct worker_db *db)
 
 void schema_reload(struct worker *w, const char *database, void (*done)(void *arg, const struct err *e), void *arg)
 {
+    const struct worker_db *db = worker_find_db(w, span_str(database));
+    const struct catalog_difference *v;
     struct schema_job *j = mem_zalloc(sizeof(*j));
 
     j->worker = w;
     j->database = mem_strdup(database);
     j->done = done;
     j->arg = arg;
+    if (db && db->catalog && catalog_differences(db->catalog, &v)) /* DDL may have mended it */
+        atomic_store(&w->router->check_schema, true);
     schema_submit(j);
 }
 
@@ -441,6 +486,7 @@ void schema_ask_oids(struct worker *w, const char *database)
 
     if (!db || !db->catalog || db->oids_asked) /* without a catalog one is on its way */
         return;
+    atomic_store(&w->router->check_schema, true);
     db->oids_asked = true;
     ask = mem_zalloc(sizeof(*ask));
     ask->worker = w;
@@ -455,8 +501,12 @@ static void check_one(struct hmap_node *node, void *arg)
     struct schema_job *j;
     struct oids_ask *ask;
 
-    if (!db->catalog || db->oids_asked || catalog_all_home(db->catalog))
+    if (!db->catalog || catalog_all_home(db->catalog))
         return;
+    if (db->oids_asked) { /* later */
+        atomic_store(&w->router->check_schema, true);
+        return;
+    }
     db->oids_asked = true;
     ask = mem_zalloc(sizeof(*ask));
     ask->worker = w;

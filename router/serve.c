@@ -15,6 +15,7 @@
 #include "router/control.h"
 #include "router/router.h"
 #include "router/schema.h"
+#include "router/server/differ.h"
 #include "router/txn/deadlock.h"
 #include "router/txn/gate.h"
 #include "router/txn/gtid.h"
@@ -144,6 +145,7 @@ static bool router_start(struct router *r, struct err *e)
     hmac_text(directory_decision_key(r->directory), SPAN("salts of unknown users"), r->mock_secret);
     r->gtids = gtids_new();
     r->gate = gate_new();
+    r->differ_notes = differ_notes_new();
     m = directory_snapshot(r->directory);
     for (uint32_t i = 0; i < m->ndb; i++)
         gate_doubt_database(r->gate, &m->dbs[i]);
@@ -187,6 +189,7 @@ static void router_free(struct router *r)
     budget_free_all(r);
     recovery_free(r->recovery);
     gate_free(r->gate);
+    differ_notes_free(r->differ_notes);
     gtids_free(r->gtids);
     throttle_free(r->throttle);
     quota_free(r->quota);

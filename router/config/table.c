@@ -92,8 +92,8 @@ const struct setting config_settings[] = {
              "there are more, temporary tables are filled. 0 is always temporary tables." },
     { DURATION("schema_check_interval", schema_check_interval_ms, "30s", 0, MAX_DURATION_MS),
       .doc = "How often shards are asked whether somebody has changed a distributed table on one of them directly; "
-             "statements about such a table are refused until it is made equal again. 0 is only when the catalog is "
-             "loaded and at RELOAD." },
+             "statements about such a table are refused until it is made equal again. 0 is only at the start, after a "
+             "shard was away, and at RELOAD." },
     { INTEGER("connect_threads", connect_threads, "2", 1, 64), .restart = true,
       .doc = "Threads that log in on servers; a SCRAM login costs 3 ms of CPU." },
     { STRING("server_check_query", server_check_query, "select 1"),

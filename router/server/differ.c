@@ -5,6 +5,7 @@
 #include "net/pgconn.h"
 #include "shardmap/map.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,7 +88,7 @@ void differ_fini(struct differ *d)
     arena_fini(&d->arena);
 }
 
-static void note(struct differ *d, const struct item *table, const char *shard, const char *what)
+static void add(struct differ *d, const struct catalog_difference *x)
 {
     if (d->n == d->cap) {
         struct catalog_difference *more = ARENA_ARRAY(&d->arena, struct catalog_difference, d->cap ? d->cap * 2 : 8);
@@ -97,10 +98,10 @@ static void note(struct differ *d, const struct item *table, const char *shard, 
         d->v = more;
         d->cap = d->cap ? d->cap * 2 : 8;
     }
-    d->v[d->n++] = (struct catalog_difference){ .schema = arena_strdup(&d->arena, table->schema),
-                                                .table = arena_strdup(&d->arena, table->table),
-                                                .shard = arena_strdup(&d->arena, shard),
-                                                .what = what };
+    d->v[d->n++] = (struct catalog_difference){ .schema = arena_strdup(&d->arena, x->schema),
+                                                .table = arena_strdup(&d->arena, x->table),
+                                                .shard = arena_strdup(&d->arena, x->shard),
+                                                .what = arena_strdup(&d->arena, x->what) };
 }
 
 /* There is one at least. `here` NULL: the shard does not have it; `home` NULL: only the shard has it. */
@@ -154,11 +155,11 @@ static void compare(struct differ *d, const struct differ_said *here, const char
         else
             what = "it is not there, or not in pgbraid.tables";
         if (what)
-            note(d, table, shard, what);
+            add(d, &(struct catalog_difference){ table->schema, table->table, shard, what });
     }
 }
 
-bool differ_ask(struct differ *d, struct pgconn *conn, const char *shard, bool home)
+static bool ask(struct differ *d, struct pgconn *conn, const char *shard, bool home)
 {
     struct differ_said *said = said_read(conn);
 
@@ -167,10 +168,10 @@ bool differ_ask(struct differ *d, struct pgconn *conn, const char *shard, bool h
         d->home = said;
         return said != NULL;
     }
-    if (said && d->home)
+    if (said)
         compare(d, said, shard);
     said_free(said);
-    return said != NULL && d->home;
+    return said != NULL;
 }
 
 static bool ask_alone(struct differ *d, const struct map_shard *shard, bool home, uint32_t timeout_ms)
@@ -181,20 +182,25 @@ static bool ask_alone(struct differ *d, const struct map_shard *shard, bool home
                                .timeout_ms = timeout_ms };
     struct err e = ERR_INIT;
     struct pgconn *conn = pgconn_open_blocking(&t, &e);
-    bool ok = conn && differ_ask(d, conn, shard->name, home);
+    bool ok = conn && ask(d, conn, shard->name, home);
 
     if (conn)
         pgconn_close_blocking(conn);
     return ok;
 }
 
-bool differ_load(struct differ *d, const struct map_db *db, uint32_t timeout_ms)
+void differ_load(struct differ *d, const struct map_db *db, uint32_t timeout_ms, const struct differ *before)
 {
-    bool all = ask_alone(d, &db->shards[db->home], true, timeout_ms);
+    bool home = ask_alone(d, &db->shards[db->home], true, timeout_ms);
 
-    for (uint32_t i = 0; all && d->home->n && i < db->nshard; i++)
-        all = i == db->home || ask_alone(d, &db->shards[i], false, timeout_ms);
-    return all;
+    for (uint32_t i = 0; i < db->nshard && !(home && d->home->n == 0); i++) {
+        if (i == db->home || (home && ask_alone(d, &db->shards[i], false, timeout_ms)))
+            continue;
+        for (uint32_t k = 0; k < before->n; k++) {
+            if (strcmp(before->v[k].shard, db->shards[i].name) == 0)
+                add(d, &before->v[k]);
+        }
+    }
 }
 
 static bool has(const struct catalog_difference *v, uint32_t n, const struct catalog_difference *x)
@@ -227,4 +233,79 @@ bool differ_as_in(const struct differ *d, const struct catalog *c)
     for (uint32_t i = 0; same && i < n; i++)
         same = has(d->v, d->n, &v[i]);
     return same;
+}
+
+/* --- what is known --- */
+
+struct noted {
+    struct noted *next;
+    char *database;
+    struct differ found;
+};
+
+struct differ_notes {
+    pthread_mutex_t lock;
+    struct noted *first;
+};
+
+struct differ_notes *differ_notes_new(void)
+{
+    struct differ_notes *notes = mem_zalloc(sizeof(*notes));
+
+    pthread_mutex_init(&notes->lock, NULL);
+    return notes;
+}
+
+void differ_notes_free(struct differ_notes *notes)
+{
+    if (!notes)
+        return;
+    for (struct noted *n = notes->first, *next; n; n = next) {
+        next = n->next;
+        differ_fini(&n->found);
+        free(n->database);
+        free(n);
+    }
+    pthread_mutex_destroy(&notes->lock);
+    free(notes);
+}
+
+static struct noted *noted(struct differ_notes *notes, const char *database)
+{
+    struct noted *n = notes->first;
+
+    while (n && strcmp(n->database, database) != 0)
+        n = n->next;
+    return n;
+}
+
+void differ_notes_put(struct differ_notes *notes, const char *database, const struct differ *d)
+{
+    struct noted *n;
+
+    pthread_mutex_lock(&notes->lock);
+    n = noted(notes, database);
+    if (!n) {
+        n = mem_zalloc(sizeof(*n));
+        n->database = mem_strdup(database);
+        n->next = notes->first;
+        notes->first = n;
+    } else {
+        differ_fini(&n->found);
+    }
+    differ_init(&n->found);
+    for (uint32_t i = 0; i < d->n; i++)
+        add(&n->found, &d->v[i]);
+    pthread_mutex_unlock(&notes->lock);
+}
+
+void differ_notes_get(struct differ_notes *notes, const char *database, struct differ *d)
+{
+    const struct noted *n;
+
+    pthread_mutex_lock(&notes->lock);
+    n = noted(notes, database);
+    for (uint32_t i = 0; n && i < n->found.n; i++)
+        add(d, &n->found.v[i]);
+    pthread_mutex_unlock(&notes->lock);
 }

@@ -3,7 +3,7 @@
  * restored from another time. Each shard says what its tables are made of (sql/tables.sql); the first thing in which a
  * table is not as on the home shard is noted. Statements about such a table are refused (catalog_set_differences()).
  *
- * Control threads only, together with the object ids (oids.h), since both ask all shards: no hot path knows of it.
+ * Asking is for control threads: no hot path knows of it.
  */
 #ifndef ROUTER_SERVER_DIFFER_H
 #define ROUTER_SERVER_DIFFER_H
@@ -16,7 +16,6 @@
 #include <stdint.h>
 
 struct map_db;
-struct pgconn;
 
 struct differ_said;
 
@@ -30,12 +29,17 @@ struct differ {
 
 void differ_init(struct differ *d);
 void differ_fini(struct differ *d);
-/* Ask one shard; the home shard has to be the first. False: it did not answer. Blocking. */
-bool differ_ask(struct differ *d, struct pgconn *conn, const char *shard, bool home);
-/* Ask them all, over connections of their own. False: not every one has answered. Blocking. */
-MUSTCHECK bool differ_load(struct differ *d, const struct map_db *db, uint32_t timeout_ms);
+/* Ask all shards. One that does not answer differs in what it did in `before`. Blocking. */
+void differ_load(struct differ *d, const struct map_db *db, uint32_t timeout_ms, const struct differ *before);
 /* Leave only those that another list has, too. */
 void differ_keep(struct differ *d, const struct differ *other);
+/* What was last found, of each database: any thread. */
+struct differ_notes;
+struct differ_notes *differ_notes_new(void);
+void differ_notes_free(struct differ_notes *notes); /* NULL is fine */
+void differ_notes_put(struct differ_notes *notes, const char *database, const struct differ *d);
+/* Into an empty list. */
+void differ_notes_get(struct differ_notes *notes, const char *database, struct differ *d);
 /* Are they the catalog's? */
 MUSTCHECK bool differ_as_in(const struct differ *d, const struct catalog *c);
 

@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/pgconn.h"
-#include "router/server/differ.h"
 #include "shardmap/map.h"
 #include "wire/proto.h"
 #include "wire/reader.h"
@@ -88,8 +87,7 @@ static uint32_t number(const struct pgresult *r, int row, int column)
     return value ? (uint32_t)strtoul(value, NULL, 10) : 0;
 }
 
-static bool objects_read(const struct map_shard *shard, bool home, uint32_t timeout_ms, struct objects *out,
-                         struct differ *differ)
+static bool objects_read(const struct map_shard *shard, uint32_t timeout_ms, struct objects *out)
 {
     struct pgconn_target t = { .conninfo = shard->conninfo,
                                .application_name = "pgbraid",
@@ -100,8 +98,6 @@ static bool objects_read(const struct map_shard *shard, bool home, uint32_t time
 
     *out = (struct objects){ 0 };
     out->result = conn ? pgconn_query(conn, sql_objects, &e) : NULL;
-    if (out->result)
-        (void)differ_ask(differ, conn, shard->name, home);
     if (conn)
         pgconn_close_blocking(conn);
     if (!out->result) {
@@ -166,7 +162,7 @@ static void map_fill(struct oid_map *m, const struct objects *shard, const struc
     list_sort(&m->tables);
 }
 
-struct oid_maps *oid_maps_load(const struct map_db *db, uint32_t timeout_ms, struct differ *differ)
+struct oid_maps *oid_maps_load(const struct map_db *db, uint32_t timeout_ms)
 {
     struct oid_maps *m = mem_zalloc(sizeof(*m) + db->nshard * sizeof(m->of[0]));
     struct objects home, shard;
@@ -174,10 +170,10 @@ struct oid_maps *oid_maps_load(const struct map_db *db, uint32_t timeout_ms, str
 
     m->refs = 1;
     m->n = db->nshard;
-    have_home = db->nshard > 1 && objects_read(&db->shards[db->home], true, timeout_ms, &home, differ);
+    have_home = db->nshard > 1 && objects_read(&db->shards[db->home], timeout_ms, &home);
     for (uint32_t i = 0; i < db->nshard; i++) {
         m->of[i].shard_id = db->shards[i].id;
-        if (i == db->home || !have_home || !objects_read(&db->shards[i], false, timeout_ms, &shard, differ))
+        if (i == db->home || !have_home || !objects_read(&db->shards[i], timeout_ms, &shard))
             continue;
         map_fill(&m->of[i], &shard, &home);
         m->of[i].known = true;

@@ -21,7 +21,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct differ;
 struct map_db;
 
 struct oid_maps; /* of one database */
@@ -29,9 +28,9 @@ struct oid_map;  /* of one of its shards */
 
 /*
  * Ask all shards of a database, each with a timeout, in milliseconds; blocking. A shard that does not answer has an
- * empty map. The caller has the one reference. What their tables are made of goes to `differ`.
+ * empty map. The caller has the one reference.
  */
-struct oid_maps *oid_maps_load(const struct map_db *db, uint32_t timeout_ms, struct differ *differ);
+struct oid_maps *oid_maps_load(const struct map_db *db, uint32_t timeout_ms);
 struct oid_maps *oid_maps_ref(struct oid_maps *m);
 void oid_maps_unref(struct oid_maps *m); /* NULL is fine */
 
