@@ -8,6 +8,7 @@ use PgbraidTest::Cluster;
 use PgbraidTest::Gauge;
 use PgbraidTest::Proc qw(wait_for);
 use PgbraidTest::Router;
+use PgbraidTest::Tree;
 use PgbraidTest::Wire;
 
 my $cluster = PgbraidTest::Cluster->new(shards => 2, separate => 1, settings => { max_connections => 300 });
@@ -82,14 +83,15 @@ my $many = sub {
 $many->();
 my $before = PgbraidTest::Gauge::memory_kib($router->pid)->{Rss};
 $many->();
-cmp_ok(PgbraidTest::Gauge::memory_kib($router->pid)->{Rss} - $before, '<', 1024, 'given up 30 times: the router has not grown');
+my $freed = PgbraidTest::Tree::build() =~ /san$/ ? 64 : 1; # a sanitizer keeps what is freed
+cmp_ok(PgbraidTest::Gauge::memory_kib($router->pid)->{Rss} - $before, '<', 1024 * $freed, 'given up 30 times: the router has not grown');
 
 # 200 at once, all with rows in hand or waiting for a connection: bounded by the pool, and by what each may hold.
 my @all = map { $router->wire } 1 .. 200;
 my $idle = PgbraidTest::Gauge::memory_kib($router->pid)->{Rss};
 $_->send(PgbraidTest::Wire::Query('SELECT count(*) FROM a, b WHERE a.v + 0 = b.v + 0 AND a.w <> \'\' AND a.k <= 100')) for @all;
 wait_for('as many as the pool has to wait for the lock', sub { count(2, "wait_event_type = 'Lock'") == 50 });
-cmp_ok(PgbraidTest::Gauge::memory_kib($router->pid)->{Rss} - $idle, '<', 200 * 128, '200 gathers: less than 128 KiB each');
+cmp_ok(PgbraidTest::Gauge::memory_kib($router->pid)->{Rss} - $idle, '<', 200 * 128 * $freed, '200 gathers: less than 128 KiB each');
 $lock->do('ROLLBACK');
 is(join(' ', map { PgbraidTest::Wire::result($_->until_ready)->{rows}[0][0] // 'none' } @all), join(' ', (800) x 200), '... which all have their answer');
 done_testing();
