@@ -97,8 +97,10 @@ void backend_internal(struct backend *b, const char *sql, backend_internal_fn *f
 static void backend_note_ready(struct backend *b, char status)
 {
     bool lost = b->failed || b->rolled_back;
+    /* Behind a statement of the router's own the next one's settings may be on their way already. */
+    bool others = b->expect[0].kind == EXPECT_INTERNAL && b->nexpect > 1;
 
-    if (status == 'I' && b->env != b->env_next) {
+    if (status == 'I' && b->env != b->env_next && !others) {
         struct env *now = lost ? env_ref(b->env) : env_without_local(b->env_next);
 
         env_unref(b->env);
@@ -159,6 +161,15 @@ static bool backend_echo(const struct backend *b, struct span body)
     now = backend_setting(b, b->env_next, lower);
     if (now && span_eq_str(value, now))
         return true;
+    if (!b->begun) { /* what was local to the statement has ended with it */
+        struct env *after = env_without_local(b->env_next);
+        const char *then = backend_setting(b, after, lower);
+        bool ended = then && span_eq_str(value, then);
+
+        env_unref(after);
+        if (ended)
+            return true;
+    }
     if (!b->failed && !b->rolled_back)
         return false;
     savepoint = b->session ? b->session->txn.savepoint : NULL;

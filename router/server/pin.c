@@ -4,6 +4,7 @@
 #include "router/server/backend.h"
 #include "router/server/budget.h"
 #include "router/server/pool.h"
+#include "router/session/env.h"
 #include "router/session/session.h"
 #include "router/worker.h"
 
@@ -70,6 +71,8 @@ static bool pin_releases(struct backend *b)
         return false;
     if (b->tx != 'I') { /* of a transaction that was given up */
         b->session->quarantine = true;
+        env_unref(b->env_next);
+        b->env_next = env_ref(b->env);
         backend_internal(b, "ROLLBACK", pin_rolled_back);
         return false;
     }

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
-# Protocol messages at random: pipelines of Parse, Bind, Describe, Execute, Close, Flush and Query in any order, with names that
-# exist or not, limits, errors, transactions and savepoints, over statements of every kind of plan. Played like the scripts
-# of wire.t, on a PostgreSQL server and on routers over one and three shards; the frames must be the same. A script with
-# a statement that the router refuses is not compared from there on.
+# Scripts made at random, compared as those of wire.t are. Of an odd seed: pipelines of Parse, Bind, Describe, Execute, Close, Flush
+# and Query in any order, with names that exist or not, limits, errors, transactions and savepoints, over statements of
+# every kind of plan. Of an even one: sessions of simple queries with cursors, savepoints, settings and prepared statements.
+# A script with a statement that the router refuses is not compared from there on.
 # PGBRAID_SEED=N begins there, PGBRAID_SCRIPTS=N plays so many.
 use strict;
 use warnings;
@@ -13,6 +13,8 @@ use PgbraidTest::Scripts;
 my $seed = $ENV{PGBRAID_SEED} // 1;
 my $scripts = $ENV{PGBRAID_SCRIPTS} // 150;
 my $bed = PgbraidTest::Scripts->new(config => { safe_functions => 'public.say' });
+
+# --- pipelines
 
 # Statements, and the parameters that they take. Of several shards they have an order, and show no column of a table as it
 # is where rows are put together (that it is a table's is not known there).
@@ -43,7 +45,7 @@ sub values_for
     return '(' . join(', ', map { $values{$_}->() } @kinds) . ')';
 }
 
-sub make_script
+sub make_pipeline
 {
     my %parsed;
     my @lines = ('# at random', 'option unordered', 'query TRUNCATE w', 'query INSERT INTO w (id, n) VALUES (1, 1), (2, 2), (3, 3), (12, 4)', '');
@@ -77,12 +79,44 @@ sub make_script
     return (@lines, 'query ROLLBACK', 'query SELECT id, v, n FROM w ORDER BY id', 'query SELECT id, v FROM h ORDER BY id');
 }
 
+# --- sessions of simple queries: cursors, savepoints, settings, prepared statements
+
+my @rows = ('SELECT id, v FROM t ORDER BY id', 'SELECT id FROM t WHERE id = 4', 'SELECT id, n FROM w ORDER BY id', 'SELECT n + 0 AS n, count(*) FROM t GROUP BY n ORDER BY 1', 'SELECT a.id + 0 AS i, upper(b.v) AS u FROM t a JOIN t b ON b.id = a.n ORDER BY 1', 'SELECT id FROM h ORDER BY id',
+    'SELECT generate_series(1, 9) AS g', 'SELECT code FROM r ORDER BY code', 'VALUES (1), (2), (3)');
+my @cursors = ('c1', 'c1', 'c2');
+
+sub some { return 1 + int rand 8; }
+
+my @steps = (
+    (map { my $sql = $_; sub { $sql } } 'BEGIN', 'BEGIN', 'BEGIN READ ONLY', 'COMMIT', 'ROLLBACK', 'COMMIT AND CHAIN', 'CLOSE ALL', 'DISCARD ALL', 'DISCARD PLANS', 'DEALLOCATE ALL', 'RESET application_name', 'RESET ALL', 'SHOW application_name', 'SHOW statement_timeout', 'SHOW transaction_isolation', 'SHOW transaction_read_only',
+        q{SET datestyle = 'German'}, q{SELECT '2020-02-01'::date}, q{SELECT timestamptz '2020-01-01 00:00Z'}, q{SET LOCAL application_name = 'l'}, q{SET LOCAL my.x = '5'}, 'SET TRANSACTION READ ONLY', 'SET CONSTRAINTS ALL DEFERRED', 'UPDATE w SET n = n + 1', 'SELECT id, n FROM w ORDER BY id', 'SELECT sum(n) FROM w',
+        'SELECT 1/0', 'SELECT count(*) FROM t a JOIN w b ON a.n = b.n', 'SELECT id FROM w ORDER BY id FOR UPDATE', 'LOCK TABLE h'),
+    sub { 'SAVEPOINT ' . pick('a', 'b') }, sub { 'ROLLBACK TO ' . pick('a', 'b') }, sub { 'RELEASE ' . pick('a', 'b') },
+    (sub { 'DECLARE ' . pick(@cursors) . pick('', '', ' SCROLL', ' NO SCROLL') . ' CURSOR ' . pick('', '', 'WITH HOLD ') . 'FOR ' . pick(@rows) }) x 5,
+    (sub { pick('FETCH ', 'FETCH ', 'FETCH ', 'MOVE ') . pick('', '', 'NEXT ', '2 ', '3 ', 'ALL ', 'FORWARD 2 ', 'FORWARD ALL ', 'PRIOR ', 'BACKWARD 1 ', 'ABSOLUTE 2 ', 'RELATIVE 1 ', 'FIRST ', 'LAST ', '0 ', 'BACKWARD ALL ') . 'FROM ' . pick(@cursors) }) x 8,
+    sub { 'CLOSE ' . pick(@cursors) },
+    sub { 'PREPARE ' . pick('p', 'q') . pick(' AS SELECT id, v FROM t WHERE id = $1', '(int) AS SELECT id FROM t WHERE n = $1 ORDER BY id', ' AS UPDATE w SET n = n + $1', ' AS SELECT count(*) FROM w WHERE n > $1', ' AS INSERT INTO w (id, n) VALUES ($1, 9)') },
+    (sub { 'EXECUTE ' . pick('p', 'q') . '(' . some() . ')' }) x 3, sub { 'DEALLOCATE ' . pick('p', 'q') },
+    sub { "SET application_name = '" . pick('x', 'y') . "'" }, sub { 'SET statement_timeout = ' . pick(0, '50000', "'1min'") }, sub { "SELECT set_config('my.x', '" . some() . "', " . pick('true', 'false') . ')' }, sub { "SET timezone = '" . pick('UTC', 'Asia/Tokyo') . "'" },
+    sub { 'INSERT INTO w (id, n) VALUES (' . some() . ', 1)' }, sub { 'INSERT INTO w (id, n) VALUES (' . (20 + some()) . ', 1), (' . (30 + some()) . ', 2)' }, sub { 'UPDATE w SET n = n + 1 WHERE id = ' . some() }, sub { 'DELETE FROM w WHERE id = ' . some() },
+    sub { 'SELECT v FROM t WHERE id = ' . some() }, sub { 'UPDATE h SET d = 1 WHERE id = ' . some() }, sub { 'SELECT id FROM w WHERE id = ' . some() . ' FOR SHARE' },
+);
+
+sub make_session
+{
+    my @lines = ('# at random', 'option tableless', 'query TRUNCATE w', 'query INSERT INTO w (id, n) VALUES (1, 1), (2, 2), (3, 3), (12, 4)', '');
+    for (1 .. 5 + rand 30) {
+        push @lines, 'query ' . join('; ', map { pick(@steps)->() } 1 .. (rand() < 0.1 ? 2 + rand 2 : 1)), '';
+    }
+    return (@lines, 'query ROLLBACK', 'query SELECT id, v, n FROM w ORDER BY id');
+}
+
 my ($compared, $refused) = (0, 0);
 for my $n ($seed .. $seed + $scripts - 1) {
     srand $n;
     my $path = workdir() . "/$n.wire";
     open my $out, '>', $path or die "$path: $!";
-    print $out map { "$_\n" } make_script();
+    print $out map { "$_\n" } $n % 2 ? make_pipeline() : make_session();
     close $out;
     for my $difference ($bed->differences($path)) {
         $compared++;
