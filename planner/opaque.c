@@ -13,12 +13,14 @@
 #include "planner/utility_int.h"
 
 #include <string.h>
+#include <strings.h>
 
 enum call {
     CALL_HARMLESS, /* depends on arguments and settings only */
     CALL_ROW,      /* volatile, but any server may evaluate it for a row */
     CALL_MOMENT,   /* one value for the whole statement or transaction */
     CALL_SETTINGS, /* changes settings */
+    CALL_SETTING,  /* tells one */
     CALL_SESSION,  /* leaves state on the connection, or depends on it */
     CALL_LOCK,     /* takes an advisory lock of the session: on the home shard, whose connection it keeps */
     CALL_PID,      /* pg_backend_pid() */
@@ -43,7 +45,7 @@ static const struct call_name calls[] = {
     { "convert", CALL_HARMLESS },
     { "convert_from", CALL_HARMLESS },
     { "convert_to", CALL_HARMLESS },
-    { "current_setting", CALL_HARMLESS },
+    { "current_setting", CALL_SETTING },
     { "current_user", CALL_HARMLESS },
     { "currval", CALL_SESSION },
     { "cursor_to_xml", CALL_TABLES },
@@ -149,7 +151,6 @@ static const struct call_name calls[] = {
     { "ts_headline", CALL_HARMLESS },
     { "ts_rewrite", CALL_TABLES },
     { "ts_stat", CALL_TABLES },
-    { "version", CALL_HARMLESS },
     { "websearch_to_tsquery", CALL_HARMLESS },
     { "xml", CALL_HARMLESS },
     { "xml_is_well_formed", CALL_HARMLESS },
@@ -188,7 +189,60 @@ static void keep_first(const char **slot, const char *name)
         *slot = name;
 }
 
-static void take_builtin(struct an *an, const struct cat_func *f)
+/*
+ * Settings that every server has alike, in lower case: what the router makes equal for a session or a transaction (rule
+ * P30). Of the others each server tells its own.
+ */
+static const char *const equal_settings[] = {
+    "application_name",
+    "array_nulls",
+    "bytea_output",
+    "client_encoding",
+    "client_min_messages",
+    "datestyle",
+    "default_text_search_config",
+    "default_transaction_deferrable",
+    "default_transaction_isolation",
+    "default_transaction_read_only",
+    "extra_float_digits",
+    "idle_in_transaction_session_timeout",
+    "integer_datetimes",
+    "intervalstyle",
+    "lc_monetary",
+    "lc_numeric",
+    "lc_time",
+    "lock_timeout",
+    "role",
+    "row_security",
+    "search_path",
+    "server_encoding",
+    "standard_conforming_strings",
+    "statement_timeout",
+    "timezone",
+    "transaction_deferrable",
+    "transaction_isolation",
+    "transaction_read_only",
+    "xmlbinary",
+    "xmloption",
+};
+
+/* Names with a dot are the applications' own: only SET gives them a value, and on every server. */
+static bool tells_equal_setting(struct an *an, const PgQuery__FuncCall *f)
+{
+    uint32_t literal;
+    const char *name = f->n_args > 0 ? utility_string(an->in, f->args[0], &literal) : NULL;
+    if (!name)
+        return false;
+    depend_on_value(an, literal);
+    if (strchr(name, '.'))
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(equal_settings); i++)
+        if (strcasecmp(name, equal_settings[i]) == 0)
+            return true;
+    return false;
+}
+
+static void take_builtin(struct an *an, const struct cat_func *f, const PgQuery__FuncCall *call)
 {
     struct inventory *inv = &an->inv;
     switch (builtin_call(f)) {
@@ -203,6 +257,10 @@ static void take_builtin(struct an *an, const struct cat_func *f)
     case CALL_SETTINGS:
         inv->nsetting++;
         keep_first(&inv->home_function, f->name);
+        break;
+    case CALL_SETTING:
+        if (!tells_equal_setting(an, call))
+            keep_first(&inv->home_function, f->name);
         break;
     case CALL_SESSION:
         keep_first(&inv->session, f->name);
@@ -264,7 +322,7 @@ static void take_call(struct an *an, const PgQuery__FuncCall *f)
         keep_first(&an->inv.opaque, arena_printf(an->a, "function %s.%s()", schema, name));
     /* An unqualified name may mean either: which one depends on argument types that are not computed here. */
     if (builtin)
-        take_builtin(an, builtin);
+        take_builtin(an, builtin, f);
     if (builtin && builtin_call(builtin) == CALL_SETTINGS)
         an->inv.nlocal += utility_sets_locally(an->in, f);
     if (user)

@@ -18,6 +18,8 @@ MUSTCHECK bool utility_show_plan(const PgQuery__VariableShowStmt *show, struct p
 MUSTCHECK bool utility_take_modes(size_t n, PgQuery__Node *const *options, struct txn_modes *m, struct err *e);
 /* Is it SELECT set_config(name, ...) FROM pg_settings WHERE name = '...'? It has one target, a function's call. */
 bool utility_setting_row(const PgQuery__SelectStmt *q);
+/* A string constant, NULL if it is none; *index: its literal. */
+const char *utility_string(const struct plan_input *in, const PgQuery__Node *n, uint32_t *index);
 /* Does this call of set_config() end with the transaction, and is its setting one that the router need not know? */
 bool utility_sets_locally(const struct plan_input *in, const PgQuery__FuncCall *f);
 /* False without an error when the call is not one that the router can carry out: then *declined is set. */

@@ -236,8 +236,7 @@ bool utility_show_plan(const PgQuery__VariableShowStmt *show, struct plan_result
     return true;
 }
 
-/* A string constant, NULL if it is none; *index: its literal. */
-static const char *string_constant(const struct plan_input *in, const PgQuery__Node *n, uint32_t *index)
+const char *utility_string(const struct plan_input *in, const PgQuery__Node *n, uint32_t *index)
 {
     if (n->node_case != PG_QUERY__NODE__NODE_A_CONST || n->a_const->isnull ||
         n->a_const->val_case != PG_QUERY__A__CONST__VAL_SVAL || !literal_at(in->lits, n->a_const->location, index))
@@ -260,7 +259,7 @@ static bool boolean_constant(const PgQuery__Node *n, bool *value)
 bool utility_sets_locally(const struct plan_input *in, const PgQuery__FuncCall *f)
 {
     uint32_t unused;
-    const char *name = f->n_args == 3 ? string_constant(in, f->args[0], &unused) : NULL;
+    const char *name = f->n_args == 3 ? utility_string(in, f->args[0], &unused) : NULL;
     bool local = false;
     return name && setting_kind(name) == SETTING_PLAIN && boolean_constant(f->args[2], &local) && local;
 }
@@ -281,7 +280,7 @@ static bool set_config_value(const struct plan_input *in, const PgQuery__Node *n
     }
     if (n->node_case == PG_QUERY__NODE__NODE_A_CONST && n->a_const->isnull)
         return true;
-    *value = string_constant(in, n, &unused);
+    *value = utility_string(in, n, &unused);
     return *value;
 }
 
@@ -333,7 +332,7 @@ bool utility_set_config_plan(const struct plan_input *in, const PgQuery__SelectS
         f->agg_within_group || f->n_agg_order || !boolean_constant(f->args[2], &local) ||
         !set_config_value(in, f->args[1], &value, &param))
         return false;
-    const char *name = string_constant(in, row ? row : f->args[0], &name_at);
+    const char *name = utility_string(in, row ? row : f->args[0], &name_at);
     if (!name || (row && (param || setting_kind(name) != SETTING_PLAIN)))
         return false;
     *declined = false;

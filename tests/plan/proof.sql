@@ -218,3 +218,16 @@ SELECT count(*) FROM orders o, lines l;
 SELECT count(*) FROM customers c WHERE NOT EXISTS (SELECT FROM (SELECT c.id AS k) q WHERE q.k = 5);
 SELECT id, (SELECT 1 FROM (SELECT c.id AS k) q WHERE q.k = 5) FROM customers c;
 SELECT id FROM customers c WHERE EXISTS (SELECT FROM (SELECT x.id AS k FROM customers x) q WHERE q.k = 5 AND q.k = c.id);
+
+-- Settings: those that are the same on every server; of the others each tells its own.
+SELECT id FROM orders WHERE item = current_setting('app.item', true);
+
+SELECT item, current_setting('TimeZone') FROM orders;
+
+SELECT item, current_setting('work_mem') FROM orders;
+
+SELECT item, current_setting($1) FROM orders;
+
+SELECT current_setting('work_mem');
+
+SELECT item, version() FROM orders WHERE customer_id = 4;
