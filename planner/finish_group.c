@@ -7,7 +7,8 @@
  *   sum(x)                      sum of sums, in the type that sum(x) has
  *   min, max, bool_and ...      itself
  *   avg(x)                      sum of sums / sum of counts: PostgreSQL divides the same two numbers
- *   stddev, variance ...        of exact numbers: from counts, sums and sums of squares, see rewrite_deviation()
+ *   stddev, variance ...        of exact numbers: from counts, sums and sums of squares, see rewrite_deviation(); of
+ *                               floats, see rewrite_float_deviation()
  *   f(DISTINCT x)               x is one more group on the shards; f(DISTINCT column)
  *
  * With grouping sets the shards' GROUPING() of all groups is one more column, c(n+1): partial rows of one set meet.
@@ -243,6 +244,37 @@ static bool has_few_digits(const struct rewrite *w, const PgQuery__Node *n)
 }
 
 /*
+ * Of floats: from N, the sum, and the sum of squared differences from the mean, which is what float8_accum() keeps
+ * (rule P24). They are put together by the differences of the parts' means from that of all, as float8_combine() does
+ * it for the workers of a parallel plan: a difference of large squares would lose digits.
+ */
+static void rewrite_float_deviation(struct rewrite *w, const struct call_range *r, bool root, bool pop)
+{
+    uint32_t n = partial(w, r, "count"), s = partial(w, r, "sum"), q = ++w->ncolumn;
+    text_fixed(&w->partials, ", pg_catalog.regr_sxx(");
+    put_range(w, &w->partials, r->args);
+    text_fixed(&w->partials, ", ");
+    put_range(w, &w->partials, r->args);
+    text_fixed(&w->partials, ") ");
+    put_range(w, &w->partials, r->filter);
+    struct arena *a = w->f->an->a;
+    /* Operators with a schema are all of one precedence. */
+    const char *apart = arena_printf(a,
+                                     "((p.s OPERATOR(pg_catalog./) p.n) OPERATOR(pg_catalog.-) (" SUM
+                                     "(c%u) OPERATOR(pg_catalog./) " SUM "(c%u)::double precision))",
+                                     s, n);
+    replace(w, (struct tokrange){ r->name.first, r->end },
+            arena_printf(a,
+                         "(SELECT CASE WHEN " SUM "(c%u) OPERATOR(pg_catalog.>) %d THEN %s(" SUM
+                         "(p.q OPERATOR(pg_catalog.+) (p.n OPERATOR(pg_catalog.*) (%s OPERATOR(pg_catalog.*) %s))) "
+                         "OPERATOR(pg_catalog./) (" SUM "(c%u) OPERATOR(pg_catalog.-) %d)::double precision) END "
+                         "FROM ROWS FROM (pg_catalog.unnest(pg_catalog.array_agg(c%u::double precision)), "
+                         "pg_catalog.unnest(pg_catalog.array_agg(c%u)), pg_catalog.unnest(pg_catalog.array_agg(c%u))) "
+                         "AS p(n, s, q) WHERE p.n OPERATOR(pg_catalog.>) 0)",
+                         n, pop ? 0 : 1, root ? "pg_catalog.sqrt" : "", apart, apart, n, pop ? 0 : 1, n, s, q));
+}
+
+/*
  * From N, the sum and the sum of squares, as numeric_stddev_internal() does it: (N * squares - sum * sum) / (N * (N -
  * 1)), or / (N * N). Division chooses its scale by its operands, which are the same. A root has the scale r of what it
  * is taken of, rounded once: it is computed to more than 2 r digits, so far that none of the numbers with r digits has
@@ -254,6 +286,10 @@ static void rewrite_deviation(struct rewrite *w, const PgQuery__FuncCall *call, 
     bool root = *name == 's', pop = strstr(name, "_pop") != NULL;
     uint32_t type = call->n_args == 1 ? typing_of(w->f->an, w->f->s, call->args[0]).type : 0;
     bool small = type == TYPE_INT2 || type == TYPE_INT4;
+    if (type == TYPE_FLOAT8 && !keyword_is(&w->f->c.ts, r->args.first + 1, "all")) {
+        rewrite_float_deviation(w, r, root, pop);
+        return;
+    }
     if ((!small && type != TYPE_INT8 && type != TYPE_NUMERIC) || keyword_is(&w->f->c.ts, r->args.first + 1, "all") ||
         (root && type == TYPE_NUMERIC && !has_few_digits(w, call->args[0]))) {
         w->no = true;
