@@ -11,6 +11,7 @@ use YAML::XS ();
 my $root = PgbraidTest::Tree::root();
 my $pgbraid = PgbraidTest::Tree::pgbraid();
 my $build = PgbraidTest::Tree::build();
+plan skip_all => "a sanitizer's binary needs other libraries" if $build =~ /san$/;
 
 # ---- Dockerfile ----
 
