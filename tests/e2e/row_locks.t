@@ -122,6 +122,17 @@ $w->do('COMMIT');
 is($other->query('SELECT k FROM g WHERE v = 1 FOR UPDATE NOWAIT')->{error}, undef, 'the end of the transaction frees them');
 is($w->query('SELECT g.k FROM g JOIN h ON h.g = g.k WHERE g.v = 1 FOR UPDATE OF g')->{error}, undef, 'alone in its transaction');
 is($other->query('SELECT k FROM g WHERE v = 1 FOR UPDATE NOWAIT')->{error}, undef, '... it keeps no lock');
+# In pieces, in a string of several, and when it fails: what is over keeps no lock, and what is not does.
+my $all = 'SELECT g.k FROM g, h WHERE g.v + h.g >= 0 AND g.v >= 0 AND h.k < 3 FOR UPDATE OF g';
+my $free_now = sub { return $other->query('SELECT k FROM g FOR UPDATE NOWAIT')->{error}{C} // 'free' };
+my $piece = sub { my (@messages) = @_; $w->send(@messages, PgbraidTest::Wire::Sync()); return join '', map { $_->{type} } $w->until_ready; };
+is($piece->(PgbraidTest::Wire::Parse('p', $all), PgbraidTest::Wire::Bind('', 'p', []), PgbraidTest::Wire::Execute('', 3)) . ' ' . $free_now->(), '12DDDsZ free', 'a piece, alone in its transaction');
+$w->do('BEGIN');
+is($piece->(PgbraidTest::Wire::Bind('c', 'p', []), PgbraidTest::Wire::Execute('c', 3)) . ' ' . $free_now->(), '2DDDsZ 55P03', 'a piece in a block');
+like($piece->(PgbraidTest::Wire::Execute('c', 0)), qr/^D{10,}CZ$/, '... and the rest');
+$w->do('COMMIT');
+is(join(' ', @{ $w->query("$all; SELECT 1")->{tags} }, $free_now->()), 'SELECT 60 SELECT 1 free', 'in a string of two');
+is($w->error($all =~ s/g.v >= 0/1 \/ (g.v - 1) > 5/r)->{C} . ' ' . $free_now->(), '22012 free', 'a shard fails');
 like($w->error('SELECT k FROM t ORDER BY k LIMIT 3 FOR UPDATE SKIP LOCKED')->{M}, qr/LIMIT or OFFSET beside a row locking clause/, 'P28: not with LIMIT: shards would lock more rows than are given');
 is(scalar(@{ $w->query('SELECT k FROM t WHERE k = 7 LIMIT 1 FOR UPDATE SKIP LOCKED')->{rows} }), 1, '... but on one shard');
 done_testing();
