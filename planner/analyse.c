@@ -342,6 +342,7 @@ static void allow_split(struct an *an, const PgQuery__InsertStmt *ins)
                       : an->inv.moment_literal ? "date constants that read the clock"
                       : an->default_moment     ? "a column default that reads the clock"
                       : an->inv.system_column  ? "system columns"
+                      : an->inv.each_server    ? "what each server tells of itself"
                       : an->sub_limit          ? "LIMIT in a sub-query"
                                                : NULL;
     bool hooked = false;
@@ -410,6 +411,8 @@ static const char *diverges(struct an *an, const struct touched *t)
         return arena_printf(an->a, "%s()", inv->volatile_row);
     if (inv->home_function)
         return arena_printf(an->a, "%s()", inv->home_function);
+    if (inv->each_server)
+        return arena_printf(an->a, "%s()", inv->each_server);
     if (inv->moment_literal)
         return "a date constant that reads the clock";
     if (an->default_sequence || an->default_volatile)
@@ -489,7 +492,7 @@ static bool decide(struct an *an, const PgQuery__Node *stmt)
         plan_home(an, "PostgreSQL says which table does not exist");
     else if (t.home_first)
         plan_home(an, t.home_first->rel->system ? "system catalog" : "unsharded tables");
-    else if (an->inv.home_function || an->inv.reads_shard || an->inv.cursor)
+    else if (an->inv.home_function || an->inv.each_server || an->inv.reads_shard || an->inv.cursor)
         plan_home(an, "about one server");
     else if (t.reference && (an->inv.locking || an->inv.system_column))
         plan_home(an, "locks and row addresses of reference tables are taken there");

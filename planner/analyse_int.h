@@ -131,6 +131,7 @@ struct inventory {
     const char *moment;         /* now() ... */
     const char *moment_literal; /* 'now', 'today' ... */
     const char *system_column;  /* ctid ... */
+    const char *each_server;    /* version(), current_setting('port'): every server tells its own */
     const char *oid;            /* tableoid, a cast to regclass ...: numbers that are one server's */
     bool home_writes;           /* a home_function is volatile: it may change something */
     uint32_t nsetting;          /* calls of set_config() */

@@ -662,6 +662,8 @@ static const char *why_not(const struct an *an)
 {
     if (an->inv.system_column)
         return "system columns are not carried along";
+    if (an->inv.each_server)
+        return "every server tells its own";
     if (an->inv.tablesample)
         return "TABLESAMPLE chooses rows of the table itself";
     if (an->inv.home_function || an->inv.home_writes)

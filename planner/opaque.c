@@ -21,6 +21,7 @@ enum call {
     CALL_MOMENT,   /* one value for the whole statement or transaction */
     CALL_SETTINGS, /* changes settings */
     CALL_SETTING,  /* tells one */
+    CALL_EACH,     /* tells what each server is */
     CALL_SESSION,  /* leaves state on the connection, or depends on it */
     CALL_LOCK,     /* takes an advisory lock of the session: on the home shard, whose connection it keeps */
     CALL_PID,      /* pg_backend_pid() */
@@ -151,6 +152,7 @@ static const struct call_name calls[] = {
     { "ts_headline", CALL_HARMLESS },
     { "ts_rewrite", CALL_TABLES },
     { "ts_stat", CALL_TABLES },
+    { "version", CALL_EACH },
     { "websearch_to_tsquery", CALL_HARMLESS },
     { "xml", CALL_HARMLESS },
     { "xml_is_well_formed", CALL_HARMLESS },
@@ -260,7 +262,10 @@ static void take_builtin(struct an *an, const struct cat_func *f, const PgQuery_
         break;
     case CALL_SETTING:
         if (!tells_equal_setting(an, call))
-            keep_first(&inv->home_function, f->name);
+            keep_first(&inv->each_server, f->name);
+        break;
+    case CALL_EACH:
+        keep_first(&inv->each_server, f->name);
         break;
     case CALL_SESSION:
         keep_first(&inv->session, f->name);

@@ -379,6 +379,8 @@ static void block_by_inventory(struct an *an)
         reference |= an->occs[i]->rel->dist == DIST_REFERENCE;
     if (inv->system_column)
         cut_blocked(an, arena_printf(an->a, "the system column %s", inv->system_column));
+    if (inv->each_server)
+        cut_blocked(an, arena_printf(an->a, "%s(), which every server answers for itself,", inv->each_server));
     if (inv->moment)
         cut_blocked(an, arena_printf(an->a, "%s(), which shards answer by clocks of their own,", inv->moment));
     if (inv->moment_literal)

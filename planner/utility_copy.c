@@ -167,7 +167,7 @@ static bool check_values(const struct copy_in *x)
         return refuse_copy(x, arena_printf(an->a, "the default of column \"%s\"", column),
                            "Each shard computes it by itself, and not as one server would.",
                            "Name the column in the list and give its value in the data.");
-    const char *call = inv->moment ? inv->moment : inv->home_function;
+    const char *call = inv->moment ? inv->moment : inv->each_server ? inv->each_server : inv->home_function;
     if (!call && x->rel->dist == DIST_REFERENCE)
         call = inv->volatile_row;
     if (call)
