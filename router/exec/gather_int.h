@@ -53,6 +53,8 @@ struct gather {
     bool open;         /* the gatherer takes rows of it */
     bool quiet;        /* the gatherer has answered everything */
     struct strbuf out; /* rows on their way to it */
+    bool in_data;      /* a CopyData is open at the end of out */
+    size_t data;       /* where it begins */
 };
 
 /* gather.c */
