@@ -342,13 +342,77 @@ size_t query_simple(struct session *s, const char *data, size_t frame)
     return frame;
 }
 
+/* --- function calls --- */
+
+/* What libpq and JDBC call for large objects, by their numbers in pg_proc, which are PostgreSQL's own. */
+static bool is_large_object_call(uint32_t function)
+{
+    static const uint32_t functions[] = {
+        715 /* lo_create */,      952 /* lo_open */,      953 /* lo_close */,    954 /* loread */,
+        955 /* lowrite */,        956 /* lo_lseek */,     957 /* lo_creat */,    958 /* lo_tell */,
+        964 /* lo_unlink */,      1004 /* lo_truncate */, 3170 /* lo_lseek64 */, 3171 /* lo_tell64 */,
+        3172 /* lo_truncate64 */,
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
+        if (functions[i] == function)
+            return true;
+    }
+    return false;
+}
+
+size_t query_function_call(struct session *s, const char *data, size_t frame)
+{
+    struct span sql = SPAN("SELECT pg_catalog.lo_creat(-1)"); /* runs where these run, and may write as they may */
+    uint32_t function = frame < PROTO_HEADER + 4 ? 0 : proto_get32(data + PROTO_HEADER);
+    struct literals lits;
+    struct plan *plan;
+    struct err e = ERR_INIT;
+
+    if (s->admin || !is_large_object_call(function)) {
+        err_set(&e, PB0103, "function calls by the fastpath protocol are not supported");
+        err_detail(&e, "Those for large objects are.");
+        err_hint(&e, "Call the function with SELECT.");
+        query_fail(s, &e);
+        return frame;
+    }
+    if (s->tx == 'E') {
+        query_failed_transaction(&e);
+        query_fail(s, &e);
+        return frame;
+    }
+    plan = planner_plan(s->worker->planner, session_catalog(s), s->db->map, &s->env->plan, sql, NULL, 0, &lits, &e);
+    if (!plan) {
+        query_fail(s, &e);
+        return frame;
+    }
+    BUG_ON(plan->kind != PLAN_QUERY || plan->scope != SCOPE_HOME || plan->moment);
+    if (UNLIKELY(query_hold(s, plan))) {
+        plan_unref(plan);
+        return 0;
+    }
+    if (isolation_takes_all(s)) {
+        err_set(&e, PB0313, "the first statement of this transaction cannot be a function call");
+        err_hint(&e, "Run a query first: it takes the transaction's snapshot.");
+        plan_unref(plan);
+        query_fail(s, &e);
+        return frame;
+    }
+    if (txn_has_snapshot(&s->txn) && !isolation_allows(s, false, 1, s->set->home, &e)) {
+        plan_unref(plan);
+        query_fail(s, &e);
+        return frame;
+    }
+    return query_forward(s, plan, s->set->home, data, frame);
+}
+
 /* The message at the head of the input ends here with an error. */
 void query_refused(struct session *s, const struct err *e)
 {
     struct span in = stream_peek(&s->st);
     size_t used = 0;
 
-    if (in.len >= PROTO_HEADER && in.ptr[0] == FE_QUERY)
+    if (in.len >= PROTO_HEADER && (in.ptr[0] == FE_QUERY || in.ptr[0] == FE_FUNCTION_CALL))
         used = (size_t)proto_get32(in.ptr + 1) + 1;
     else
         used = query_batch_length(s, in.ptr, in.len);

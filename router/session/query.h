@@ -17,6 +17,8 @@ struct strbuf;
 
 /* A whole Query message; returns the bytes consumed, 0 when the session has to wait and the message must be kept. */
 size_t query_simple(struct session *s, const char *data, size_t frame);
+/* A whole FunctionCall message (protocol chapter 55.2.6): those for large objects run on the home shard; the same. */
+size_t query_function_call(struct session *s, const char *data, size_t frame);
 /* Extended-protocol messages from the first unhandled one on; the same. */
 size_t query_extended(struct session *s, const char *data, size_t len);
 

@@ -397,17 +397,8 @@ static size_t session_feed_ready(struct session *s, const char *data, size_t len
     case FE_COPY_FAIL:
         /* Left over from a COPY that failed: discarded, as the protocol says. */
         return frame > len ? 0 : frame;
-    case FE_FUNCTION_CALL: {
-        struct err e = ERR_INIT;
-
-        if (frame > len)
-            return 0;
-        err_set(&e, PB0103, "function calls by the fastpath protocol are not supported");
-        err_hint(&e, "Call the function with SELECT.");
-        session_error(s, &e);
-        session_ready(s);
-        return frame;
-    }
+    case FE_FUNCTION_CALL:
+        return frame > len ? 0 : query_function_call(s, data, frame);
     default:
         session_unknown_type(s, data[0]);
         return len;

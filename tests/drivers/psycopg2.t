@@ -12,5 +12,4 @@ PgbraidTest::Driver::compare(
     command => [ '/usr/bin/python3', '-B', program('psycopg2_client.py') ],
     checks  => 18,
     sharded => 3,
-    todo    => { 'large objects' => 'function calls of the protocol are refused' },
 );

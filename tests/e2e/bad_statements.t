@@ -132,6 +132,22 @@ for my $what (sort keys %deep) {
     is($w->value('SELECT 1'), 1, '... and the session goes on');
 }
 
+# --- function calls of the protocol: of large objects as they are, right or wrong; of others not at all
+{
+    my ($w, $plain) = ($router->wire, $t->cluster->wire($t->plain));
+    my $call = sub { my ($oid, $rest) = @_; return pack('a N N a*', 'F', 8 + length $rest, $oid, $rest); };
+    my $integer = sub { return pack 'n n n N N n', 1, 1, 1, 4, $_[0], 1; };
+    for my $case ([ 'lo_creat without arguments', 957, pack('n n n', 0, 0, 0) ], [ 'lo_open cut off', 952, pack('n n n', 1, 1, 2) ], [ 'nothing but a number', 964, '' ], [ 'lo_unlink of nothing', 964, $integer->(4_000_000_000) ], [ 'lo_close of nothing', 953, $integer->(7) ]) {
+        my ($name, $oid, $rest) = @$case;
+        my ($got, $want) = map { my $c = $_; $c->send($call->($oid, $rest)); join ' ', map { $_->{type} . ($_->{type} eq 'E' ? "($_->{fields}{C} $_->{fields}{M})" : '') } $c->until_ready } $w, $plain;
+        is($got, $want, $name);
+    }
+    $w->send($call->(1598, pack('n n n', 0, 0, 0))); # random()
+    my ($error) = grep { $_->{type} eq 'E' } $w->until_ready;
+    is($error->{fields}{C}, '0A000', 'another function is refused');
+    is($w->value('SELECT 1'), 1, '... and the session goes on');
+}
+
 # --- errors that are PostgreSQL's: the same SQLSTATE and message; a position that is the statement's, or none
 for my $sql (
     'SELECT id, nope FROM big', 'SELECT b.nope FROM big b JOIN other o ON b.v = o.v', 'SELECT id FROM big JOIN other ON big.v = other.v', 'SELECT count(*) FROM big, other WHERE v > 3',

@@ -220,6 +220,34 @@ try:
     show(lo.read())
     lo.unlink()
     con.commit()
+    lo = con.lobject(0, "wb")
+    oid = lo.oid
+    lo.write(b"gone")
+    cur.execute("INSERT INTO accounts (account_id, owner) VALUES (7001, 'a'), (7002, 'b'), (7003, 'c')")
+    con.rollback()
+    try:
+        con.lobject(oid, "rb")
+    except psycopg2.Error as e:
+        show(str(e).splitlines()[0].replace(str(oid), "N"))
+    try:
+        con.lobject(0, "wb")
+    except psycopg2.Error as e:
+        show(str(e).splitlines()[0])
+    con.rollback()
+    lo = con.lobject(0, "wb")
+    oid = lo.oid
+    lo.write(b"stays")
+    cur.execute("INSERT INTO accounts (account_id, owner) VALUES (7001, 'a'), (7002, 'b'), (7003, 'c')")
+    con.commit()
+    lo = con.lobject(oid, "rwb")
+    show([lo.read(), lo.tell(), lo.seek(0, 2)])
+    lo.truncate(2)
+    lo.seek(0)
+    show(lo.read())
+    lo.unlink()
+    cur.execute("DELETE FROM accounts WHERE account_id BETWEEN 7001 AND 7003")
+    show(cur.rowcount)
+    con.commit()
 except psycopg2.Error as e:
     show(e)
 end()
