@@ -150,7 +150,7 @@ subtest 'PAUSE and RESUME' => sub {
     pass('which goes on');
     $in->do('COMMIT');
     is(PgbraidTest::Wire::result($other->until_ready)->{tags}[0], 'PAUSE', 'and returns when it has ended');
-    is($cluster->value($_, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid() AND backend_type = 'client backend'"), 0, "nothing runs on shard $_") for 1, 2;
+    is($cluster->value($_, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND query NOT LIKE '-- What distributed tables are made of%'"), 0, "nothing of clients' runs on shard $_") for 1, 2; # the router may be comparing tables
     ok(!(grep { $_->readable(0) } $new, $prepared, $string, $scattered, $pipeline, $flushed), 'new statements wait');
     my ($db) = show('DATABASES');
     my $late = $router->open_wire;
