@@ -87,7 +87,7 @@ sub start
             $last = "$w->{error}{C} $w->{error}{M} " . ($w->{error}{D} // '');
             return 0;
         });
-    } // "does not let anybody in: $last";
+    } // "does not let anybody in: $last ($@)";
     croak "the router: $up\n" . $self->log_text if $up ne 'up';
     return $self;
 }
