@@ -468,12 +468,12 @@ bool exec_wants_input(const struct exec *x)
     return x->copying;
 }
 
-static size_t copy_data(struct exec *x, struct span body, size_t frame)
+static void copy_data(struct exec *x, struct span body)
 {
     struct err e = ERR_INIT;
 
     if (x->copy_ended)
-        return frame; /* after a failure: discarded */
+        return; /* after a failure: discarded */
     if (!x->splitter) {
         for (uint32_t i = 0; i < x->npart; i++) {
             copy_put(x, i, body);
@@ -482,7 +482,6 @@ static size_t copy_data(struct exec *x, struct span body, size_t frame)
     } else if (!copy_splitter_feed(x->splitter, body, copy_row, x, &e)) {
         copy_fail(x, &e);
     }
-    return frame;
 }
 
 /* On one shard by itself the end of the data is its commit, which may have waited. */
@@ -513,6 +512,12 @@ size_t exec_input(struct exec *x, const char *data, size_t len)
     struct err e = ERR_INIT;
     struct session *s = x->s;
 
+    if (s->copy_left) {
+        len = len < s->copy_left ? len : s->copy_left;
+        s->copy_left -= (uint32_t)len;
+        copy_data(x, span_make(data, len));
+        return len;
+    }
     if (len < PROTO_HEADER)
         return 0;
     body_len = proto_get32(data + 1);
@@ -522,11 +527,13 @@ size_t exec_input(struct exec *x, const char *data, size_t len)
         session_fatal(s, &e);
         return len;
     }
+    if (data[0] == FE_COPY_DATA) { /* its end is nothing to wait for: data may be cut into messages anywhere */
+        s->copy_left = body_len - 4;
+        return PROTO_HEADER;
+    }
     if (frame > len)
         return 0;
     switch (data[0]) {
-    case FE_COPY_DATA:
-        return copy_data(x, span_make(data + PROTO_HEADER, frame - PROTO_HEADER), frame);
     case FE_COPY_DONE:
         copy_done(x);
         return frame;

@@ -354,6 +354,11 @@ static size_t session_feed_ready(struct session *s, const char *data, size_t len
 
     if (UNLIKELY(s->oversized_left))
         return session_skip_oversized(s, len);
+    if (UNLIKELY(s->copy_left)) { /* of a COPY that failed */
+        len = len < s->copy_left ? len : s->copy_left;
+        s->copy_left -= (uint32_t)len;
+        return len;
+    }
     if (len < PROTO_HEADER)
         return 0;
     body_len = proto_get32(data + 1);

@@ -78,6 +78,7 @@ struct session {
     bool gss_done;           /* the same of a GSSENCRequest */
     bool direct_tls;         /* TLS began without being asked for */
     bool proxied;            /* the PROXY header has been read */
+    uint32_t copy_left;      /* bytes of a CopyData message that are to come */
     uint32_t oversized;      /* body's length of a message beyond max_message_size that is skipped */
     uint64_t oversized_left; /* ... bytes of it that are to come; 0: there is none */
     bool counted;            /* among its user's sessions (router/auth/quota.h) */

@@ -68,6 +68,15 @@ my $r = same_in('text', 't', 'COPY t FROM STDIN', join '', map { "$_\tv$_\t" . $
 is(scalar spread('t'), 3, 'rows on every shard');
 is($r->{tags}[0], 'COPY 500', 'counted once');
 same_in('text, one byte a message', 't', 'COPY t FROM STDIN', split //, join '', map { "$_\tx\\ty\\\\z\\n\t\\N\n" } 501 .. 540);
+# Messages larger than anything that is read or kept at once.
+my @many = map { "$_\tx\t$_\n" } 100_001 .. 130_000;
+same_in('text, one large message', 't', 'COPY t FROM STDIN', join '', @many[0 .. 19_999]);
+same_in('text, a value of 3 MB', 't', 'COPY t FROM STDIN', "700\t" . 'y' x 3_000_000 . "\t1\n701\tz\t2\n");
+same_in('text, an error within a large message', 't', 'COPY t FROM STDIN', join('', @many[20_000 .. 20_100], "131\tx\tno number\n", @many[20_101 .. 29_999]), join '', @many[20_000 .. 29_999]);
+same_in('text, after it', 't', 'COPY t FROM STDIN', join '', @many[20_000 .. 29_999]);
+same_in('text, a large message for a table that every shard has', 'ref', 'COPY ref FROM STDIN', join '', map { "$_\tr\n" } 100_001 .. 130_000);
+same_in('text, a large message for a table that one shard has', 'home', 'COPY home FROM STDIN', join '', map { "$_\th\n" } 100_001 .. 130_000);
+$_->do('DELETE FROM t WHERE id IN (700, 701) OR id > 100000', "DELETE FROM ref WHERE name = 'r'", 'DELETE FROM home') for $w, $plain;
 same_in('text, the end marker', 't', 'COPY t FROM STDIN', "601\ta\t1\n602\tb\t2\n\\.\n");
 same_in('text, what follows the end marker', 't', 'COPY t FROM STDIN', "603\ta\t1\n\\.\n604\tb\t2\n");
 same_in('text, CRLF', 't', 'COPY t FROM STDIN', "611\ta\t1\r\n612\tb\t2\r\n613\tc\t3\r\n");
