@@ -2,7 +2,7 @@
  * Few rows of a gathered statement need no temporary tables (rule P5): each column of a part becomes a parameter, an
  * array, and the statement reads
  *
- *   (SELECT r."id", r."name"::pg_catalog.varchar(9) AS "name" FROM pg_catalog.unnest($1, $2) AS r("id", "name"))
+ *   (SELECT pg_catalog.unnest($1) AS "id", pg_catalog.unnest($2)::pg_catalog.varchar(9) AS "name")
  *
  * in the place of the table. That is the same to all that looks at it if the columns' types are PostgreSQL's own and
  * their collations the default one.

@@ -360,6 +360,7 @@ bool finish_push(struct finish *f, struct plan_push push, const char *how)
         copy->rest = rest_around(f, &push.rest);
     *part = (struct gather_part){ .scope = SCOPE_KEYED };
     *g = (struct plan_gather){ .npart = 1, .parts = part, .push = copy };
+    g->seen = ARENA_ARRAY(a, _Atomic uint64_t, g->npart);
     g->arrays = arrays_decide(an, g);
     an->plan->gather = g;
     if (how) {

@@ -65,20 +65,31 @@ static uint32_t number_sources(const struct plan_gather *g, const struct gather_
     return n;
 }
 
-static void put_arrays(const struct source *from, struct strbuf *out)
+/*
+ * Functions in the select list give one row after the other; those in FROM put down all their rows first. But a row
+ * lock on what has functions in its select list is an error.
+ */
+static void put_arrays(const struct source *from, bool locks, struct strbuf *out)
 {
     const struct gather_source *rows = from->rows;
+    const bool in_from = locks || rows->ncolumn == 0;
     const uint32_t n = rows->ncolumn ? rows->ncolumn : 1;
     strbuf_puts(out, "(SELECT ");
     for (uint32_t i = 0; i < rows->ncolumn; i++) {
-        strbuf_printf(out, "%sr.c%u", i ? ", " : "", i + 1);
+        strbuf_puts(out, i ? ", " : "");
+        if (in_from)
+            strbuf_printf(out, "r.c%u", i + 1);
+        else
+            strbuf_printf(out, "pg_catalog.unnest($%u)", from->param + i);
         arrays_put_cast(out, rows->types[i].oid, rows->types[i].typmod);
         if (from->named)
             strbuf_printf(out, " AS %s", from->named[i].name);
         else
             strbuf_printf(out, " AS c%u", i + 1);
     }
-    strbuf_puts(out, " FROM ROWS FROM (");
+    strbuf_puts(out, in_from ? " FROM ROWS FROM (" : ")");
+    if (!in_from)
+        return;
     for (uint32_t i = 0; i < n; i++)
         strbuf_printf(out, "%spg_catalog.unnest($%u)", i ? ", " : "", from->param + i);
     strbuf_puts(out, ") AS r(");
@@ -87,10 +98,10 @@ static void put_arrays(const struct source *from, struct strbuf *out)
     strbuf_puts(out, "))");
 }
 
-static void put_source(const struct source *from, struct strbuf *out)
+static void put_source(const struct source *from, bool locks, struct strbuf *out)
 {
     if (!from->rows->table) {
-        put_arrays(from, out);
+        put_arrays(from, locks, out);
         return;
     }
     strbuf_puts(out, "pg_temp.");
@@ -111,7 +122,7 @@ static void put_pieces(struct cutter *c, const struct plan *p, const struct plan
             break;
         case PIECE_TABLE:
             BUG_ON(!from); /* only in what runs where the rows are */
-            put_source(from, c->out);
+            put_source(from, p->gather->locks, c->out);
             break;
         }
     }
@@ -183,9 +194,9 @@ void plan_gather_shape(const struct plan *p, const struct gather_part *part, str
     BUG_ON(!cutter_fini(&c, &n, &e)); /* a shape has no parameters */
 }
 
-static void put_mention(const struct gather_part *part, const struct source *from, struct strbuf *out)
+static void put_mention(const struct gather_part *part, const struct source *from, bool locks, struct strbuf *out)
 {
-    put_source(from, out);
+    put_source(from, locks, out);
     if (part->put_alias)
         strbuf_printf(out, " AS %s", part->alias);
 }
@@ -201,7 +212,7 @@ static void put_statement(struct cutter *c, const struct plan *p, struct span sq
         uint32_t start = mention ? g->parts[i].start : g->dropped[k].start;
         cutter_copy(c, sql, done, plan_offset(p, lits, start));
         if (mention)
-            put_mention(&g->parts[i], &from[i], c->out);
+            put_mention(&g->parts[i], &from[i], g->locks, c->out);
         else
             strbuf_puts(c->out, " true ");
         done = plan_offset(p, lits, mention ? g->parts[i].end : g->dropped[k].end);

@@ -75,6 +75,7 @@ struct worker {
     struct loop_timer tick;
     uint64_t schema_checked_us;
     struct worker_stats stats;
+    size_t held; /* bytes of rows that gathered statements hold (router/exec/gather_hold.c) */
     uint64_t hash_seed;
     bool ended;    /* being freed: what still comes by message is dropped */
     bool draining; /* shutting down: no new statements outside transactions */

@@ -70,7 +70,15 @@ enum be_type {
     BE_FUNCTION_RESULT = 'V'
 };
 
-/* Big-endian word at any address. */
+/* Big-endian words at any address. */
+static inline void proto_put16(void *p, uint16_t v)
+{
+    unsigned char *b = p;
+
+    b[0] = (unsigned char)(v >> 8);
+    b[1] = (unsigned char)v;
+}
+
 static inline void proto_put32(void *p, uint32_t v)
 {
     unsigned char *b = p;

@@ -87,9 +87,10 @@ const struct setting config_settings[] = {
     { INTEGER("max_pinned_connections", max_pinned_connections, "10", 0, 100000),
       .doc = "Of pool_size: connections that sessions may keep after a transaction, for advisory locks or "
              "cursors WITH HOLD." },
-    { INTEGER("gather_array_rows", gather_array_rows, "1000", 0, 100000),
-      .doc = "Rows of a gathered statement, up to 64 kB, that go to the gathering server as array parameters; where "
-             "there are more, temporary tables are filled. 0 is always temporary tables." },
+    { INTEGER("gather_array_rows", gather_array_rows, "200000", 0, 1000000),
+      .doc = "Rows of a gathered statement, up to 4 MB, that go to the gathering server as array parameters; where "
+             "there are more, and from 1000 rows on of more than two tables, temporary tables are filled. 0 is always "
+             "temporary tables." },
     { DURATION("schema_check_interval", schema_check_interval_ms, "30s", 0, MAX_DURATION_MS),
       .doc = "How often shards are asked whether somebody has changed a distributed table on one of them directly; "
              "statements about such a table are refused until it is made equal again. 0 is only at the start, after a "

@@ -398,7 +398,6 @@ static enum exec_action gather_row(struct exec *x, struct part *p, struct span b
     uint16_t ncolumn = body.len < 2 ? 0 : proto_get16(body.ptr);
     bool present = true, ok = body.len >= 2;
     struct gather_table *t;
-    struct strbuf *out;
 
     if (x->failed)
         return EXEC_SWALLOW;
@@ -418,20 +417,17 @@ static enum exec_action gather_row(struct exec *x, struct part *p, struct span b
         return EXEC_WAIT;
     }
     t = &g->tables[g->at[i]];
-    out = g->holds ? &t->held : &g->out;
     if (g->keys)
         gather_keys_take(x, t, fields);
-    if (g->holds) {
-        msg_u8(out, FE_COPY_DATA); /* each for itself, as gather_hold.c reads them */
-        msg_u32(out, (uint32_t)fields.len + 6);
-    } else {
-        gather_begin_data(g);
-    }
-    msg_u16(out, ncolumn);
-    strbuf_put(out, fields.ptr, fields.len);
     t->rows++;
-    if (g->holds && !gather_hold_row(x, t, fields))
-        gather_row_is_wrong(x, p);
+    if (g->holds) {
+        if (!gather_hold_row(x, t, ncolumn, fields))
+            gather_row_is_wrong(x, p);
+        return EXEC_SWALLOW;
+    }
+    gather_begin_data(g);
+    msg_u16(&g->out, ncolumn);
+    strbuf_put(&g->out, fields.ptr, fields.len);
     if (g->out.len > GATHER_FLUSH)
         gather_flush(x);
     return EXEC_SWALLOW;
@@ -539,7 +535,7 @@ void exec_gather_fini(struct exec *x)
     gather_keys_fini(g);
     strbuf_fini(&g->out);
     for (uint32_t i = 0; i < g->plan->npart; i++)
-        strbuf_fini(&g->tables[i].held);
+        gather_hold_let_go(x, &g->tables[i]);
     x->gather = NULL;
     b = session_lease_of(x->s, x->s->set->gather);
     if (b && !(x->gather_keep && !x->failed))

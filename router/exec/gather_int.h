@@ -28,6 +28,7 @@ struct gather_table {
     uint32_t left; /* shards that have not ended it */
     uint64_t rows;
     struct strbuf held;        /* GATHER_HOLD: its rows, as messages of COPY */
+    size_t *sizes;             /* ... bytes of each column, with the lengths */
     struct span columns;       /* as the first shard described them, in the arena */
     const char *described;     /* which that was; NULL: none has yet */
     struct gather_type *types; /* ... read; NULL: not yet */
@@ -46,15 +47,16 @@ struct gather {
     uint32_t round, nround;
     struct gather_keys *keys; /* by semi-join; NULL: nothing waits for values */
     enum gather_phase phase;
-    uint32_t current;  /* table being loaded */
-    bool holds;        /* rows stay here */
-    size_t held;       /* bytes, of all tables */
-    uint32_t nheld;    /* rows */
-    bool open;         /* the gatherer takes rows of it */
-    bool quiet;        /* the gatherer has answered everything */
-    struct strbuf out; /* rows on their way to it */
-    bool in_data;      /* a CopyData is open at the end of out */
-    size_t data;       /* where it begins */
+    uint32_t current;   /* table being loaded */
+    bool holds;         /* rows stay here */
+    size_t held;        /* bytes, of all tables; the worker's `held` has them, too */
+    uint32_t nheld;     /* rows */
+    uint32_t hold_rows; /* ... that there may be */
+    bool open;          /* the gatherer takes rows of it */
+    bool quiet;         /* the gatherer has answered everything */
+    struct strbuf out;  /* rows on their way to it */
+    bool in_data;       /* a CopyData is open at the end of out */
+    size_t data;        /* where it begins */
 };
 
 /* gather.c */
@@ -96,12 +98,14 @@ bool gather_hold_allowed(const struct exec *x);
 void gather_hold_begin(struct exec *x);
 /* The type of a described column decides whether it can be held on. */
 void gather_hold_described(struct exec *x, struct gather_table *t);
-/* There is one row more, whose message is at the end of t->held; false: it is malformed. */
-bool gather_hold_row(struct exec *x, struct gather_table *t, struct span fields);
+/* There is one row more; false: it is malformed. */
+bool gather_hold_row(struct exec *x, struct gather_table *t, uint16_t nfield, struct span fields);
 /* A shard has sent all of a table: perhaps the next round's turn has come. */
 void gather_hold_check(struct exec *x);
 /* All rows are there, and every shard is ready: the statement, with arrays. */
 void gather_hold_run(struct exec *x);
+/* A table's rows that were held are somewhere else, or not needed any more. */
+void gather_hold_let_go(struct exec *x, struct gather_table *t);
 
 /* gather_ask.c: ask the shards for their rows. */
 void gather_ask(struct exec *x);

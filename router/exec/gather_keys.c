@@ -224,7 +224,7 @@ void gather_keys_put(const struct gather *g, const struct plan_semijoin *j, stru
 /* How many rows the tables had: for the next time. */
 void gather_keys_seen(const struct gather *g)
 {
-    for (uint32_t i = 0; i < g->plan->npart && g->plan->nsemijoin; i++) {
+    for (uint32_t i = 0; i < g->plan->npart; i++) {
         const struct gather_table *t = &g->tables[i];
 
         if (!t->narrow)

@@ -253,7 +253,7 @@ enum exec_action gather_own_frame(struct exec *x, char type, struct span body)
         g->open = true;
         strbuf_put(&g->out, header, sizeof(header));
         strbuf_put(&g->out, held->ptr, held->len);
-        strbuf_fini(held);
+        gather_hold_let_go(x, &g->tables[g->current]);
         gather_pause_shards(x, false, PAUSE_TURN);
         gather_check_loaded(x);
         return EXEC_SWALLOW;

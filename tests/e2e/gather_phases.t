@@ -12,7 +12,7 @@ use PgbraidTest::Tree;
 use PgbraidTest::Wire;
 
 my $cluster = PgbraidTest::Cluster->new(shards => 2, separate => 1, settings => { max_connections => 300 });
-my $router = PgbraidTest::Router->new(cluster => $cluster, ranges => [ PgbraidTest::Router::equal_ranges(2) ], config => { sharding_key => 'k', pool_size => 50, schema_check_interval => 0 });
+my $router = PgbraidTest::Router->new(cluster => $cluster, ranges => [ PgbraidTest::Router::equal_ranges(2) ], config => { sharding_key => 'k', pool_size => 50, schema_check_interval => 0, gather_array_rows => 500 });
 $router->do('CREATE TABLE a (k bigint PRIMARY KEY, v int, w text)', 'CREATE TABLE b (k bigint PRIMARY KEY, v int)');
 $router->do('INSERT INTO a VALUES ' . join(', ', map { "($_, $_ % 50, repeat('w', 600))" } 1 .. 400), 'INSERT INTO b VALUES ' . join(', ', map { "($_, $_ % 50)" } 1 .. 400));
 my $console = $router->wire(database => 'pgbraid');

@@ -22,7 +22,15 @@ my @STATEMENTS = (
     [ 'ORDER BY, all rows', 'SELECT aid, bid, abalance, filler FROM pgbench_accounts ORDER BY aid' ],
     [ 'gather of 100,000 rows: window', 'SELECT max(r) FROM (SELECT rank() OVER (ORDER BY abalance, aid) AS r FROM pgbench_accounts WHERE aid <= 100000) q',
         'SELECT aid, abalance FROM pgbench_accounts WHERE aid <= 100000' ],
-    [ 'gather of 100,000 rows: join of two tables', 'SELECT count(*), sum(a.abalance) FROM pgbench_accounts a JOIN pgbench_accounts b ON a.abalance = b.aid WHERE a.aid <= 100000 AND b.aid <= 100000',
+    [ 'gather of 100,000 rows: percentile_cont', 'SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY abalance) FROM pgbench_accounts WHERE aid <= 100000',
+        'SELECT abalance FROM pgbench_accounts WHERE aid <= 100000' ],
+    [ 'gather of 100,000 rows: stddev of doubles', 'SELECT stddev(abalance::double precision) FROM pgbench_accounts WHERE aid <= 100000',
+        'SELECT count(*), sum(abalance::double precision), stddev(abalance::double precision) FROM pgbench_accounts WHERE aid <= 100000' ],
+    [ 'gather of 100,000 rows: string_agg of 84 characters', "SELECT bid, length(string_agg(filler, ',' ORDER BY aid)) FROM pgbench_accounts WHERE aid <= 100000 GROUP BY bid",
+        'SELECT bid, filler, aid FROM pgbench_accounts WHERE aid <= 100000' ],
+    [ 'gather of 2 x 50,000 rows: join', 'SELECT count(*), sum(a.abalance) FROM pgbench_accounts a JOIN pgbench_accounts b ON a.abalance = b.aid WHERE a.aid <= 50000 AND b.aid <= 50000',
+        'SELECT aid, abalance FROM pgbench_accounts WHERE aid <= 50000' ],
+    [ 'gather of 2 x 100,000 rows: join', 'SELECT count(*), sum(a.abalance) FROM pgbench_accounts a JOIN pgbench_accounts b ON a.abalance = b.aid WHERE a.aid <= 100000 AND b.aid <= 100000',
         'SELECT aid, abalance FROM pgbench_accounts WHERE aid <= 100000' ],
 );
 
