@@ -63,10 +63,11 @@ struct batch {
     struct plan *plan;                     /* borrowed: what the last Bind or Describe was about */
 };
 
-/* What may stand before the Sync of a pipeline; COPY messages are ignored there. Anything else ends it. */
+/* What may stand before the Sync of a pipeline. Anything else ends it: data may be for a COPY that an Execute before it
+ * begins. */
 static bool is_batch_message(char type)
 {
-    return memchr("PBDECSdcf", type, 9) != NULL;
+    return memchr("PBDECS", type, 6) != NULL;
 }
 
 size_t query_batch_length(struct session *s, const char *data, size_t len)

@@ -25,7 +25,7 @@ my @statements = (
     [ 'SELECT id, v, d FROM h ORDER BY id' ], [ 'SELECT 1 / (n - n) FROM t WHERE id = $1', qw(key) ], [ 'SELECT $1::text || $2', qw(text text) ], [ 'SELCT 1' ],
     [ 'INSERT INTO w (id, n) VALUES ($1, $2)', qw(key small) ], [ 'INSERT INTO w (id, n) VALUES ($1, 1), ($2, 2) RETURNING id', qw(key key2) ], [ 'UPDATE w SET n = n + 1' ], [ 'UPDATE w SET v = $2 WHERE id = $1 RETURNING id, v', qw(key text) ],
     [ 'DELETE FROM w WHERE id = $1', qw(key) ], [ 'DELETE FROM w RETURNING 1' ], [ 'SELECT id, v, n FROM w ORDER BY id' ], [ 'SELECT count(*) FROM w' ], [ q{UPDATE h SET v = $2 WHERE id = $1}, qw(key text) ], [ 'SELECT id FROM w WHERE id = $1 FOR UPDATE', qw(key) ],
-    [ 'VALUES (1, $1), (2, NULL)', qw(text) ], [ 'SELECT generate_series(1, $1::int)', qw(small) ],
+    [ 'VALUES (1, $1), (2, NULL)', qw(text) ], [ 'COPY (SELECT id, v FROM t ORDER BY id) TO STDOUT' ], [ 'COPY r TO STDOUT CSV' ], [ 'SELECT generate_series(1, $1::int)', qw(small) ],
 );
 # What the router does by itself is executed once, as the unnamed portal.
 my @verbs = map { [$_] } 'BEGIN', 'BEGIN', 'COMMIT', 'COMMIT', 'ROLLBACK', 'SAVEPOINT a', 'ROLLBACK TO a', 'RELEASE a', 'BEGIN ISOLATION LEVEL READ COMMITTED', q{SET application_name = 'x'}, 'SHOW application_name', q{SET LOCAL datestyle = 'German'},
@@ -45,6 +45,16 @@ sub values_for
     return '(' . join(', ', map { $values{$_}->() } @kinds) . ')';
 }
 
+# COPY FROM STDIN without waiting for its CopyInResponse: if there is none, the data is ignored.
+sub copy_in
+{
+    my $copy = 'COPY ' . pick('w', 'w', 'w', 'h') . ' (id, v) FROM STDIN';
+    my @start = rand() < 0.3 ? ("query SELECT id FROM t WHERE id = 1; $copy; SELECT count(*) FROM w") : ("parse '' $copy", q{bind '' '' ()}, q{execute ''});
+    my @data = map { 'copydata ' . join '', map { (50 + int rand 100) . '\t' . pick('a', 'b', '\\\\N') . '\n' } 1 .. rand 6 } 1 .. rand 4;
+    push @data, 'copydata ' . pick('x\n', '7\t', '7\ta\n8\tb\n') if rand() < 0.2;
+    return (@start, @data, rand() < 0.9 ? 'copydone' : 'copyfail no');
+}
+
 sub make_pipeline
 {
     my %parsed;
@@ -56,6 +66,10 @@ sub make_pipeline
             if ($x < 0.2) {
                 push @lines, 'sync' if $lines[-1] !~ /^(?:|query.*|sync)$/; # after an error it would be skipped
                 push @lines, 'query ' . join '; ', map { $_->[0] } grep { @$_ == 1 } map { pick(@statements, @verbs, @verbs) } 1 .. 1 + rand 3;
+            } elsif ($x < 0.24) {
+                my @copy = copy_in();
+                push @lines, 'sync' if $copy[0] =~ /^query/ && $lines[-1] !~ /^(?:|query.*|sync)$/;
+                push @lines, @copy;
             } elsif ($x < 0.35) {
                 my ($name, $verb) = (pick(@names), pick(@verbs));
                 push @lines, "parse $name $verb->[0]", "bind '' $name ()", q{execute ''};
