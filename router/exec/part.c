@@ -202,7 +202,9 @@ void exec_send_query(struct exec *x, struct part *p, struct span sql)
 {
     struct strbuf *out = &x->s->worker->out;
 
-    if (exec_in_txn(x) || !x->plan || x->plan->kind != PLAN_DDL || !x->plan->ddl->no_transaction)
+    /* What has failed takes its end only; what it left of settings ends with it. */
+    if (p->backend->tx != 'E' &&
+        (exec_in_txn(x) || !x->plan || x->plan->kind != PLAN_DDL || !x->plan->ddl->no_transaction))
         (void)exec_expect_prefix(x, p, out, true);
     backend_expect(p->backend, EXPECT_EXEC);
     fe_put_query(out, sql);
