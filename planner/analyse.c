@@ -20,27 +20,35 @@ static bool names_schema(const PgQuery__FuncCall *f, const char *wanted)
     return strcmp(schema, wanted) == 0;
 }
 
+static bool is_set_config(const PgQuery__Node *val)
+{
+    return val && val->node_case == PG_QUERY__NODE__NODE_FUNC_CALL &&
+           tree_name_is(val->func_call->n_funcname, val->func_call->funcname, "set_config");
+}
+
 /*
  * SELECT f(...) and nothing else, f being set_config or one of pgbraid's: the router carries it out. So it does
- * set_config() of a row of pg_settings.
+ * several calls of set_config(), and that of a row of pg_settings.
  */
 static bool is_control_call(const PgQuery__SelectStmt *q)
 {
-    if (q->op != PG_QUERY__SET_OPERATION__SETOP_NONE || q->n_target_list != 1 || q->n_group_clause ||
+    if (q->op != PG_QUERY__SET_OPERATION__SETOP_NONE || q->n_target_list == 0 || q->n_group_clause ||
         q->having_clause || q->n_window_clause || q->n_values_lists || q->n_sort_clause || q->limit_count ||
         q->limit_offset || q->n_locking_clause || q->with_clause || q->n_distinct_clause)
         return false;
     const PgQuery__Node *val = q->target_list[0]->res_target->val;
     if (!val || val->node_case != PG_QUERY__NODE__NODE_FUNC_CALL)
         return false;
+    for (size_t i = 0; q->n_target_list > 1 && i < q->n_target_list; i++)
+        if (q->n_from_clause || q->where_clause || !is_set_config(q->target_list[i]->res_target->val))
+            return false;
     if (q->n_from_clause || q->where_clause)
-        return tree_name_is(val->func_call->n_funcname, val->func_call->funcname, "set_config") &&
-               utility_setting_row(q);
+        return is_set_config(val) && utility_setting_row(q);
     return names_schema(val->func_call, "pgbraid") ||
            tree_name_is(val->func_call->n_funcname, val->func_call->funcname, "pg_cancel_backend") ||
            tree_name_is(val->func_call->n_funcname, val->func_call->funcname, "pg_terminate_backend") ||
            tree_name_is(val->func_call->n_funcname, val->func_call->funcname, "pg_listening_channels") ||
-           tree_name_is(val->func_call->n_funcname, val->func_call->funcname, "set_config");
+           is_set_config(val);
 }
 
 /* SELECT ... INTO creates a table: the utility planner's. It may stand in the leftmost arm of a set operation. */

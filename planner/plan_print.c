@@ -113,6 +113,12 @@ static void print_session(const struct plan_session *s, struct strbuf *out)
         strbuf_printf(out, " \"%s\"", s->name);
     if (s->param)
         strbuf_printf(out, " to $%u as \"%s\"", s->param, s->column);
+    for (uint32_t i = 0; s->nset > 1 && i < s->nset; i++) {
+        strbuf_printf(out, "%s \"%s\"", i ? "," : "", s->sets[i].name);
+        if (s->sets[i].param)
+            strbuf_printf(out, " to $%u", s->sets[i].param);
+        strbuf_printf(out, " as \"%s\"%s", s->sets[i].column, s->sets[i].local ? " local" : "");
+    }
     strbuf_puts(out, s->hold ? " with hold" : "");
     strbuf_puts(out, s->scroll ? " scroll" : "");
     strbuf_puts(out, s->local ? " local" : "");

@@ -22,7 +22,7 @@ enum session_verb {
     SESSION_RESET,           /* name: also SET ... TO DEFAULT; local */
     SESSION_RESET_ALL,
     SESSION_SHOW,       /* name */
-    SESSION_SET_CONFIG, /* SELECT set_config('name', literal, literal): name; local; answers a row */
+    SESSION_SET_CONFIG, /* SELECT set_config('name', value, boolean), ...: sets; answers a row */
     SESSION_DISCARD_ALL,
     SESSION_DISCARD_OTHER, /* DISCARD PLANS | SEQUENCES | TEMP */
     SESSION_DEALLOCATE,    /* name */
@@ -49,6 +49,16 @@ struct execute_arg {
 /* Is the text, read by the type's input function, the value that PostgreSQL would give to a parameter of this type? */
 bool execute_value_fits(const struct execute_arg *arg, uint32_t type);
 
+/* A call of set_config(). */
+struct plan_setting {
+    const char *name;
+    const char *column; /* the name of its column in the answer */
+    const char *value;  /* of a setting that needs_value() (utility_set.c): the constant; NULL: none */
+    uint32_t param;     /* the value is this parameter; 0: it is in the text */
+    uint32_t literal;   /* ... as the literal of this number; UINT32_MAX: it is NULL */
+    bool local;         /* until the end of the transaction */
+};
+
 struct plan_session {
     enum session_verb verb;
     const char *name;       /* setting, savepoint or statement; NULL: none */
@@ -59,12 +69,15 @@ struct plan_session {
     struct txn_modes modes; /* BEGIN and SET TRANSACTION: what they say */
     bool setting; /* SET transaction_isolation = ...: like SET TRANSACTION, but the session may do it anywhere */
     bool judged;  /* a server must say whether it is right: SET CONSTRAINTS by name, a value not understood */
-    /* SESSION_SET_CONFIG of a parameter: its number (0: the value is in the text), and the answered column's name. */
-    uint32_t param;
-    const char *column;
-    bool hold, scroll; /* SESSION_DECLARE: WITH HOLD; backwards, too */
-    bool move;         /* SESSION_FETCH: no rows are given */
-    uint64_t count;    /* ... so many rows forward; UINT64_MAX: all; 0: another direction */
+    /* SESSION_SET_CONFIG: the calls, in order, no name twice. What is said of a single one stands above and below, too.
+     */
+    uint32_t nset;
+    const struct plan_setting *sets;
+    uint32_t param;     /* the value is this parameter; 0: it is in the text */
+    const char *column; /* the answered column's name */
+    bool hold, scroll;  /* SESSION_DECLARE: WITH HOLD; backwards, too */
+    bool move;          /* SESSION_FETCH: no rows are given */
+    uint64_t count;     /* ... so many rows forward; UINT64_MAX: all; 0: another direction */
     /* SESSION_PREPARE: declared parameter types (0: to be inferred), and where in the text the statement begins. */
     uint32_t ntype, from;
     const uint32_t *types;

@@ -251,7 +251,7 @@ static bool channels_plan(const PgQuery__ResTarget *target, const char *name, st
     return true;
 }
 
-/* SELECT f(...): analyse() has seen that there is nothing else. */
+/* SELECT f(...): analyse() has seen that there is nothing else, or other calls of set_config(). */
 static bool call_plan(const struct plan_input *in, const PgQuery__Node *stmt, struct arena *scratch,
                       struct plan_result *out, struct err *e)
 {
@@ -267,7 +267,7 @@ static bool call_plan(const struct plan_input *in, const PgQuery__Node *stmt, st
     if (signal_plan(target, name, out) || channels_plan(target, name, out))
         return true;
     bool declined;
-    if (utility_set_config_plan(in, stmt->select_stmt, out, &declined, e))
+    if (utility_set_config_plan(in, stmt->select_stmt, scratch, out, &declined, e))
         return true;
     return declined && analyse_query(in, stmt, scratch, out, e);
 }

@@ -22,8 +22,9 @@ bool utility_setting_row(const PgQuery__SelectStmt *q);
 const char *utility_string(const struct plan_input *in, const PgQuery__Node *n, uint32_t *index);
 /* Does this call of set_config() end with the transaction, and is its setting one that the router need not know? */
 bool utility_sets_locally(const struct plan_input *in, const PgQuery__FuncCall *f);
-/* False without an error when the call is not one that the router can carry out: then *declined is set. */
-MUSTCHECK bool utility_set_config_plan(const struct plan_input *in, const PgQuery__SelectStmt *q,
+/* Every target is a call. False without an error when one is not one that the router can carry out: then *declined is
+ * set. */
+MUSTCHECK bool utility_set_config_plan(const struct plan_input *in, const PgQuery__SelectStmt *q, struct arena *scratch,
                                        struct plan_result *out, bool *declined, struct err *e);
 
 /*

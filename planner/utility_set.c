@@ -1,7 +1,7 @@
 /*
  * Settings: SET, RESET, SHOW and set_config(). The router runs the statement where the session is, reads the value back
  * and gives it to every connection the session uses later (rules P12, P46), so a setting must be one that means the
- * same whenever it is set again, and one statement may change one only.
+ * same whenever it is set again. One statement may change several only as SELECT set_config(...), set_config(...).
  */
 #include "planner/plan_int.h"
 #include "planner/utility_int.h"
@@ -233,6 +233,7 @@ bool utility_set_plan(const PgQuery__VariableSetStmt *set, struct plan_result *o
 bool utility_show_plan(const PgQuery__VariableShowStmt *show, struct plan_result *out)
 {
     session_plan(out, SESSION_SHOW, strcmp(show->name, "all") == 0 ? NULL : show->name);
+    out->plan->returns_rows = true;
     return true;
 }
 
@@ -265,23 +266,21 @@ bool utility_sets_locally(const struct plan_input *in, const PgQuery__FuncCall *
 }
 
 /* The value that is set: a string, NULL or a parameter. */
-static bool set_config_value(const struct plan_input *in, const PgQuery__Node *n, const char **value, uint32_t *param)
+static bool set_config_value(const struct plan_input *in, const PgQuery__Node *n, struct plan_setting *set)
 {
-    uint32_t unused;
-    *value = NULL;
-    *param = 0;
     if (n->node_case == PG_QUERY__NODE__NODE_TYPE_CAST &&
         tree_name_is(n->type_cast->type_name->n_names, n->type_cast->type_name->names, "text") &&
         !n->type_cast->type_name->n_array_bounds)
         n = n->type_cast->arg;
+    set->literal = UINT32_MAX;
     if (n->node_case == PG_QUERY__NODE__NODE_PARAM_REF && n->param_ref->number > 0) {
-        *param = (uint32_t)n->param_ref->number;
+        set->param = (uint32_t)n->param_ref->number;
         return true;
     }
     if (n->node_case == PG_QUERY__NODE__NODE_A_CONST && n->a_const->isnull)
         return true;
-    *value = utility_string(in, n, &unused);
-    return *value;
+    set->value = utility_string(in, n, &set->literal);
+    return set->value;
 }
 
 static bool is_name_column(const PgQuery__Node *n)
@@ -318,42 +317,85 @@ bool utility_setting_row(const PgQuery__SelectStmt *q)
     return setting_row_name(q);
 }
 
-bool utility_set_config_plan(const struct plan_input *in, const PgQuery__SelectStmt *q, struct plan_result *out,
-                             bool *declined, struct err *e)
+/* One call, with strings of the tree; *name_at: the literal that names the setting. */
+static bool set_config_call(const struct plan_input *in, const PgQuery__ResTarget *target, const PgQuery__Node *row,
+                            struct plan_setting *set, uint32_t *name_at)
 {
-    const PgQuery__ResTarget *target = q->target_list[0]->res_target;
-    const PgQuery__Node *row = setting_row_name(q);
     const PgQuery__FuncCall *f = target->val->func_call;
-    const char *value;
-    uint32_t name_at, param;
-    bool local;
-    *declined = true;
+
     if (f->n_args != 3 || f->agg_star || f->agg_distinct || f->func_variadic || f->over || f->agg_filter ||
-        f->agg_within_group || f->n_agg_order || !boolean_constant(f->args[2], &local) ||
-        !set_config_value(in, f->args[1], &value, &param))
+        f->agg_within_group || f->n_agg_order || !boolean_constant(f->args[2], &set->local) ||
+        !set_config_value(in, f->args[1], set))
         return false;
-    const char *name = utility_string(in, row ? row : f->args[0], &name_at);
-    if (!name || (row && (param || setting_kind(name) != SETTING_PLAIN)))
-        return false;
-    *declined = false;
-    if (setting_kind(name) == SETTING_TRANSACTION) {
-        err_set(e, PB0313, "set_config() of \"%s\" is not supported", name);
+    set->name = utility_string(in, row ? row : f->args[0], name_at);
+    set->column = *tree_str(target->name) ? target->name : "set_config";
+    return set->name;
+}
+
+/* Among others: one that a server carries out, and that has not been set in the same statement. */
+static bool may_be_among_others(const struct plan_setting *sets, uint32_t i)
+{
+    enum setting_kind kind = setting_kind(sets[i].name);
+
+    for (uint32_t k = 0; k < i; k++)
+        if (strcasecmp(sets[k].name, sets[i].name) == 0)
+            return false;
+    return kind == SETTING_PLAIN || kind == SETTING_ENCODING || kind == SETTING_ROLE;
+}
+
+static bool check_set_config(const struct plan_setting *set, struct err *e)
+{
+    if (setting_kind(set->name) == SETTING_TRANSACTION) {
+        err_set(e, PB0313, "set_config() of \"%s\" is not supported", set->name);
         return err_hint(e, "Use SET TRANSACTION.");
     }
     /* "" is a value that no special setting takes: a parameter's is not known yet. */
-    if (!check_setting(name, param ? "" : value, e))
+    return check_setting(set->name, set->param ? "" : set->value, e);
+}
+
+bool utility_set_config_plan(const struct plan_input *in, const PgQuery__SelectStmt *q, struct arena *scratch,
+                             struct plan_result *out, bool *declined, struct err *e)
+{
+    uint32_t n = (uint32_t)q->n_target_list;
+    const PgQuery__Node *row = setting_row_name(q);
+    struct plan_setting *sets = ARENA_ARRAY(scratch, struct plan_setting, n);
+    uint32_t *names = ARENA_ARRAY(scratch, uint32_t, n);
+    *declined = true;
+    for (uint32_t i = 0; i < n; i++)
+        if (!set_config_call(in, q->target_list[i]->res_target, row, &sets[i], &names[i]) ||
+            (n > 1 && !may_be_among_others(sets, i)))
+            return false;
+    if (row && (sets[0].param || setting_kind(sets[0].name) != SETTING_PLAIN))
         return false;
-    struct plan_session *s = session_plan(out, SESSION_SET_CONFIG, name);
-    s->local = local;
-    s->param = param;
-    if (needs_value(name) && value)
-        s->value = arena_strdup(plan_arena(out->plan), value);
-    s->column = arena_strdup(plan_arena(out->plan), *tree_str(target->name) ? target->name : "set_config");
-    out->plan->nparam = param;
-    uint32_t *fixed = ARENA_ARRAY(plan_arena(out->plan), uint32_t, 1);
-    fixed[0] = name_at;
+    *declined = false;
+    for (uint32_t i = 0; i < n; i++)
+        if (!check_set_config(&sets[i], e))
+            return false;
+    struct plan_session *s = session_plan(out, SESSION_SET_CONFIG, n == 1 ? sets[0].name : NULL);
+    struct arena *a = plan_arena(out->plan);
+    struct plan_setting *own = ARENA_ARRAY(a, struct plan_setting, n);
+    uint32_t *fixed = ARENA_ARRAY(a, uint32_t, n);
+    for (uint32_t i = 0; i < n; i++) {
+        enum setting_kind kind = setting_kind(sets[i].name);
+        own[i] = sets[i];
+        own[i].name = arena_strdup(a, sets[i].name);
+        own[i].column = arena_strdup(a, sets[i].column);
+        own[i].value = needs_value(sets[i].name) && sets[i].value ? arena_strdup(a, sets[i].value) : NULL;
+        fixed[i] = names[i];
+        /* Else the plan depends on the value, which the shape does not have. */
+        out->cacheable = out->cacheable && (kind == SETTING_PLAIN || (kind == SETTING_ROLE && sets[i].param));
+        out->plan->nparam = sets[i].param > out->plan->nparam ? sets[i].param : out->plan->nparam;
+    }
+    out->plan->returns_rows = true;
+    s->nset = n;
+    s->sets = own;
+    if (n == 1) {
+        s->local = own->local;
+        s->param = own->param;
+        s->value = own->value;
+        s->column = own->column;
+    }
     out->fixed = fixed;
-    out->nfixed = 1;
-    out->cacheable = setting_kind(name) == SETTING_PLAIN;
+    out->nfixed = n;
     return true;
 }

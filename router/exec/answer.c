@@ -510,7 +510,7 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
             return EXEC_SWALLOW;
         }
         /* Of the first part of a setting two answers come: the command's and the value's. */
-        if (x->task == TASK_SETTING && p == x->parts && x->setting && !p->described)
+        if (x->task == TASK_SETTING && p == x->parts && x->nsetting && !p->described)
             p->described = true;
         else
             exec_part_ready(x, p);

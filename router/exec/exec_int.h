@@ -75,6 +75,12 @@ struct part {
     uint32_t ntag, tags_before; /* DDL: command tags seen, and how many come before the statement's own */
 };
 
+/* A setting whose value is read back; in the arena, both. */
+struct exec_set {
+    char *name; /* lower case */
+    char *value;
+};
+
 struct exec {
     struct session *s;
     struct arena arena;
@@ -152,8 +158,11 @@ struct exec {
     bool implicit_end;      /* ... or to the end of a string or pipeline */
     bool implicit_rollback; /* ... or to an error in one */
     bool committed;
-    char *setting;          /* name being set, in the arena */
+    char *setting;          /* name being set, in the arena; NULL: several, or none */
     char *setting_value;    /* what was read back */
+    uint32_t nsetting;      /* names whose values are read back */
+    struct exec_set *sets;  /* ... so many, in the arena */
+    bool retold;            /* the text is the router's, in the place of the client's */
     uint32_t setting_phase; /* parts: 0 the command, 1 the value */
     uint32_t nwriter;
 

@@ -12,6 +12,7 @@
 #include "router/exec/ext.h"
 #include "router/exec/part.h"
 #include "router/session/session.h"
+#include "router/session/setting.h"
 #include "router/worker.h"
 #include "wire/reader.h"
 
@@ -38,7 +39,12 @@ static void put_types(struct strbuf *out, const uint32_t *types, uint32_t n)
 
 static bool refuse_kind(const struct prepared *p, struct err *e)
 {
+    const char *column;
+
     if (p->plan->kind == PLAN_QUERY || p->plan->kind == PLAN_GATHER || p->plan->kind == PLAN_INSERT)
+        return true;
+    if (p->plan->kind == PLAN_SESSION && p->plan->session->verb == SESSION_SET_CONFIG &&
+        !setting_is_own(p->plan, &column))
         return true;
     err_set(e, PB0313, "this statement cannot be prepared in SQL");
     err_detail(e, "The router carries it out by itself.");

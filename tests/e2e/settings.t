@@ -10,7 +10,7 @@ use PgbraidTest::Wire;
 my $cluster = PgbraidTest::Cluster->new(shards => 2);
 $cluster->do(1, 'CREATE TABLE t (id bigint PRIMARY KEY, v text)', 'CREATE ROLE reader', 'GRANT USAGE ON SCHEMA public TO reader',
     'CREATE SCHEMA other', 'CREATE TABLE other.t (id bigint PRIMARY KEY, v text)', 'CREATE SCHEMA reader AUTHORIZATION reader', 'CREATE TABLE reader.t (id bigint)', 'ALTER TABLE reader.t OWNER TO reader');
-my $router = PgbraidTest::Router->new(cluster => $cluster);
+my $router = PgbraidTest::Router->new(cluster => $cluster, config => { workers => 1 }); # all sessions share its connections
 $router->do("SELECT pgbraid.shard_table('t', 'id')");
 # Keys of both shards.
 $router->do('INSERT INTO t VALUES ' . join ',', map { "($_)" } 1 .. 50);
@@ -78,6 +78,58 @@ $w->do('BEGIN');
 is($w->error('EXECUTE sets')->{C}, '0A000', '... not in a transaction');
 $w->do('ROLLBACK', 'DEALLOCATE sets');
 
+# Several at once: as one statement, with what ends with the transaction and what does not.
+my $several = 'SELECT set_config($$app.one$$, $1, true), set_config($$app.two$$, $2, true) AS two, set_config($$work_mem$$, $3, false)';
+for my $joins (0, 1) {
+    $w->do("SET work_mem = '4MB'", 'BEGIN');
+    $w->value("SELECT count(*) FROM t WHERE id = $here") if $joins;
+    $r = $w->query_params($several, 'a', "o'\\x", '6MB');
+    is_deeply([ $r->{columns}, $r->{rows} ], [ [ 'set_config', 'two', 'set_config' ], [ [ 'a', "o'\\x", '6MB' ] ] ], 'several: the answer' . ($joins ? ' of a transaction that is on a shard' : ''));
+    holds($w, 'app.one', 'a', '... and they hold, on shards that join later, too');
+    holds($w, 'app.two', "o'\\x", '... all');
+    holds($w, 'work_mem', '6MB', '... of them');
+    $w->do('SAVEPOINT a');
+    $w->query_params($several, 'b', 'c', '7MB');
+    holds($w, 'app.one', 'b', 'again with other values');
+    $w->do('ROLLBACK TO a');
+    holds($w, 'app.one', 'a', '... which ROLLBACK TO undoes');
+    holds($w, 'work_mem', '6MB', '... whether they are local or not');
+    $w->do('COMMIT');
+    holds($w, 'work_mem', '6MB', 'what is not local stays');
+    is($w->value("SELECT nullif(current_setting('app.one', true), '') FROM (SELECT count(*) FROM t WHERE id = $_) x"), undef, '... what is local does not') for $here, $there;
+    $w->do('BEGIN');
+    $w->query_params($several, 'a', 'b', '8MB');
+    $w->do('ROLLBACK');
+    holds($w, 'work_mem', '6MB', 'ROLLBACK undoes them');
+    is($w->query_params($several, 'a', 'b', 'nonsense')->{error}{C}, '22023', 'one that is wrong');
+    is($w->value("SELECT nullif(current_setting('app.one', true), '')"), undef, '... is none');
+}
+is_deeply([ map { $_->[0] } @{ $w->query("SELECT set_config('app.x', 'a', true), set_config('app.y', 'b', true); SELECT current_setting('app.x') || current_setting('app.y') || (SELECT count(*) FROM t WHERE id = $there)")->{rows} } ],
+    [ 'a', 'ab0' ], 'in a string of statements they are for the rest of it');
+$w->send(Parse('wrong', "SELECT set_config('app.a', \$1, false), set_config('app.b', 'x', false)", 20), Sync());
+is(PgbraidTest::Wire::result($w->until_ready)->{error}{C}, '42883', 'of a type that set_config() does not take');
+for my $sql (q{SELECT set_config('a.b', 'c', true), set_config('a.c', 'd', true), 1}, q{SELECT set_config('a.b', 'c', true), set_config('A.B', 'd', true)}, q{SELECT set_config('a.b', 'c', true), set_config('pgbraid.commit', 'best_effort', true)},
+    q{SELECT set_config('a.b', 'c', true), set_config('a.' || 'c', 'd', true)}, q{SELECT set_config('a.b', 'c', true), set_config('a.c', upper('d'), true)}, q{SELECT set_config('a.b', 'c', true), set_config('a.c', 'd', 1 = 1)}, q{SELECT set_config('a.b', 'c', true), set_config('seed', '0.5', true)},
+    q{SELECT set_config('a.b', 'c', true), set_config('client_encoding', 'latin1', true)}, q{SELECT set_config('transaction_read_only', 'on', true), set_config('a.b', 'c', true)}, q{SELECT set_config('session_authorization', 'reader', true), set_config('a.b', 'c', true)},
+    q{SELECT DISTINCT set_config('a.b', 'c', true), set_config('a.c', 'd', true)}, q{SELECT set_config('a.b', 'c', true), set_config('a.c', 'd', true) WHERE false}) {
+    $w->do('BEGIN', "SELECT count(*) FROM t WHERE id = $here");
+    is($w->error($sql)->{C}, '0A000', "refused in a transaction: $sql");
+    $w->do('ROLLBACK');
+}
+$w->do("SET work_mem TO DEFAULT");
+
+# DateStyle is two things, and a statement may say one: the other is the session's on every connection.
+$w->do("SET DateStyle = 'SQL, DMY'");
+for my $ask ([ 'SET DateStyle = ISO', 'ISO, DMY' ], [ "SELECT set_config('datestyle', 'German', false)", 'German, DMY' ], [ "SELECT set_config('DateStyle', 'SQL', false), set_config('app.z', 'a', false)", 'SQL, DMY' ], [ 'SET DateStyle = YMD', 'SQL, YMD' ]) {
+    my $busy = $router->wire;
+    $busy->do('BEGIN');
+    $busy->value("SELECT count(*) FROM t WHERE id = $_") for $here, $there; # the connections that know it
+    $w->do($ask->[0]);
+    $busy->do('ROLLBACK');
+    holds($w, 'DateStyle', $ask->[1], $ask->[0]);
+}
+$w->do('RESET DateStyle');
+
 # What a client asks for when it logs in is what RESET goes back to.
 my $own = $router->wire(params => { options => '-c work_mem=5MB', search_path => 'other', application_name => 'me' });
 is($own->value('SHOW work_mem'), '5MB', 'start-up option');
@@ -85,6 +137,16 @@ $own->do("SET work_mem = '6MB'", "SET search_path = public", "SET application_na
 holds($own, 'work_mem', '6MB', 'changed');
 $own->do('RESET work_mem');
 holds($own, 'work_mem', '5MB', 'RESET goes back to the start-up option');
+for my $ask ([ q{SELECT set_config('work_mem', NULL, %s)} ], [ q{SELECT set_config('work_mem', $1, %s)}, undef ], [ q{SELECT set_config('work_mem', NULL, %s), set_config('app.x', 'o''x', %1$s)} ], [ q{SELECT set_config('app.x', $1, %s), set_config('work_mem', $2, %1$s)}, 'x', undef ]) {
+    for my $local ('false', 'true') {
+        my ($sql, @values) = (sprintf($ask->[0], $local), @$ask[ 1 .. $#$ask ]);
+        $own->do("SET work_mem = '6MB'", 'BEGIN');
+        is((grep { $_ eq '5MB' } @{ $own->rows($sql, @values)->[0] }), 1, "so does NULL: $sql");
+        holds($own, 'work_mem', '5MB', '... on every shard');
+        $own->do('COMMIT');
+        holds($own, 'work_mem', $local eq 'true' ? '6MB' : '5MB', '... as long as it says');
+    }
+}
 $own->do("SET work_mem = '6MB'", 'RESET ALL');
 is_deeply([ map { $own->value("SHOW $_") } qw(work_mem search_path application_name) ], [ '5MB', 'other', 'me' ], 'RESET ALL too');
 $own->do("SET work_mem = '6MB'", 'SET search_path = public', 'DISCARD ALL');
@@ -111,6 +173,36 @@ is($w->value("SELECT current_user FROM (SELECT count(*) FROM t WHERE id = $there
 $w->do('SET ROLE reader', 'RESET SESSION AUTHORIZATION');
 is($w->value('SELECT current_user'), 'postgres', 'RESET SESSION AUTHORIZATION ends SET ROLE');
 is($w->error('SET SESSION AUTHORIZATION reader')->{C}, '0A000', 'SET SESSION AUTHORIZATION is refused');
+
+# A role that is gone: it cannot be replayed, and can be left.
+for my $way ('RESET ROLE', q{SELECT set_config('app.x', $1, false), set_config('role', 'none', false)}, q{SELECT set_config('role', $1, false), set_config('app.x', 'y', false)}) {
+    my ($gone, $busy) = map { $router->wire } 1, 2;
+    $router->do('CREATE ROLE gone');
+    $gone->do('SET ROLE gone');
+    $busy->do('BEGIN');
+    $busy->value("SELECT count(*) FROM t WHERE id = $_") for $here, $there; # the connections that have it
+    $router->do('DROP ROLE gone');
+    my $two = q{SELECT set_config('app.x', $1, %s), set_config('app.y', $2, true)};
+    is($gone->query_params(sprintf($two, $_), 'a', 'b')->{error}{C}, '22023', "a role that is gone: error, $_") for 'true', 'false';
+    $gone->do('BEGIN');
+    is($gone->query_params(sprintf($two, 'true'), 'a', 'b')->{error}{C}, '22023', '... in a transaction');
+    is($gone->error('SELECT 1')->{C}, '25P02', '... which has failed');
+    $gone->do('ROLLBACK');
+    my @values = $way =~ /\$1/ ? 'none' : ();
+    is($gone->query_params($way, @values)->{error}, undef, "... $way");
+    is($gone->value("SELECT current_user FROM (SELECT count(*) FROM t WHERE id = $_) x"), 'postgres', '... leaves it') for $here, $there;
+    $busy->do('COMMIT');
+}
+
+# Large values
+my $large = 'x' x 300_000;
+for my $begin (0, 1) {
+    $w->do($begin ? ('BEGIN', "SELECT count(*) FROM t WHERE id = $here") : ());
+    is_deeply($w->rows(q{SELECT set_config('app.x', $1, false), set_config('app.y', $2, false)}, $large, 'y'), [ [ $large, 'y' ] ], 'a large value' . ($begin ? ' in a transaction' : ''));
+    is_deeply($w->rows("SELECT length(current_setting('app.x')), current_setting('app.y') FROM (SELECT count(*) FROM t WHERE id = $_) x"), [ [ 300_000, 'y' ] ], '... on every shard') for $here, $there;
+    $w->do('COMMIT') if $begin;
+}
+$w->do('DISCARD ALL');
 
 # Encodings: keys are hashed from the client's bytes.
 is($w->error("SET client_encoding = 'latin1'")->{C}, '0A000', 'another encoding is refused');

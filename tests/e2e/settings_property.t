@@ -31,9 +31,25 @@ my %values = (
 );
 my @names = sort keys %values;
 my @points = qw(a b "C");
-my $probe = join ', ', map { "pg_catalog.current_setting('$_')" } @names;
+my $probe = join ', ', (map { "pg_catalog.current_setting('$_')" } @names), map { "coalesce(pg_catalog.current_setting('app.$_', true), '')" } qw(x y);
 
 sub pick { return $_[ rand @_ ]; }
+
+# Several set_config() at once, in the extended protocol some values as parameters: [ statement, value, ... ].
+sub several
+{
+    my ($extended) = @_;
+    my %once = map { $_ => 1 } map { pick(@names, 'app.x', 'app.y') } 1 .. 2 + rand 3;
+    my (@calls, @values);
+    for my $name (rand() < 0.5 ? sort keys %once : reverse sort keys %once) {
+        my @quoted = map { /^'((?:[^']|'')*)'$/ ? $1 =~ s/''/'/gr : () } @{ $values{$name} // [ "'1'", "'a''b'" ] };
+        my $value = rand() < 0.1 ? undef : @quoted ? pick(@quoted) : $name eq 'IntervalStyle' ? pick('iso_8601', 'wrong') : 'hex';
+        my $said = defined $value ? q(') . $value =~ s/'/''/gr . q(') : 'NULL';
+        if ($extended && rand() < 0.6) { push @values, $value; $said = '$' . @values; }
+        push @calls, 'set_config(' . pick("'$name'", "'\U$name'") . ", $said, " . pick('true', 'false') . ')' . pick('', ' AS x');
+    }
+    return [ 'SELECT ' . join(', ', @calls), @values ];
+}
 
 # A random statement; undef: the client goes away.
 sub statement
@@ -66,7 +82,7 @@ sub statement
 sub outcome
 {
     my ($r) = @_;
-    return join ' ', (map { "C($_)" } @{ $r->{tags} // [] }), ($r->{error} ? "E($r->{error}{C})" : ()), "Z($r->{status})";
+    return join ' ', (map { 'D(' . join('|', map { $_ // 'NULL' } @$_) . ')' } @{ $r->{rows} // [] }), (map { "C($_)" } @{ $r->{tags} // [] }), ($r->{error} ? "E($r->{error}{C})" : ()), "Z($r->{status})";
 }
 
 sub settings { my ($r) = @_; return $r->{error} ? $r->{error}{C} : join "\n", @{ $r->{rows}[0] }; }
@@ -78,13 +94,13 @@ SESSION: for my $session (1 .. $sessions) {
     my $many = $router->wire(params => \%params);
     my @history;
     for (1 .. 4 + rand 30) {
-        my $sql = statement();
+        my ($sql, @values) = rand() < 0.15 ? @{ several(rand() < 0.5) } : statement();
         if (!defined $sql) { $left++; last; }
         push @history, $sql;
         $steps++;
         my ($expected, $got);
-        if (rand() < 0.25 && $sql !~ /;/) {
-            ($expected, $got) = map { $_->send(Parse('', $sql), Bind('', '', []), Execute(''), Sync()); outcome(PgbraidTest::Wire::result($_->until_ready)) } $one, $many;
+        if (@values || (rand() < 0.25 && $sql !~ /;/)) {
+            ($expected, $got) = map { $_->send(Parse('', $sql), Bind('', '', \@values), Execute(''), Sync()); outcome(PgbraidTest::Wire::result($_->until_ready)) } $one, $many;
             $history[-1] .= ' -- extended';
         }
         else { ($expected, $got) = map { outcome($_->query($sql)) } $one, $many; }

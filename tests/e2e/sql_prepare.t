@@ -20,7 +20,7 @@ is($t->contents_differ, undef, 'the same rows afterwards');
 
 my $w = $t->router->wire;
 is($w->error('EXECUTE a(3)')->{C}, '26000', 'names belong to a session');
-is($w->error($_)->{C}, '0A000', "refused: $_") for 'PREPARE x (mood) AS SELECT $1', 'PREPARE x AS SELECT pgbraid.shard_table($1)', q{PREPARE x AS SELECT set_config('a.b', $1, false)}, 'SELECT * FROM pg_prepared_statements';
+is($w->error($_)->{C}, '0A000', "refused: $_") for 'PREPARE x (mood) AS SELECT $1', 'PREPARE x AS SELECT pgbraid.shard_table($1)', q{PREPARE x AS SELECT set_config('pgbraid.commit', $1, false)}, 'SELECT * FROM pg_prepared_statements';
 $w->do('PREPARE a (int, text) AS SELECT id FROM o WHERE id = $1 AND v = $2');
 is($w->error($_)->{C}, '0A000', "refused: $_") for 'EXECUTE a(1 + 1, NULL)', 'EXECUTE a(1, now())', 'EXECUTE a(1.5, NULL)', 'EXECUTE a(true, NULL)', 'CREATE TABLE made AS EXECUTE a(1, NULL)', 'EXECUTE a(1, 1e3)';
 like($w->value('EXPLAIN (COSTS OFF) EXECUTE a(3, NULL)'), qr/Result|Index Scan/, 'EXPLAIN EXECUTE shows the plan of the shard');

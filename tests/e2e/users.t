@@ -151,7 +151,7 @@ sub walk
     my $seed = $ENV{PGBRAID_SEED} // time;
     my @do = (
         'RESET ROLE', 'SET ROLE NONE', 'SET LOCAL ROLE NONE', 'SET role TO DEFAULT', 'SET LOCAL role TO DEFAULT', 'RESET ALL', 'DISCARD ALL', 'SET SESSION AUTHORIZATION DEFAULT', 'SET LOCAL SESSION AUTHORIZATION DEFAULT',
-        'RESET SESSION AUTHORIZATION', 'SET ROLE bert', 'SET ROLE anna', 'SET LOCAL ROLE anna', 'SET LOCAL ROLE bert', q{SELECT set_config('role', 'none', false)}, q{SELECT set_config('role', 'none', true)}, 'BEGIN', 'BEGIN', 'COMMIT', 'ROLLBACK',
+        'RESET SESSION AUTHORIZATION', 'SET ROLE bert', 'SET ROLE anna', 'SET LOCAL ROLE anna', 'SET LOCAL ROLE bert', q{SELECT set_config('role', 'none', false)}, q{SELECT set_config('role', 'none', true)}, q{SELECT set_config('app.x', 'y', true), set_config('role', 'none', false)}, q{SELECT set_config('role', 'bert', true), set_config('app.x', 'y', true)}, 'BEGIN', 'BEGIN', 'COMMIT', 'ROLLBACK',
         'SAVEPOINT a', 'SAVEPOINT b', 'ROLLBACK TO a', 'ROLLBACK TO b', 'RELEASE a', 'SELECT 1/0', 'UPDATE t SET n = n WHERE id < 0', 'SET work_mem = 100', 'RESET work_mem', 'ROLLBACK AND CHAIN', 'COMMIT AND CHAIN', 'DECLARE c CURSOR WITH HOLD FOR SELECT 1', 'CLOSE c',
     );
     srand $seed;
@@ -196,7 +196,7 @@ subtest 'a service role' => sub {
 
     my $a = $w{anna};
     my $me = sub { my ($what) = @_; is($a->value('SELECT current_user FROM t WHERE id = ' . (1 + int rand 20)), 'anna', $what); return; };
-    for my $sql ('RESET ROLE', 'SET ROLE NONE', 'SET role TO DEFAULT', q{SET ROLE 'none'}, 'SET role = none', 'SET SESSION AUTHORIZATION DEFAULT', 'SET LOCAL SESSION AUTHORIZATION DEFAULT', 'RESET SESSION AUTHORIZATION', 'RESET ALL', 'DISCARD ALL', 'SET ROLE anna', 'SET LOCAL ROLE anna', q{SELECT set_config('role', 'none', false)}, q{SELECT set_config('role', 'anna', true)}) {
+    for my $sql ('RESET ROLE', 'SET ROLE NONE', 'SET role TO DEFAULT', q{SET ROLE 'none'}, 'SET role = none', 'SET SESSION AUTHORIZATION DEFAULT', 'SET LOCAL SESSION AUTHORIZATION DEFAULT', 'RESET SESSION AUTHORIZATION', 'RESET ALL', 'DISCARD ALL', 'SET ROLE anna', 'SET LOCAL ROLE anna', q{SELECT set_config('role', 'none', false)}, q{SELECT set_config('role', 'anna', true)}, q{SELECT set_config('app.x', 'o''y', false), set_config('role', 'none', true)}, q{SELECT set_config('role', 'anna', false), set_config('app.x', 'z', true)}) {
         ok(!$a->query($sql)->{error}, $sql);
         $me->("... its own role after $sql");
         next if $sql =~ /DISCARD/;
@@ -207,7 +207,7 @@ subtest 'a service role' => sub {
     }
     is($a->query_params(q{SELECT set_config('role', $1, false)}, 'none')->{rows}[0][0], 'anna', 'as a parameter');
     $me->('... its own role');
-    for my $sql ('SET ROLE secretive', 'SET ROLE bert', 'SET LOCAL ROLE bert', q{SET ROLE 'service'}, 'SET role = service', q{SELECT set_config('role', 'service', false)}, q{SELECT set_config('role', 'bert', true)}) {
+    for my $sql ('SET ROLE secretive', 'SET ROLE bert', 'SET LOCAL ROLE bert', q{SET ROLE 'service'}, 'SET role = service', q{SELECT set_config('role', 'service', false)}, q{SELECT set_config('role', 'bert', true)}, q{SELECT set_config('app.x', 'y', true), set_config('role', 'bert', true)}, q{SELECT set_config('role', NULL, true), set_config('app.x', 'y', true)}) {
         is($a->error($sql)->{C}, '42501', "$sql: refused");
         $me->('... its own role');
         $a->do('BEGIN');
@@ -217,6 +217,14 @@ subtest 'a service role' => sub {
     }
     is($a->query_params(q{SELECT set_config('role', $1, false)}, 'bert')->{error}{C}, '42501', 'as a parameter: refused');
     is($a->query_params(q{SELECT set_config('role', $1, false)}, undef)->{error}{C}, '42501', '... NULL as well');
+    my $two = q{SELECT set_config('app.x', $1, false), set_config('role', $2, true) AS r};
+    is($a->query_params($two, 'x', $_ // undef)->{error}{C}, '42501', 'one of two parameters, ' . ($_ // 'NULL') . ': refused') for 'bert', 'service', '', undef;
+    is_deeply($a->rows($two, "o'x", $_), [ [ "o'x", 'anna' ] ], "... $_: its own") for 'none', 'anna';
+    is_deeply($a->rows(q{SELECT set_config('app.x', $1, false), set_config('role', $1, false)}, 'none'), [ [ 'none', 'anna' ] ], '... one parameter twice');
+    is($a->value(q{SELECT current_setting('app.x')}), 'none', '... holds');
+    $a->send(Parse('number', q{SELECT set_config('app.x', 'x', true), set_config('role', $1::text, true)}, 23), Bind('', 'number', ['bert'], formats => [1]), Execute(''), Sync());
+    is(PgbraidTest::Wire::result($a->until_ready)->{error}{C}, '42501', '... bytes of a number: refused');
+    $me->('... its own role');
     is($a->error('SELECT 1 FROM t WHERE id = 1; SET ROLE bert; SELECT current_user FROM t WHERE id = 1')->{C}, '42501', 'in a string of statements: refused');
     is_deeply($a->query('SELECT 1 FROM t WHERE id = 1; RESET ROLE; SELECT current_user FROM t WHERE id = 1')->{rows}[-1], ['anna'], '... RESET ROLE there: its own role');
     $a->send(Parse('r', 'SET ROLE bert'), Bind('', 'r'), Execute(''), Parse('', 'SELECT current_user'), Bind('', ''), Execute(''), Sync());

@@ -29,7 +29,7 @@ my @statements = (
 );
 # What the router does by itself is executed once, as the unnamed portal.
 my @verbs = map { [$_] } 'BEGIN', 'BEGIN', 'COMMIT', 'COMMIT', 'ROLLBACK', 'SAVEPOINT a', 'ROLLBACK TO a', 'RELEASE a', 'BEGIN ISOLATION LEVEL READ COMMITTED', q{SET application_name = 'x'}, 'SHOW application_name', q{SET LOCAL datestyle = 'German'},
-    'RESET datestyle', 'DECLARE cur CURSOR FOR SELECT id FROM t ORDER BY id', 'FETCH 3 FROM cur', 'CLOSE cur', 'PREPARE pre AS SELECT id FROM t WHERE id = $1', 'EXECUTE pre (4)', 'DEALLOCATE pre', '';
+    q{SELECT set_config('my.x', 'a', true) AS x, set_config('datestyle', 'German', false)}, 'RESET datestyle', 'DECLARE cur CURSOR FOR SELECT id FROM t ORDER BY id', 'FETCH 3 FROM cur', 'CLOSE cur', 'PREPARE pre AS SELECT id FROM t WHERE id = $1', 'EXECUTE pre (4)', 'DEALLOCATE pre', '';
 my %values = (key => sub { return "'" . (1 + int rand 8) . "'" }, key2 => sub { return "'" . (13 + int rand 6) . "'" }, small => sub { return "'" . int(rand 6) . "'" }, text => sub { return rand() < 0.2 ? 'null' : "'" . ('a', 'xyz', '42')[ rand 3 ] . "'" });
 my @names = (q(''), q(''), 's1', 's2', 's3');
 my @portals = (q(''), q(''), 'p1', 'p2');
@@ -111,7 +111,7 @@ my @steps = (
     sub { 'CLOSE ' . pick(@cursors) },
     sub { 'PREPARE ' . pick('p', 'q') . pick(' AS SELECT id, v FROM t WHERE id = $1', '(int) AS SELECT id FROM t WHERE n = $1 ORDER BY id', ' AS UPDATE w SET n = n + $1', ' AS SELECT count(*) FROM w WHERE n > $1', ' AS INSERT INTO w (id, n) VALUES ($1, 9)') },
     (sub { 'EXECUTE ' . pick('p', 'q') . '(' . some() . ')' }) x 3, sub { 'DEALLOCATE ' . pick('p', 'q') },
-    sub { "SET application_name = '" . pick('x', 'y') . "'" }, sub { 'SET statement_timeout = ' . pick(0, '50000', "'1min'") }, sub { "SELECT set_config('my.x', '" . some() . "', " . pick('true', 'false') . ')' }, sub { "SET timezone = '" . pick('UTC', 'Asia/Tokyo') . "'" },
+    sub { "SET application_name = '" . pick('x', 'y') . "'" }, sub { 'SET statement_timeout = ' . pick(0, '50000', "'1min'") }, sub { "SELECT set_config('my.x', '" . some() . "', " . pick('true', 'false') . ')' }, sub { "SELECT set_config('my.x', '" . some() . "', " . pick('true', 'false') . "), set_config('statement_timeout', '" . some() . "min', " . pick('true', 'false') . ')' }, sub { "SET timezone = '" . pick('UTC', 'Asia/Tokyo') . "'" },
     sub { 'INSERT INTO w (id, n) VALUES (' . some() . ', 1)' }, sub { 'INSERT INTO w (id, n) VALUES (' . (20 + some()) . ', 1), (' . (30 + some()) . ', 2)' }, sub { 'UPDATE w SET n = n + 1 WHERE id = ' . some() }, sub { 'DELETE FROM w WHERE id = ' . some() },
     sub { 'SELECT v FROM t WHERE id = ' . some() }, sub { 'UPDATE h SET d = 1 WHERE id = ' . some() }, sub { 'SELECT id FROM w WHERE id = ' . some() . ' FOR SHARE' },
 );
