@@ -111,10 +111,13 @@ static void print_session(const struct plan_session *s, struct strbuf *out)
     strbuf_printf(out, "session: %s", verbs[s->verb]);
     if (s->name)
         strbuf_printf(out, " \"%s\"", s->name);
-    if (s->param)
+    if (s->param && (s->name || !s->nset))
         strbuf_printf(out, " to $%u as \"%s\"", s->param, s->column);
-    for (uint32_t i = 0; s->nset > 1 && i < s->nset; i++) {
-        strbuf_printf(out, "%s \"%s\"", i ? "," : "", s->sets[i].name);
+    for (uint32_t i = 0; (s->nset > 1 || !s->name) && i < s->nset; i++) {
+        if (s->sets[i].name)
+            strbuf_printf(out, "%s \"%s\"", i ? "," : "", s->sets[i].name);
+        else
+            strbuf_printf(out, "%s $%u", i ? "," : "", s->sets[i].name_param);
         if (s->sets[i].param)
             strbuf_printf(out, " to $%u", s->sets[i].param);
         strbuf_printf(out, " as \"%s\"%s", s->sets[i].column, s->sets[i].local ? " local" : "");

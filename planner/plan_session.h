@@ -51,12 +51,13 @@ bool execute_value_fits(const struct execute_arg *arg, uint32_t type);
 
 /* A call of set_config(). */
 struct plan_setting {
-    const char *name;
-    const char *column; /* the name of its column in the answer */
-    const char *value;  /* of a setting that needs_value() (utility_set.c): the constant; NULL: none */
-    uint32_t param;     /* the value is this parameter; 0: it is in the text */
-    uint32_t literal;   /* ... as the literal of this number; UINT32_MAX: it is NULL */
-    bool local;         /* until the end of the transaction */
+    const char *name;    /* NULL: it is a parameter's value */
+    uint32_t name_param; /* ... this one's */
+    const char *column;  /* the name of its column in the answer */
+    const char *value;   /* of a setting that needs_value() (utility_set.c): the constant; NULL: none */
+    uint32_t param;      /* the value is this parameter; 0: it is in the text */
+    uint32_t literal;    /* ... as the literal of this number; UINT32_MAX: it is NULL */
+    bool local;          /* until the end of the transaction */
 };
 
 struct plan_session {

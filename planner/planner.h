@@ -60,6 +60,9 @@ MUSTCHECK bool planner_check(struct span sql, struct err *e);
  */
 bool planner_reads_encoding(struct span name);
 
+/* May set_config() have this setting's name from a parameter? Others are looked at when the statement is planned. */
+bool planner_sets_by_param(const char *name);
+
 struct planner_stats {
     uint64_t hits, misses, refused, evicted;
     size_t entries, bytes;

@@ -265,18 +265,32 @@ bool utility_sets_locally(const struct plan_input *in, const PgQuery__FuncCall *
     return name && setting_kind(name) == SETTING_PLAIN && boolean_constant(f->args[2], &local) && local;
 }
 
+/* What is cast to text, if it is. */
+static const PgQuery__Node *without_text(const PgQuery__Node *n)
+{
+    return n->node_case == PG_QUERY__NODE__NODE_TYPE_CAST &&
+                   tree_name_is(n->type_cast->type_name->n_names, n->type_cast->type_name->names, "text") &&
+                   !n->type_cast->type_name->n_array_bounds
+               ? n->type_cast->arg
+               : n;
+}
+
+/* A parameter's number; 0: it is none. */
+static uint32_t text_param(const PgQuery__Node *n)
+{
+    n = without_text(n);
+    return n->node_case == PG_QUERY__NODE__NODE_PARAM_REF && n->param_ref->number > 0 ? (uint32_t)n->param_ref->number
+                                                                                      : 0;
+}
+
 /* The value that is set: a string, NULL or a parameter. */
 static bool set_config_value(const struct plan_input *in, const PgQuery__Node *n, struct plan_setting *set)
 {
-    if (n->node_case == PG_QUERY__NODE__NODE_TYPE_CAST &&
-        tree_name_is(n->type_cast->type_name->n_names, n->type_cast->type_name->names, "text") &&
-        !n->type_cast->type_name->n_array_bounds)
-        n = n->type_cast->arg;
     set->literal = UINT32_MAX;
-    if (n->node_case == PG_QUERY__NODE__NODE_PARAM_REF && n->param_ref->number > 0) {
-        set->param = (uint32_t)n->param_ref->number;
+    set->param = text_param(n);
+    if (set->param)
         return true;
-    }
+    n = without_text(n);
     if (n->node_case == PG_QUERY__NODE__NODE_A_CONST && n->a_const->isnull)
         return true;
     set->value = utility_string(in, n, &set->literal);
@@ -328,29 +342,50 @@ static bool set_config_call(const struct plan_input *in, const PgQuery__ResTarge
         !set_config_value(in, f->args[1], set))
         return false;
     set->name = utility_string(in, row ? row : f->args[0], name_at);
+    set->name_param = set->name || row ? 0 : text_param(f->args[0]);
     set->column = *tree_str(target->name) ? target->name : "set_config";
-    return set->name;
+    return set->name || set->name_param;
+}
+
+/* A name that is not known yet is looked at when it is (planner_sets_by_param). */
+static enum setting_kind call_kind(const struct plan_setting *set)
+{
+    return set->name ? setting_kind(set->name) : SETTING_PLAIN;
+}
+
+bool planner_sets_by_param(const char *name)
+{
+    enum setting_kind kind = setting_kind(name);
+
+    return kind == SETTING_PLAIN || kind == SETTING_ROLE;
 }
 
 /* Among others: one that a server carries out, and that has not been set in the same statement. */
 static bool may_be_among_others(const struct plan_setting *sets, uint32_t i)
 {
-    enum setting_kind kind = setting_kind(sets[i].name);
+    enum setting_kind kind = call_kind(&sets[i]);
 
-    for (uint32_t k = 0; k < i; k++)
-        if (strcasecmp(sets[k].name, sets[i].name) == 0)
+    for (uint32_t k = 0; sets[i].name && k < i; k++)
+        if (sets[k].name && strcasecmp(sets[k].name, sets[i].name) == 0)
             return false;
     return kind == SETTING_PLAIN || kind == SETTING_ENCODING || kind == SETTING_ROLE;
 }
 
 static bool check_set_config(const struct plan_setting *set, struct err *e)
 {
+    if (!set->name)
+        return true;
     if (setting_kind(set->name) == SETTING_TRANSACTION) {
         err_set(e, PB0313, "set_config() of \"%s\" is not supported", set->name);
         return err_hint(e, "Use SET TRANSACTION.");
     }
     /* "" is a value that no special setting takes: a parameter's is not known yet. */
     return check_setting(set->name, set->param ? "" : set->value, e);
+}
+
+static void take_param(struct plan *p, uint32_t param)
+{
+    p->nparam = param > p->nparam ? param : p->nparam;
 }
 
 bool utility_set_config_plan(const struct plan_input *in, const PgQuery__SelectStmt *q, struct arena *scratch,
@@ -365,7 +400,7 @@ bool utility_set_config_plan(const struct plan_input *in, const PgQuery__SelectS
         if (!set_config_call(in, q->target_list[i]->res_target, row, &sets[i], &names[i]) ||
             (n > 1 && !may_be_among_others(sets, i)))
             return false;
-    if (row && (sets[0].param || setting_kind(sets[0].name) != SETTING_PLAIN))
+    if (row && (!sets[0].name || sets[0].param || setting_kind(sets[0].name) != SETTING_PLAIN))
         return false;
     *declined = false;
     for (uint32_t i = 0; i < n; i++)
@@ -376,15 +411,18 @@ bool utility_set_config_plan(const struct plan_input *in, const PgQuery__SelectS
     struct plan_setting *own = ARENA_ARRAY(a, struct plan_setting, n);
     uint32_t *fixed = ARENA_ARRAY(a, uint32_t, n);
     for (uint32_t i = 0; i < n; i++) {
-        enum setting_kind kind = setting_kind(sets[i].name);
+        enum setting_kind kind = call_kind(&sets[i]);
+        const char *name = sets[i].name;
         own[i] = sets[i];
-        own[i].name = arena_strdup(a, sets[i].name);
+        own[i].name = name ? arena_strdup(a, name) : NULL;
         own[i].column = arena_strdup(a, sets[i].column);
-        own[i].value = needs_value(sets[i].name) && sets[i].value ? arena_strdup(a, sets[i].value) : NULL;
-        fixed[i] = names[i];
+        own[i].value = name && needs_value(name) && sets[i].value ? arena_strdup(a, sets[i].value) : NULL;
+        if (name)
+            fixed[out->nfixed++] = names[i];
         /* Else the plan depends on the value, which the shape does not have. */
         out->cacheable = out->cacheable && (kind == SETTING_PLAIN || (kind == SETTING_ROLE && sets[i].param));
-        out->plan->nparam = sets[i].param > out->plan->nparam ? sets[i].param : out->plan->nparam;
+        take_param(out->plan, sets[i].param);
+        take_param(out->plan, sets[i].name_param);
     }
     out->plan->returns_rows = true;
     s->nset = n;
@@ -396,6 +434,5 @@ bool utility_set_config_plan(const struct plan_input *in, const PgQuery__SelectS
         s->column = own->column;
     }
     out->fixed = fixed;
-    out->nfixed = n;
     return true;
 }

@@ -8,6 +8,7 @@
 #include "router/exec/setting.h"
 
 #include "base/mem.h"
+#include "planner/planner.h"
 #include "planner/typing.h"
 #include "router/exec/answer.h"
 #include "router/exec/exec_int.h"
@@ -236,10 +237,10 @@ static bool exec_retell(struct exec *x, const char *const *values, struct err *e
         if (!values[i] && set->param && !setting_is_text(x, set->param)) {
             strbuf_fini(&sb);
             err_set(e, PB0313, "set_config() of a parameter of this type is not supported here");
-            return err_hint(e, "Give the parameter as text, or set \"%s\" in a statement of its own.", set->name);
+            return err_hint(e, "Give the parameter as text, or set \"%s\" in a statement of its own.", x->sets[i].name);
         }
         strbuf_puts(&sb, i ? ", pg_catalog.set_config(" : "SELECT pg_catalog.set_config(");
-        strbuf_put_literal(&sb, span_str(set->name));
+        strbuf_put_literal(&sb, span_str(x->sets[i].name));
         strbuf_puts(&sb, ", ");
         if (values[i])
             strbuf_put_literal(&sb, span_str(values[i]));
@@ -362,6 +363,49 @@ static char *lower_name(struct exec *x, const char *name)
     return lower;
 }
 
+/*
+ * A name that is a parameter's value. There is none without parameters, and NULL is none: the server says so, and the
+ * name that is read back does not matter then.
+ */
+static bool set_name_of_param(struct exec *x, uint32_t param, char **name, struct err *e)
+{
+    struct span value = x->bound && param <= x->binds.n ? x->binds.values[param - 1] : (struct span){ 0 };
+
+    *name = arena_strdup(&x->arena, "");
+    if (!value.ptr)
+        return true;
+    *name = lower_name(x, arena_spandup(&x->arena, value));
+    if (!setting_is_text(x, param)) {
+        err_set(e, PB0313, "set_config() with a name of this type is not supported");
+        return err_hint(e, "Give the name as text.");
+    }
+    if (!planner_sets_by_param(*name)) {
+        err_set(e, PB0313, "set_config() of \"%s\" is not supported where the name is a parameter", *name);
+        return err_hint(e, "Write the name as a constant.");
+    }
+    return true;
+}
+
+/* The names of a list that the planner has not seen. */
+static bool set_names_of_params(struct exec *x, struct err *e)
+{
+    const struct plan_session *ps = x->plan->session;
+
+    for (uint32_t i = 0; i < ps->nset; i++) {
+        if (ps->sets[i].name_param && !set_name_of_param(x, ps->sets[i].name_param, &x->sets[i].name, e))
+            return false;
+    }
+    for (uint32_t i = 0; i < ps->nset; i++) {
+        for (uint32_t k = 0; ps->sets[i].name_param && k < ps->nset; k++) {
+            if (k == i || !*x->sets[i].name || strcmp(x->sets[k].name, x->sets[i].name) != 0)
+                continue;
+            err_set(e, PB0313, "set_config() of \"%s\" twice in one statement is not supported", x->sets[i].name);
+            return err_hint(e, "Set it once.");
+        }
+    }
+    return true;
+}
+
 static void exec_setting_names(struct exec *x)
 {
     const struct plan_session *ps = x->plan->session;
@@ -373,7 +417,7 @@ static void exec_setting_names(struct exec *x)
         x->nsetting = 1;
     x->sets = ARENA_ARRAY(&x->arena, struct exec_set, x->nsetting);
     for (uint32_t i = 0; i < x->nsetting; i++)
-        x->sets[i].name = ps->nset ? lower_name(x, ps->sets[i].name) : x->setting;
+        x->sets[i].name = !ps->nset ? x->setting : ps->sets[i].name ? lower_name(x, ps->sets[i].name) : NULL;
 }
 
 void exec_setting(struct exec *x)
@@ -390,7 +434,7 @@ void exec_setting(struct exec *x)
     if (x->verb == SESSION_RESET && ps->name && strcmp(x->setting, "session_authorization") == 0)
         exec_authorization(x);
     if (x->verb == SESSION_SET_CONFIG)
-        ok = exec_set_config(x, &e);
+        ok = set_names_of_params(x, &e) && exec_set_config(x, &e);
     else if (UNLIKELY(s->service) && ps->name && x->verb == SESSION_SET)
         ok = exec_service_role(x, x->setting, ps->value, &own, &e);
     if (!ok) {

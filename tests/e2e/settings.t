@@ -116,7 +116,18 @@ for my $sql (q{SELECT set_config('a.b', 'c', true), set_config('a.c', 'd', true)
     is($w->error($sql)->{C}, '0A000', "refused in a transaction: $sql");
     $w->do('ROLLBACK');
 }
-$w->do("SET work_mem TO DEFAULT");
+$cluster->do($_, 'GRANT SELECT ON public.t TO reader') for 1, 2;
+my $named = q{SELECT set_config('app.one', 'a', true), set_config($1, $2, true), set_config($3, $4, true)};
+for my $values ([ 'pgbraid.commit', 'best_effort', 'app.x', 'y' ], [ 'app.x', 'y', 'TRANSACTION_read_only', 'on' ], [ 'seed', '0.5', 'app.x', 'y' ], [ 'client_encoding', 'latin1', 'app.x', 'y' ], [ 'session_authorization', 'reader', 'app.x', 'y' ], [ 'app.x', 'y', 'App.X', 'z' ], [ 'APP.one', 'y', 'app.x', 'z' ]) {
+    $w->do('BEGIN');
+    is($w->query_params($named, @$values)->{error}{C}, '0A000', "names as parameters, refused: @$values");
+    is($w->error('SELECT 1')->{C}, '25P02', '... and the transaction has failed');
+    $w->do('ROLLBACK');
+}
+$w->do('BEGIN');
+ok(!$w->query_params($named, 'Role', 'reader', 'statement_timeout', '1min')->{error}, 'a role as one');
+is_deeply($w->rows("SELECT current_user, current_setting('statement_timeout') FROM (SELECT count(*) FROM public.t WHERE id = $_) x"), [ [ 'reader', '1min' ] ], '... on every shard') for $here, $there;
+$w->do('ROLLBACK', 'SET work_mem TO DEFAULT');
 
 # DateStyle is two things, and a statement may say one: the other is the session's on every connection.
 $w->do("SET DateStyle = 'SQL, DMY'");
@@ -155,7 +166,6 @@ $own->do("INSERT INTO t VALUES (1, 'other')");
 is($cluster->value(1, 'SELECT count(*) FROM other.t'), 1, 'names mean what they meant at login');
 
 # Roles
-$cluster->do($_, 'GRANT SELECT ON public.t TO reader') for 1, 2;
 $w->do('SET ROLE reader');
 is_deeply([ map { $w->value("SELECT current_user FROM (SELECT count(*) FROM public.t WHERE id = $_) x") } $here, $there ], [ 'reader', 'reader' ], 'SET ROLE on every shard');
 is($w->error("INSERT INTO public.t VALUES ($there)")->{C}, '42501', '... with its rights');

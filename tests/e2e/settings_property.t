@@ -46,7 +46,9 @@ sub several
         my $value = rand() < 0.1 ? undef : @quoted ? pick(@quoted) : $name eq 'IntervalStyle' ? pick('iso_8601', 'wrong') : 'hex';
         my $said = defined $value ? q(') . $value =~ s/'/''/gr . q(') : 'NULL';
         if ($extended && rand() < 0.6) { push @values, $value; $said = '$' . @values; }
-        push @calls, 'set_config(' . pick("'$name'", "'\U$name'") . ", $said, " . pick('true', 'false') . ')' . pick('', ' AS x');
+        my $named = pick("'$name'", "'\U$name'");
+        if ($extended && rand() < 0.3) { push @values, pick($name, uc $name); $named = '$' . @values; }
+        push @calls, "set_config($named" . ", $said, " . pick('true', 'false') . ')' . pick('', ' AS x');
     }
     return [ 'SELECT ' . join(', ', @calls), @values ];
 }

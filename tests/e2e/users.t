@@ -220,6 +220,11 @@ subtest 'a service role' => sub {
     my $two = q{SELECT set_config('app.x', $1, false), set_config('role', $2, true) AS r};
     is($a->query_params($two, 'x', $_ // undef)->{error}{C}, '42501', 'one of two parameters, ' . ($_ // 'NULL') . ': refused') for 'bert', 'service', '', undef;
     is_deeply($a->rows($two, "o'x", $_), [ [ "o'x", 'anna' ] ], "... $_: its own") for 'none', 'anna';
+    my $named = q{SELECT set_config('app.x', 'x', true), set_config($1, $2, true) AS r};
+    is($a->query_params($named, @$_)->{error}{C}, '42501', "the name as a parameter, @{[ $_->[1] // 'NULL' ]}: refused") for [ 'role', 'bert' ], [ 'ROLE', 'service' ], [ 'role', undef ];
+    is_deeply($a->rows($named, 'Role', $_), [ [ 'x', 'anna' ] ], "... $_: its own") for 'none', 'anna';
+    is($a->query_params(q{SELECT set_config('app.x', 'x', true), set_config($1, 'bert', true)}, 'role')->{error}{C}, '42501', '... of a constant');
+    $me->('... its own role');
     is_deeply($a->rows(q{SELECT set_config('app.x', $1, false), set_config('role', $1, false)}, 'none'), [ [ 'none', 'anna' ] ], '... one parameter twice');
     is($a->value(q{SELECT current_setting('app.x')}), 'none', '... holds');
     $a->send(Parse('number', q{SELECT set_config('app.x', 'x', true), set_config('role', $1::text, true)}, 23), Bind('', 'number', ['bert'], formats => [1]), Execute(''), Sync());

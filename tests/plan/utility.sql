@@ -77,6 +77,10 @@ SELECT set_config('a.b', 'c', false), set_config('transaction_read_only', 'on', 
 SELECT set_config('a.b', 'c', false), set_config('session_authorization', 'x', false);
 SELECT set_config('a.b', 'c', false), set_config($1, 'd', false);
 SELECT set_config('a.b', 'c', false), set_config('a.c', lower('D'), false);
+SELECT set_config('a.b', $1, true), set_config($2, $3, true), set_config($5::text, 'c', false) AS "C";
+SELECT set_config('a.c', $1, true), set_config($2, $3, true), set_config($5::text, 'd', false) AS "C";
+SELECT set_config($1, $2, false) AS x;
+SELECT set_config($1 || 'x', $2, false);
 SELECT set_config('a.b', 'c', false), set_config('a.c', 'd', false) FROM pg_settings WHERE name = 'work_mem';
 SELECT set_config('a.b', 'c', false), set_config('a.c', 'd', false) LIMIT 1;
 SELECT set_config('a.b', 'c', false), pg_backend_pid();
