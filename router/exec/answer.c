@@ -435,7 +435,7 @@ void exec_part_ready(struct exec *x, struct part *p)
     BUG_ON(p->done);
     p->done = true;
     x->ndone++;
-    if (x->pieces) {
+    if (x->pieces && x->task == TASK_STATEMENT) { /* else it has failed, and the transaction is being rolled back */
         exec_pieces_ready(x, p);
         return;
     }

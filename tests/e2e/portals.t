@@ -151,6 +151,15 @@ is($portals, 1, 'one unnamed portal is left');
 $w->do('COMMIT');
 is($w->value('SELECT sum(v) FROM t WHERE id <= 10'), 55, 'the session goes on');
 
+# --- a piece that fails in a pipeline, whose transaction is rolled back at once
+$w->do('SET enable_sort = off', 'SET enable_seqscan = off', 'SET enable_bitmapscan = off'); # rows are computed as they are fetched
+for my $sql ('SELECT id, 1 / (id - 15000) FROM t ORDER BY id', 'SELECT id, 1 / (id - 15000) FROM t') {
+    my @f = ask($w, PgbraidTest::Wire::Parse('', $sql), PgbraidTest::Wire::Bind('p', ''), PgbraidTest::Wire::Execute('p', 100), PgbraidTest::Wire::Execute('p', 0));
+    is(join(' ', map { $_->{type} eq 'E' ? "E $_->{fields}{C}" : $_->{type} eq 'Z' ? "Z $_->{status}" : $_->{type} } grep { $_->{type} ne 'D' } @f), '1 2 s E 22012 Z I', "an error in a later piece: $sql");
+}
+$w->do('RESET ALL');
+is($w->value('SELECT count(*) FROM t'), $N, 'the session goes on');
+
 # --- the router keeps little of what is not fetched yet
 sub rss { open my $in, '<', '/proc/' . $router->pid . '/status' or die; my ($kb) = join('', <$in>) =~ /VmRSS:\s+(\d+)/; return $kb; }
 $w->do("UPDATE t SET pad = repeat('y', 5000) WHERE id <= 6000");
