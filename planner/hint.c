@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#define MARK "pgbraid:"
-
 /* key=42, key='a''b', shard=-80 or shard=s1 at the start of the text. */
 static bool read_value(struct span text, struct plan_hint *hint, struct arena *a)
 {
@@ -51,10 +49,10 @@ static bool from_comments(struct span sql, const struct plan_env *env, struct ar
     do { /* between two tokens are blanks and comments only */
         lex_next(&lex, &t);
         const char *gap_end = (const char *)t.start;
-        const char *mark = gap_end > at ? memmem(at, (size_t)(gap_end - at), MARK, strlen(MARK)) : NULL;
+        const char *mark = gap_end > at ? memmem(at, (size_t)(gap_end - at), HINT_MARK, strlen(HINT_MARK)) : NULL;
         if (mark) {
             struct plan_hint *hint = ARENA_NEW(a, struct plan_hint);
-            mark += strlen(MARK);
+            mark += strlen(HINT_MARK);
             hint->comment = true;
             *out = hint;
             if (read_value(span_make(mark, (size_t)(gap_end - mark)), hint, a))
@@ -71,7 +69,7 @@ bool hint_read(struct span sql, const struct plan_env *env, struct arena *a, con
                struct err *e)
 {
     *out = NULL;
-    if (sql.len && memmem(sql.ptr, sql.len, MARK, strlen(MARK)) && !from_comments(sql, env, a, out, e))
+    if (sql.len && memmem(sql.ptr, sql.len, HINT_MARK, strlen(HINT_MARK)) && !from_comments(sql, env, a, out, e))
         return false;
     if (*out || (!env->hint_shard && !env->hint_key))
         return true;

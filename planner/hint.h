@@ -16,6 +16,8 @@
 #include "planner/env.h"
 #include "planner/plan.h"
 
+#define HINT_MARK "pgbraid:" /* a comment with it is a hint */
+
 /* The statement's hint, in `a`; NULL: it has none. False: it has one that cannot be read. */
 MUSTCHECK bool hint_read(struct span sql, const struct plan_env *env, struct arena *a, const struct plan_hint **out,
                          struct err *e);

@@ -131,21 +131,28 @@ static struct plan *empty_plan(void)
     return plan;
 }
 
-/* What is on the home shard only is not routed by a setting: it would name no other shard for it. */
-static void take_hint(struct plan *plan, const struct plan_hint *hint)
+/* What is on the home shard only is not routed by a setting: it would name no other shard for it. EXECUTE is routed as
+ * what it names was prepared, which a comment at the EXECUTE does not change. */
+static bool take_hint(struct plan *plan, const struct plan_hint *hint, struct err *e)
 {
     struct plan_hint *own;
     bool routed = plan->kind == PLAN_QUERY || plan->kind == PLAN_GATHER || plan->kind == PLAN_INSERT ||
                   plan->kind == PLAN_COPY_IN || plan->kind == PLAN_COPY_OUT || plan->kind == PLAN_DDL ||
                   (plan->kind == PLAN_SESSION && plan->session->verb == SESSION_DECLARE);
 
+    if (hint->comment && plan->kind == PLAN_SESSION && plan->session->verb == SESSION_EXECUTE) {
+        err_set(e, PB0206, "a routing hint in a comment cannot choose the shard of EXECUTE");
+        return err_hint(e,
+                        "Write it into the PREPARE statement, or SET pgbraid.key or pgbraid.shard before the EXECUTE.");
+    }
     if (!routed || (!hint->comment && (plan->scope == SCOPE_HOME || plan->kind == PLAN_DDL)))
-        return;
+        return true;
     own = ARENA_NEW(plan_arena(plan), struct plan_hint);
     *own = *hint;
     own->text = arena_strdup(plan_arena(plan), hint->text);
     plan->hint = own;
     plan->long_way = true;
+    return true;
 }
 
 /* Parse and analyse. */
@@ -164,8 +171,11 @@ static bool make_result(struct planner *p, struct plan_input *in, struct plan_re
     in->tree = tree;
     if (!hint_read(in->sql, in->env, &p->scratch, &in->hint, e) || !analyse(in, &p->scratch, r, e))
         return false;
-    if (in->hint)
-        take_hint(r->plan, in->hint);
+    if (in->hint && !take_hint(r->plan, in->hint, e)) {
+        plan_unref(r->plan);
+        r->plan = NULL;
+        return false;
+    }
     return true;
 }
 

@@ -4,6 +4,7 @@
  * are rare and cannot be told apart by tokens alone (END can be a column's name), so such a string is parsed.
  */
 #include "base/arena.h"
+#include "planner/hint.h"
 #include "planner/lex.h"
 #include "planner/parse.h"
 #include "planner/planner.h"
@@ -14,6 +15,7 @@ struct splitter {
     struct literal *slices;
     int cap, n;
     const unsigned char *text;
+    bool hinted; /* comments between two semicolons belong to the statement there: they may be routing hints */
 };
 
 static void add(struct splitter *s, const unsigned char *start, const unsigned char *end)
@@ -29,7 +31,7 @@ static bool is_word(const struct lex_token *t, const char *word)
            span_ieq(span_make((const char *)t->start, (size_t)(t->end - t->start)), span_str(word));
 }
 
-/* First and last token of [off, off + len). */
+/* First and last token of [off, off + len), or all of it. */
 static void add_trimmed(struct splitter *s, const struct plan_env *env, size_t off, size_t len)
 {
     const unsigned char *start = NULL, *end = NULL;
@@ -42,7 +44,9 @@ static void add_trimmed(struct splitter *s, const struct plan_env *env, size_t o
             start = t.start;
         end = t.end;
     }
-    if (start)
+    if (start && s->hinted)
+        add(s, s->text + off, s->text + off + len);
+    else if (start)
         add(s, start, end);
 }
 
@@ -93,7 +97,7 @@ static bool split_simple(struct splitter *s, struct span sql)
 int planner_split(struct span sql, const struct plan_env *env, struct literal *slices, int cap)
 {
     struct splitter s = { .slices = slices, .cap = cap, .text = (const unsigned char *)sql.ptr };
-    const unsigned char *start = NULL, *end = NULL;
+    const unsigned char *start = NULL, *end = NULL, *from = s.text;
     struct lex_token t;
     bool begin = false;
     uint32_t parens = 0;
@@ -103,6 +107,7 @@ int planner_split(struct span sql, const struct plan_env *env, struct literal *s
         return 0;
     if (split_simple(&s, sql))
         return s.n;
+    s.hinted = memmem(sql.ptr, sql.len, HINT_MARK, strlen(HINT_MARK)) != NULL;
     lex_init(&l, sql, env->nonstandard_strings);
     for (lex_next(&l, &t); t.kind != LEX_END; lex_next(&l, &t)) {
         if (t.kind == LEX_BAD)
@@ -116,8 +121,9 @@ int planner_split(struct span sql, const struct plan_env *env, struct literal *s
             parens--;
         if (t.kind == LEX_PUNCT && *t.start == ';' && parens == 0) {
             if (start)
-                add(&s, start, end);
+                add(&s, s.hinted ? from : start, s.hinted ? t.start : end);
             start = NULL;
+            from = t.end;
             continue;
         }
         if (!start)
@@ -125,6 +131,6 @@ int planner_split(struct span sql, const struct plan_env *env, struct literal *s
         end = t.end;
     }
     if (start)
-        add(&s, start, end);
+        add(&s, s.hinted ? from : start, s.hinted ? s.text + sql.len : end);
     return s.n;
 }

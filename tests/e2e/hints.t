@@ -33,6 +33,34 @@ is($w->value("SELECT count(*) FROM t WHERE v > \$1 /* pgbraid:key=$k3 */", 0), $
 is($w->value(q{SELECT '/* pgbraid:shard=nosuch */' || count(*) FROM t}), '/* pgbraid:shard=nosuch */60', 'what looks like one inside a literal is none');
 is($w->value('SELECT count(*) FROM t'), 60, 'others are not hinted');
 
+# --- every statement of a string has its own, from one semicolon to the next
+my $r = $w->query("SELECT count(*) FROM t /* pgbraid:key=$k2 */; SELECT count(*) FROM t; /* pgbraid:key=$k3 */ SELECT count(*) FROM t;\n-- pgbraid:key=$k1\nSELECT count(*) FROM t ; ; SELECT count(*) FROM t /* pgbraid:key=$k2 */ /* other */");
+is(join(' ', map { $_->[0] } @{ $r->{rows} }), "$rows{2} 60 $rows{3} $rows{1} $rows{2}", 'in a string of statements');
+$w->do('BEGIN');
+$w->query("UPDATE t SET v = v + 1000 /* pgbraid:key=$k2 */; SELECT 1");
+is($w->value('SELECT count(*) FROM t WHERE v >= 1000'), $rows{2}, '... a change of one shard only');
+$w->do('ROLLBACK');
+
+# --- statements about statements
+my $hint = "/* pgbraid:key=$k2 */";
+is($w->query("COPY t TO STDOUT $hint")->{tags}[0], "COPY $rows{2}", 'COPY TO');
+is($w->query("COPY (SELECT id FROM t) TO STDOUT $hint")->{tags}[0], "COPY $rows{2}", 'COPY of a query');
+is($w->value("EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT id FROM t $hint"), "Seq Scan on t (actual rows=$rows{2} loops=1)", 'EXPLAIN: the plan of that shard');
+$r = $w->query("BEGIN; DECLARE c CURSOR FOR SELECT id FROM t $hint; FETCH ALL FROM c; COMMIT");
+is($r->{tags}[2], "FETCH $rows{2}", 'DECLARE CURSOR');
+$w->do("DECLARE c CURSOR WITH HOLD FOR SELECT id FROM t $hint");
+is($w->query('FETCH ALL FROM c')->{tags}[0], "FETCH $rows{2}", '... WITH HOLD');
+$w->do('CLOSE c', "PREPARE p AS SELECT count(*) FROM t $hint", 'PREPARE q AS SELECT count(*) FROM t');
+is($w->value('EXECUTE p'), $rows{2}, 'PREPARE');
+is($w->value('EXECUTE q'), 60, '... without');
+is($w->error("EXECUTE $_")->{C}, '0A000', "refused: a comment at EXECUTE $_") for "q $hint", "p /* pgbraid:key=$k3 */", "p $hint";
+$w->do("SET pgbraid.key = $k3");
+is($w->value('EXECUTE q'), $rows{3}, 'a setting counts when it is executed');
+is($w->value('EXECUTE p'), $rows{2}, '... but for what has a comment');
+$w->do('RESET pgbraid.key', 'DEALLOCATE ALL');
+for my $sql ("COPY t FROM STDIN $hint", "COPY r FROM STDIN $hint", "TRUNCATE t $hint", "LOCK TABLE t $hint", "CREATE TABLE x AS SELECT 1 $hint") { is($w->error($sql)->{C}, '0A000', "refused: $sql"); }
+is($w->value('SELECT count(*) FROM t'), 60, 'and nothing has happened');
+
 # --- code that may look at tables: refused without a hint
 is($w->error('SELECT here()')->{C}, '0A000', 'a function is refused when nobody says where');
 is($w->value("SELECT here() /* pgbraid:key=$_->[0] */"), $rows{ $_->[1] }, "a function runs where the hint says: $_->[1]") for [ $k1, 1 ], [ $k2, 2 ], [ $k3, 3 ];

@@ -49,6 +49,10 @@ static void test_cases(void **state)
         { "select 1;select 2", "select 1|select 2" },
         { "/* a */ select 1 /* b */ ; -- c\n select 2 -- d", "select 1|select 2" },
         { "select 1;;; select 2;;", "select 1|select 2" },
+        /* comments that may be routing hints stay with their statement */
+        { "/* pgbraid:key=1 */ select 1; select 2 /* b */", "/* pgbraid:key=1 */ select 1| select 2 /* b */" },
+        { "select 1 -- pgbraid:key=1\n ;; select 2; /* pgbraid:key=2 */;", "select 1 -- pgbraid:key=1\n | select 2" },
+        { "begin atomic; select 1 /* pgbraid:key=1 */; select 2", "?" },
         { "select ';', \";\", $$;$$, $a$;$$;$a$, E'\\';' ; select 2",
           "select ';', \";\", $$;$$, $a$;$$;$a$, E'\\';'|select 2" },
         { "select 1 /* ; /* ; */ ; */, 2; select 3 -- ;\n+ 4", "select 1 /* ; /* ; */ ; */, 2|select 3 -- ;\n+ 4" },
