@@ -284,8 +284,13 @@ bool ddl_function(struct ddl *d)
 
 bool ddl_role_set(struct ddl *d)
 {
+    const PgQuery__VariableSetStmt *set = d->node->alter_role_set_stmt->setstmt;
     if (*tree_str(d->node->alter_role_set_stmt->database))
         return ddl_refuse(d, PB0204, "Leave IN DATABASE out.", "ALTER ROLE ... IN DATABASE is not supported");
+    if (set->kind != PG_QUERY__VARIABLE_SET_KIND__VAR_RESET && strncasecmp(tree_str(set->name), "pgbraid.", 8) == 0)
+        return ddl_refuse(
+            d, PB0204, "Set it in the router's configuration: options = -c pgbraid....=... in a section [user NAME].",
+            "the servers do not know \"%s\"", set->name);
     d->out->once_per_server = d->out->shared = true;
     return ddl_everywhere(d, "it belongs to the servers, not to the database");
 }

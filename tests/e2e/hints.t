@@ -101,6 +101,7 @@ is($w->value("SELECT count(*) FROM t /* pgbraid:key=$k1 */"), $rows{1}, 'so is a
 $w->do('INSERT INTO r VALUES (5)');
 is($w->error(q{SET pgbraid.allow_scatter = 'perhaps'})->{C}, '22023', 'a value that is none');
 
+like($w->error("ALTER ROLE postgres SET pgbraid.key = $k1")->{H}, qr/\[user NAME\]/, 'not as a default on the servers: the router has those of a user');
 my $hinted = $router->wire(params => { options => "-c pgbraid.key=$k3 -c pgbraid.allow_scatter=off" });
 is($hinted->value('SELECT count(*) FROM t'), $rows{3}, 'options of the start of a session');
 $hinted->do('RESET ALL');
