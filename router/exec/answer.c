@@ -543,7 +543,8 @@ enum exec_action exec_frame(struct exec *x, struct backend *b, char type, struct
 /* The statement's portal on a single shard can be used by later messages. */
 static void exec_note_portal(struct exec *x)
 {
-    if (!x->extended || !x->plan || x->explain || x->npart != 1 || !exec_in_txn(x) || !x->parts[0].backend)
+    if (!x->extended || !x->plan || x->explain || exec_is_copy(x) || x->npart != 1 || !exec_in_txn(x) ||
+        !x->parts[0].backend)
         return;
     portal_put(x->s, x->portal, x->parts[0].backend->pool);
     if (x->parts[0].ids)

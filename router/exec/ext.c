@@ -218,7 +218,7 @@ void exec_step_bind(struct exec *x, const struct step *st)
         exec_fail(x, &e);
         return;
     }
-    if (x->portal.len && portal_kept(x->s, x->portal, &kept)) {
+    if (x->portal.len && (portal_kept(x->s, x->portal, &kept) || portal_pieces(x->s, x->portal))) {
         (void)exec_portal_taken(x, &e);
         exec_fail(x, &e);
         return;

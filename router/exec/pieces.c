@@ -20,6 +20,7 @@
 
 #include "base/mem.h"
 #include "router/exec/answer.h"
+#include "router/exec/copy.h"
 #include "router/exec/cursor.h"
 #include "router/exec/exec_int.h"
 #include "router/exec/merge.h"
@@ -40,17 +41,18 @@
 #define ROUND_MAX   4096u
 #define PORTAL_NAME 32u
 
-/* What is left of a portal. On shards (npool > 0), or rows that are here. */
+/* What is left of a portal: on shards, or rows that are here (`over`: the shards' portals of that name have no more).
+ */
 struct pieces {
     struct plan *plan;   /* owned reference */
     struct pool **pools; /* borrowed ones, owned array */
     bool *ended;         /* by pool: it has no more rows; owned */
     uint32_t npool, at;
-    bool failed, embeds; /* embeds: ids of the shards' are inside of values (ids.c) */
-    char name[PORTAL_NAME];
-    struct exec_merge *merge; /* owned; NULL: rows follow one another */
-    uint32_t round;           /* rows */
-    struct strbuf rows, tag;  /* whole frames */
+    bool over, failed, embeds; /* embeds: ids of the shards' are inside of values (ids.c) */
+    char *name;                /* on the shards; owned */
+    struct exec_merge *merge;  /* owned; NULL: rows follow one another */
+    uint32_t round;            /* rows */
+    struct strbuf rows, tag;   /* whole frames */
     size_t pos;
 };
 
@@ -68,6 +70,7 @@ void pieces_free(struct pieces *p)
     plan_unref(p->plan);
     free(p->pools);
     free(p->ended);
+    free(p->name);
     exec_merge_free(p->merge);
     strbuf_fini(&p->rows);
     strbuf_fini(&p->tag);
@@ -233,6 +236,17 @@ static void run_pieces(struct exec *x, struct pieces *p, uint32_t max_rows)
     next(x);
 }
 
+/* The shards' portals of a name, to be executed or closed later. */
+static void keep_pools(struct pieces *p, const struct exec *x, struct span name)
+{
+    p->name = mem_strndup(name.ptr, name.len);
+    p->pools = mem_alloc(x->npart * sizeof(struct pool *));
+    for (uint32_t i = 0; i < x->npart; i++) {
+        if (x->parts[i].backend)
+            p->pools[p->npool++] = x->parts[i].backend->pool;
+    }
+}
+
 void exec_pieces_begin(struct exec *x)
 {
     struct pieces *p;
@@ -246,15 +260,11 @@ void exec_pieces_begin(struct exec *x)
     }
     p = mem_zalloc(sizeof(*p));
     p->plan = plan_ref(x->plan);
-    p->npool = x->npart;
-    p->pools = mem_alloc(x->npart * sizeof(struct pool *));
+    keep_pools(p, x, x->piece_portal);
     p->ended = mem_zalloc(x->npart * sizeof(bool));
     p->round = ROUND_FIRST;
-    snprintf(p->name, sizeof(p->name), "%.*s", (int)x->piece_portal.len, x->piece_portal.ptr);
-    for (uint32_t i = 0; i < x->npart; i++) {
-        p->pools[i] = x->parts[i].backend->pool;
+    for (uint32_t i = 0; i < x->npart; i++)
         p->embeds = p->embeds || x->parts[i].ids;
-    }
     p->merge = exec_merge_take(x);
     portal_put_pieces(x->s, x->portal, p);
     x->piecewise = false;
@@ -332,7 +342,7 @@ bool exec_pieces_execute(struct exec *x, struct span name, uint32_t max_rows)
     x->portal = name;
     x->plan = plan_ref(p->plan);
     x->bind_sent = true;
-    if (p->npool == 0) {
+    if (p->over) {
         put_hoarded(x, p, max_rows);
         return true;
     }
@@ -381,7 +391,10 @@ static void leave_rest(struct exec *x)
     struct pieces *p = mem_zalloc(sizeof(*p));
 
     p->plan = plan_ref(x->plan);
+    p->over = true;
     p->failed = !x->plan->returns_rows;
+    if (exec_portal_there(x).len && !x->gather)
+        keep_pools(p, x, exec_portal_there(x));
     p->rows = x->hoarded;
     x->hoarded = (struct strbuf)STRBUF_INIT;
     strbuf_put(&p->tag, x->tag.ptr, x->tag.len);
@@ -400,7 +413,7 @@ void exec_pieces_done(struct exec *x)
             leave_rest(x);
         return;
     }
-    if (x->npart < 2 || !x->plan)
+    if (!x->plan || (x->npart < 2 && !exec_is_copy(x))) /* no server knows a portal of COPY: it is a Query there */
         return;
     x->suspended = x->max_rows && x->plan->returns_rows && x->sent >= x->max_rows;
     if (x->hoard || exec_in_txn(x))
