@@ -42,6 +42,7 @@ subtest 'how many sessions' => sub {
 };
 
 subtest 'settings' => sub {
+    wait_for('the sessions of before to have gone', sub { !grep { $_->[2] eq 'app' } @{ $router->console('SHOW CLIENTS') } });
     my $w = $router->wire(user => 'app');
     is($w->value('SHOW search_path'), 'app, public', 'a value with a blank');
     is($w->value('SHOW statement_timeout'), '5s', 'another one');
